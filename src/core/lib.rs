@@ -1,0 +1,12 @@
+//! What ringkeeper decides, as pure state machines: no I/O, no clock, no threads, no randomness.
+//!
+//! A machine takes an input, the time and a buffer for its answers. The server crate moves bytes for
+//! these machines on glommio; tests and the simulator move them in memory, from a seed.
+//!
+//! A request passes through the types of `flow`:
+//! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
+
+pub mod error;
+pub mod id;
+pub mod jute;
+pub mod time;

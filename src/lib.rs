@@ -1,0 +1,1 @@
+//! ringkeeper, a drop-in replacement for an Apache ZooKeeper server.

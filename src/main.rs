@@ -1,0 +1,3 @@
+//! The `ringkeeper` command.
+
+fn main() {}
