@@ -9,4 +9,5 @@
 pub mod error;
 pub mod id;
 pub mod jute;
+pub mod proto;
 pub mod time;
