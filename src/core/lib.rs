@@ -11,3 +11,4 @@ pub mod id;
 pub mod jute;
 pub mod proto;
 pub mod time;
+pub mod tree;
