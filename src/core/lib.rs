@@ -7,6 +7,7 @@
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
 pub mod error;
+pub mod flow;
 pub mod id;
 pub mod jute;
 pub mod proto;
