@@ -6,6 +6,7 @@
 //! A request passes through the types of `flow`:
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
+mod chunks;
 pub mod error;
 pub mod flow;
 pub mod id;
@@ -13,3 +14,4 @@ pub mod jute;
 pub mod proto;
 pub mod time;
 pub mod tree;
+pub mod watch;
