@@ -7,6 +7,8 @@
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
 mod chunks;
+
+pub mod acl;
 pub mod error;
 pub mod flow;
 pub mod id;
