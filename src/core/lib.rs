@@ -14,6 +14,7 @@ pub mod flow;
 pub mod id;
 pub mod jute;
 pub mod proto;
+pub mod shard;
 pub mod time;
 pub mod tree;
 pub mod watch;
