@@ -12,5 +12,6 @@ pub mod flow;
 pub mod id;
 pub mod jute;
 pub mod proto;
+pub mod session;
 pub mod time;
 pub mod tree;
