@@ -11,6 +11,7 @@ pub mod error;
 pub mod flow;
 pub mod id;
 pub mod jute;
+pub mod ops;
 pub mod proto;
 pub mod session;
 pub mod time;
