@@ -12,6 +12,7 @@ pub mod flow;
 pub mod id;
 pub mod jute;
 pub mod ops;
+pub mod prep;
 pub mod proto;
 pub mod session;
 pub mod time;

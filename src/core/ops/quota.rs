@@ -70,8 +70,9 @@ impl Quotas {
             return Ok(());
         }
         let Some(root) = self.root_of(path) else { return Ok(()) };
-        let limits = QuotaLimits::in_node(tree.get(&quota_path(root, LIMITS)));
-        let usage = QuotaLimits::in_node(tree.get(&quota_path(root, STATS)));
+        let Some(stats) = tree.get(&quota_path(root, STATS)) else { return Ok(()) };
+        let (limits, usage) =
+            (QuotaLimits::in_node(tree.get(&quota_path(root, LIMITS))), QuotaLimits::in_node(Some(stats)));
         let exceeds =
             |limit: i64, used: i64, change: i64| limit > NONE && used.saturating_add(change) > limit;
         let too_many = change.nodes > 0 && exceeds(limits.get(COUNT_HARD), usage.get(COUNT), change.nodes);
