@@ -17,3 +17,6 @@ pub mod proto;
 pub mod session;
 pub mod time;
 pub mod tree;
+
+#[cfg(test)]
+mod testing;

@@ -29,3 +29,6 @@ pub use database::{Database, Trail, share_lists};
 pub use quota::QuotaLimits;
 pub use sessions::{close_txn, ephemerals_of};
 pub use write::{Asker, Ordered, Settings, Undecodable, order};
+
+#[cfg(test)]
+mod tests;
