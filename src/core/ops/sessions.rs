@@ -30,7 +30,9 @@ pub(super) fn close<'a>(
     db.change(header.zxid, Delta::CloseSession(header.client_id), trail);
 }
 
-/// What goes with a session.
+/// What goes with a session, by path, so that the same history always has the same order.
 pub fn ephemerals_of(db: &Database, session: SessionId) -> Vec<Node> {
-    db.tree.ephemerals(session).cloned().collect()
+    let mut ephemerals: Vec<_> = db.tree.ephemerals(session).cloned().collect();
+    ephemerals.sort_unstable_by(|one, other| one.path_bytes().cmp(other.path_bytes()));
+    ephemerals
 }
