@@ -1,4 +1,5 @@
 /// A vector in chunks of fixed size, which never move: growth copies nothing.
+#[derive(Clone)]
 pub(crate) struct Chunks<T>(Vec<Vec<T>>);
 
 impl<T> Chunks<T> {

@@ -13,8 +13,14 @@ pub mod error;
 pub mod flow;
 pub mod id;
 pub mod jute;
+pub mod ops;
+pub mod prep;
 pub mod proto;
+pub mod session;
 pub mod shard;
 pub mod time;
 pub mod tree;
 pub mod watch;
+
+#[cfg(test)]
+mod testing;

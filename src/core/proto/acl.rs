@@ -142,6 +142,11 @@ impl<'a> RequestAcls<'a> {
         Ok(RequestAcls(&start[..reader.offset() - before]))
     }
 
+    /// Whether the list is null.
+    pub fn is_null(&self) -> bool {
+        self.0 == (-1i32).to_be_bytes()
+    }
+
     /// The list as the request carries it, its count included.
     pub fn bytes(&self) -> &'a [u8] {
         self.0

@@ -3,7 +3,7 @@ use crate::chunks::Chunks;
 use crate::id::Zxid;
 
 /// Where a node lives in one tree; valid until the node is deleted, meaningless in any other tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub(super) u32);
 
 impl Slot {
@@ -17,6 +17,7 @@ impl Slot {
 }
 
 /// A node's place among others.
+#[derive(Clone)]
 pub(super) struct Entry {
     /// `None` while the slot is free.
     pub(super) node: Option<Node>,
@@ -27,6 +28,7 @@ pub(super) struct Entry {
 }
 
 /// What a parent knows of its children.
+#[derive(Clone)]
 pub(super) struct Family {
     pub(super) pzxid: Zxid,
     pub(super) cversion: i32,
@@ -43,7 +45,7 @@ impl FamilyId {
 }
 
 /// The entries and families of one tree. They live in chunks that never move, so growth copies nothing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Slots {
     entries: Chunks<Entry>,
     free: Vec<Slot>,
