@@ -10,6 +10,9 @@ use crate::id::{SessionId, Zxid};
 use crate::proto::{Acl, AclRef, Stat, perms};
 
 /// One role's index of the nodes, and its sessions. See the module's documentation.
+///
+/// A clone is another role's index of the same nodes.
+#[derive(Clone)]
 pub struct DataTree {
     options: TreeOptions,
     table: Table,
