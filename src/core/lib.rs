@@ -6,8 +6,10 @@
 //! A request passes through the types of `flow`:
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
+pub mod durable;
 pub mod error;
 pub mod flow;
+pub mod format;
 pub mod id;
 pub mod jute;
 pub mod proto;
