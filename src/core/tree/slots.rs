@@ -2,7 +2,7 @@ use super::node::Node;
 use crate::id::Zxid;
 
 /// Where a node lives in one tree; valid until the node is deleted, meaningless in any other tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub(super) u32);
 
 impl Slot {
