@@ -1,0 +1,5 @@
+//! What every role stands on.
+
+mod fatal;
+
+pub use fatal::{Reason, fatal};
