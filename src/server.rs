@@ -80,10 +80,8 @@ fn serve(config: Config) -> Result<(), StartError> {
     let cpus = std::thread::available_parallelism()?.get();
     let topology = Topology::plan(&config.layout, cpus);
     let listener = listen_for_clients(&config.client_port)?;
-    let _held = preflight::check(&Preflight {
-        storage: &config.storage,
-        executors: topology.executors.len(),
-    })?;
+    let _held =
+        preflight::check(&Preflight { storage: &config.storage, executors: topology.executors.len() })?;
     let clock = Clock::start();
     let mut pipeline = Pipeline::new(plan::pipeline(&config, &topology)?, DataTree::new(plan::tree(&config)));
     let recovered = recover(&config, &mut pipeline)?;
@@ -123,8 +121,7 @@ fn listen_for_clients(port: &ClientPort) -> Result<TcpListener, StartError> {
         None => SocketAddr::from((EVERY_INTERFACE, port.port)),
         Some(host) => {
             let bare = host.trim_start_matches('[').trim_end_matches(']');
-            let mut found =
-                (bare, port.port).to_socket_addrs().map_err(|source| unresolved(host, source))?;
+            let mut found = (bare, port.port).to_socket_addrs().map_err(|source| unresolved(host, source))?;
             found.next().ok_or_else(|| unresolved(host, io::ErrorKind::NotFound.into()))?
         }
     };

@@ -88,8 +88,8 @@ fn load(arguments: &[String], properties: Vec<(String, String)>) -> Result<Confi
     let raw = match arguments {
         [] => Raw::from_file("the default configuration", include_bytes!("default.cfg")),
         [file] => {
-            let text = files::read_config(file)
-                .map_err(|reason| StartError::File { file: file.clone(), reason })?;
+            let text =
+                files::read_config(file).map_err(|reason| StartError::File { file: file.clone(), reason })?;
             Raw::from_file(file, &text)
         }
         arguments => Raw::from_arguments(arguments),
