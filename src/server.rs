@@ -8,7 +8,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ringkeeper_core::config::{ClientPort, Config};
 use ringkeeper_core::prep::Pipeline;
@@ -29,7 +28,7 @@ use running::Server;
 /// Serves with this configuration until SIGTERM or SIGINT. The exit status is the Java server's
 /// (config §2), but for a clean stop, which is 0.
 pub fn run(config: Config) -> ExitCode {
-    info!("ringkeeper {}", version::full());
+    info!("ringkeeper {}", version::FULL);
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -42,7 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 /// `-Dname=value` sets a system property, before or after the verb; the variables SERVER_JVMFLAGS and
 /// JVMFLAGS may hold some too. RINGKEEPER_LOG chooses what is logged (error, warn, info, debug, trace).
 #[derive(Debug, Parser)]
-#[command(name = "ringkeeper", version = version::full(), args_conflicts_with_subcommands = true)]
+#[command(name = "ringkeeper", version = version::FULL, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -119,7 +119,7 @@ fn split_properties(arguments: impl IntoIterator<Item = String>) -> (Vec<(String
 
 #[allow(clippy::print_stdout, reason = "the answer to the command")]
 fn println_version() {
-    println!("Apache ZooKeeper, version {}", version::full());
+    println!("Apache ZooKeeper, version {}", version::FULL);
 }
 
 /// Java's exit status for bad arguments and bad configurations.

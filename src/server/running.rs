@@ -1,5 +1,4 @@
 use std::future::Future;
-use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::Arc;
