@@ -4,6 +4,7 @@
 //! `RERECORD=1` records the transcripts anew, from the ZooKeeper that `tests/setup` fetched. A test fails,
 //! and says what to run, where something that it needs was not fetched.
 
+mod c_client;
 mod golden;
 mod kazoo;
 mod zkcli;
