@@ -5,6 +5,7 @@
 //! and says what to run, where something that it needs was not fetched.
 
 mod c_client;
+mod cli_mt;
 mod golden;
 mod kazoo;
 mod zkcli;
