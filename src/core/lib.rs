@@ -9,8 +9,11 @@
 mod chunks;
 
 pub mod acl;
+pub mod config;
+pub mod durable;
 pub mod error;
 pub mod flow;
+pub mod format;
 pub mod id;
 pub mod jute;
 pub mod ops;

@@ -37,9 +37,9 @@ pub(super) fn apply(
     // The root stays, whatever a log says.
     parent_of(path)?;
     let found = db.tree.get(path).filter(|found| found.num_children() == 0)?;
-    let node = found.node.clone();
+    let (node, slot) = (found.node.clone(), found.slot);
     let usage = UsageChange { nodes: -1, bytes: -(node.data_len() as i64) };
-    db.change(header.zxid, Delta::Delete(node), trail);
+    db.change(header.zxid, Delta::Delete(node), slot, trail);
     db.account(header.zxid, path, usage, trail);
     Some(PartOutcome::Deleted)
 }

@@ -11,7 +11,7 @@ pub fn close_txn(ephemerals: &[Node]) -> Txn<'_> {
 
 /// Adds the session.
 pub(super) fn open(db: &mut Database, header: &TxnHeader, timeout_ms: i32, trail: &mut impl Trail) {
-    db.change(header.zxid, Delta::OpenSession { id: header.client_id, timeout_ms }, trail);
+    db.change_sessions(header.zxid, Delta::OpenSession { id: header.client_id, timeout_ms }, trail);
 }
 
 /// Deletes what is listed and what else the session owns, and then the session.
@@ -27,7 +27,7 @@ pub(super) fn close<'a>(
     for node in ephemerals_of(db, header.client_id) {
         delete::apply(db, header, node.path(), trail);
     }
-    db.change(header.zxid, Delta::CloseSession(header.client_id), trail);
+    db.change_sessions(header.zxid, Delta::CloseSession(header.client_id), trail);
 }
 
 /// What goes with a session, by path, so that the same history always has the same order.

@@ -195,6 +195,16 @@ impl Shard {
         &self.tree
     }
 
+    /// The shard's number.
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// Whether requests wait for [`Shard::take_turn`].
+    pub fn has_submitted(&self) -> bool {
+        !self.submitted.is_empty()
+    }
+
     /// How many connections there are.
     pub fn connection_count(&self) -> usize {
         self.conns.len()
