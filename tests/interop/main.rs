@@ -8,6 +8,7 @@ mod c_client;
 mod cli_mt;
 mod golden;
 mod kazoo;
+mod launcher;
 mod zkcli;
 
 use std::path::Path;
