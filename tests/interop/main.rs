@@ -1,0 +1,3 @@
+//! ringkeeper against others' software: real ZooKeeper servers, clients and test-suites.
+
+mod differential;
