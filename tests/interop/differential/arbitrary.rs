@@ -8,12 +8,16 @@ use ringkeeper_kit::wire::{Acl, ConnectRequest, Text, open_acl, perms};
 pub(crate) struct Arbitrary {
     pub(crate) rng: Rng,
     root: String,
+    /// Nodes that have probably been created and not deleted.
+    existing: Vec<Text>,
+    /// Paths that a request probably set a watch on, and its connection.
+    watched: Vec<(usize, Text)>,
 }
 
 impl Arbitrary {
     /// Values for a run below this node.
     pub(crate) fn new(rng: Rng, root: &str) -> Arbitrary {
-        Arbitrary { rng, root: root.into() }
+        Arbitrary { rng, root: root.into(), existing: Vec::new(), watched: Vec::new() }
     }
 
     pub(crate) fn pick<T: Clone>(&mut self, choice: &[T]) -> T {
@@ -28,10 +32,50 @@ impl Arbitrary {
     /// A path that may exist, now and then an odd one.
     pub(crate) fn path(&mut self) -> Text {
         match self.rng.u32(..100) {
-            0..88 => self.node().into(),
-            88..93 => self.built_in(),
+            0..60 if !self.existing.is_empty() => self.pick_existing(),
+            0..90 => self.node().into(),
+            90..94 => self.built_in(),
             _ => self.odd_path(),
         }
+    }
+
+    /// A path that may have a watch of this connection.
+    pub(crate) fn watched_path(&mut self, slot: usize) -> Text {
+        let own: Vec<&Text> =
+            self.watched.iter().filter(|(of, _)| *of == slot).map(|(_, path)| path).collect();
+        if own.is_empty() || self.rng.u32(..5) == 0 {
+            return self.path();
+        }
+        own[self.rng.usize(..own.len())].clone()
+    }
+
+    /// A path to delete: better one that has no children.
+    pub(crate) fn leaf(&mut self) -> Text {
+        let path = self.path();
+        let child = |of: &Text, other: &Text| {
+            other.bytes().unwrap_or_default().starts_with(&[of.bytes().unwrap_or_default(), b"/"].concat())
+        };
+        if self.chance(25) {
+            return path;
+        }
+        self.existing.iter().find(|other| child(&path, other)).cloned().unwrap_or(path)
+    }
+
+    /// Notes that a node was probably made.
+    pub(crate) fn note_created(&mut self, path: &Text) {
+        if !self.existing.contains(path) {
+            self.existing.push(path.clone());
+        }
+    }
+
+    /// Notes that a node is probably gone.
+    pub(crate) fn note_deleted(&mut self, path: &Text) {
+        self.existing.retain(|existing| existing != path);
+    }
+
+    /// Notes that a path probably has a watch.
+    pub(crate) fn note_watched(&mut self, slot: usize, path: &Text) {
+        self.watched.push((slot, path.clone()));
     }
 
     /// A path to create a node at.
@@ -77,15 +121,15 @@ impl Arbitrary {
         }
     }
 
-    pub(crate) fn data(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn data(&mut self) -> Text {
         let len = match self.rng.u32(..100) {
-            0..6 => return None,
+            0..6 => return Text::NULL,
             6..16 => 0,
             16..90 => self.rng.usize(1..12),
             90..98 => self.rng.usize(12..2000),
             _ => self.rng.usize(2000..40_000),
         };
-        Some((0..len).map(|_| self.rng.alphanumeric() as u8).collect())
+        (0..len).map(|_| self.rng.alphanumeric()).collect::<String>().into()
     }
 
     pub(crate) fn version(&mut self) -> i32 {
@@ -126,29 +170,29 @@ impl Arbitrary {
     }
 
     /// What a client says to authenticate: two users of digest, rarely what is refused.
-    pub(crate) fn credentials(&mut self) -> (Text, Option<Vec<u8>>) {
-        let (scheme, auth): (&str, &[u8]) = self.pick(&[
-            ("digest", b"bob:secret".as_slice()),
-            ("digest", b"bob:secret"),
-            ("digest", b"bob:secret"),
-            ("digest", b"ann:word"),
-            ("digest", b"ann:word"),
-            ("digest", b"bob:wrong"),
-            ("digest", b"nocolon"),
-            ("digest", b"a:b:c"),
-            ("digest", b":"),
-            ("digest", b""),
-            ("digest", b"super:guess"),
-            ("ip", b"10.0.0.1"),
-            ("world", b"anyone"),
-            ("nobody", b"x"),
-            ("", b""),
+    pub(crate) fn credentials(&mut self) -> (Text, Text) {
+        let (scheme, auth) = self.pick(&[
+            ("digest", "bob:secret"),
+            ("digest", "bob:secret"),
+            ("digest", "bob:secret"),
+            ("digest", "ann:word"),
+            ("digest", "ann:word"),
+            ("digest", "bob:wrong"),
+            ("digest", "nocolon"),
+            ("digest", "a:b:c"),
+            ("digest", ":"),
+            ("digest", ""),
+            ("digest", "super:guess"),
+            ("ip", "10.0.0.1"),
+            ("world", "anyone"),
+            ("nobody", "x"),
+            ("", ""),
         ]);
         match self.rng.u32(..100) {
-            0..2 => (Text::NULL, Some(auth.to_vec())),
-            2..4 => (scheme.into(), None),
-            4..6 => (scheme.into(), Some(vec![0xff, b':', 0xfe])),
-            _ => (scheme.into(), Some(auth.to_vec())),
+            0..2 => (Text::NULL, auth.into()),
+            2..4 => (scheme.into(), Text::NULL),
+            4..6 => (scheme.into(), vec![0xff, b':', 0xfe].into()),
+            _ => (scheme.into(), auth.into()),
         }
     }
 
@@ -172,48 +216,10 @@ impl Arbitrary {
 
     fn acl_entry(&mut self) -> Acl {
         let bits = self.pick(&[perms::ALL, perms::ALL, 1, 2, 4, 8, 16, 7, 17, 0, 255, -1]);
-        let (scheme, id) = self.pick(&[
-            ("world", "anyone"),
-            ("world", "anyone"),
-            ("auth", ""),
-            ("auth", ""),
-            ("auth", "ignored"),
-            ("digest", BOB),
-            ("digest", BOB),
-            ("digest", ANN),
-            ("digest", "a:b"),
-            ("digest", ":b"),
-            ("digest", "a"),
-            ("digest", "a:"),
-            ("digest", "a:b:c"),
-            ("digest", ":"),
-            ("digest", ""),
-            ("ip", "127.0.0.1"),
-            ("ip", "127.0.0.1/8"),
-            ("ip", "127.0.0.1/32"),
-            ("ip", "10.0.0.0/8"),
-            ("ip", "0.0.0.0/0"),
-            ("ip", "127.0.0.1/33"),
-            ("ip", "127.0.0.1/-1"),
-            ("ip", "127.0.0.1/"),
-            ("ip", "127.0.0"),
-            ("ip", "127.0.0.256"),
-            ("ip", "::1"),
-            ("ip", "::1/128"),
-            ("ip", "fe80::/129"),
-            ("ip", "localhost"),
-            ("ip", ""),
-            ("world", "someone"),
-            ("world", ""),
-            ("super", ""),
-            ("sasl", "bob"),
-            ("x509", "CN=bob"),
-            ("nobody", "x"),
-            ("", ""),
-        ]);
+        let (scheme, id) = if self.chance(80) { self.pick(VALID_IDS) } else { self.pick(ODD_IDS) };
         match self.rng.u32(..100) {
-            0..2 => Acl::new(bits, Text::NULL, id),
-            2..4 => Acl::new(bits, scheme, Text::NULL),
+            0 => Acl::new(bits, Text::NULL, id),
+            1 => Acl::new(bits, scheme, Text::NULL),
             _ => Acl::new(bits, scheme, id),
         }
     }
@@ -223,6 +229,10 @@ impl Arbitrary {
     fn built_in(&mut self) -> Text {
         self.pick(&["/", "/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config", "/zookeeper/none"])
             .into()
+    }
+
+    fn pick_existing(&mut self) -> Text {
+        self.existing[self.rng.usize(..self.existing.len())].clone()
     }
 
     fn odd_path(&mut self) -> Text {
@@ -271,5 +281,49 @@ impl Arbitrary {
 /// The digests of `bob:secret` and `ann:word`.
 const BOB: &str = "bob:fyVmFCwVbTJYrznoSu1koqYEYF0=";
 const ANN: &str = "ann:fo/TSTgktz8xdxexC6bNbHFrLvE=";
+
+const VALID_IDS: &[(&str, &str)] = &[
+    ("world", "anyone"),
+    ("digest", BOB),
+    ("digest", BOB),
+    ("digest", ANN),
+    ("digest", "a:b"),
+    ("digest", ":b"),
+    ("ip", "127.0.0.1"),
+    ("ip", "127.0.0.1/8"),
+    ("ip", "127.0.0.1/32"),
+    ("ip", "10.0.0.0/8"),
+    ("ip", "0.0.0.0/0"),
+    ("ip", "::1"),
+];
+
+/// Some of them valid as well, or for a connection that has authenticated.
+const ODD_IDS: &[(&str, &str)] = &[
+    ("auth", ""),
+    ("auth", ""),
+    ("auth", ""),
+    ("auth", "ignored"),
+    ("digest", "a"),
+    ("digest", "a:"),
+    ("digest", "a:b:c"),
+    ("digest", ":"),
+    ("digest", ""),
+    ("ip", "127.0.0.1/33"),
+    ("ip", "127.0.0.1/-1"),
+    ("ip", "127.0.0.1/"),
+    ("ip", "127.0.0"),
+    ("ip", "127.0.0.256"),
+    ("ip", "::1/128"),
+    ("ip", "fe80::/129"),
+    ("ip", "localhost"),
+    ("ip", ""),
+    ("world", "someone"),
+    ("world", ""),
+    ("super", ""),
+    ("sasl", "bob"),
+    ("x509", "CN=bob"),
+    ("nobody", "x"),
+    ("", ""),
+];
 
 const MAX_TTL: i64 = 0xFF_FFFF_FFFF;

@@ -16,6 +16,8 @@ pub(crate) fn root(seed: u64) -> String {
 /// What is left out, and why:
 /// * createTTL with flags that are no TTL's and ttl -1: kills Java (client-protocol, reference bugs);
 /// * deleteContainer and createSession from a client: ringkeeper refuses what Java should;
+/// * createContainer of an ephemeral in a burst: Java makes a container, yet refuses it children until it
+///   has applied that;
 /// * limits of a quota that are no numbers: kill Java;
 /// * bursts in a run that has quotas: Java checks these against what it has applied so far;
 /// * setACL on built-in nodes, which would be seen by the runs that follow.
@@ -23,7 +25,7 @@ pub(crate) fn steps(seed: u64) -> Vec<Step> {
     let root = root(seed);
     let quotas = seed.is_multiple_of(4);
     let mut generator =
-        Generator { any: Arbitrary::new(Rng::with_seed(seed), &root), root, quotas, next_xid: 1 };
+        Generator { any: Arbitrary::new(Rng::with_seed(seed), &root), root, quotas, slot: 0, next_xid: 1 };
     generator.steps()
 }
 
@@ -31,6 +33,8 @@ struct Generator {
     any: Arbitrary,
     root: String,
     quotas: bool,
+    /// The connection of the step being made.
+    slot: usize,
     next_xid: i32,
 }
 
@@ -39,6 +43,7 @@ impl Generator {
         let mut steps: Vec<Step> = (0..SLOTS)
             .map(|slot| Step { slot, action: Action::Connect(self.any.connect_request()) })
             .collect();
+        steps.extend(self.first_nodes());
         if self.quotas {
             steps.extend(self.quota_nodes());
         }
@@ -48,6 +53,7 @@ impl Generator {
 
     fn step(&mut self) -> Step {
         let slot = self.any.rng.usize(..SLOTS);
+        self.slot = slot;
         let action = match self.any.rng.u32(..1000) {
             0..800 => {
                 let request = self.request();
@@ -64,7 +70,7 @@ impl Generator {
             }
             910..920 => {
                 let op = self.any.pick(&[0, -1, 13, 999, 10, 23, 99, 108, i32::MAX, i32::MIN]);
-                self.call(Request::Raw { op, body: Vec::new() })
+                self.call(Request::Raw { op, body: Text::from("") })
             }
             920..926 => Action::Garbage(self.garbage()),
             926..945 => Action::Connect(self.any.connect_request()),
@@ -86,7 +92,8 @@ impl Generator {
         let mut requests: Vec<Request> = Vec::new();
         for _ in 0..self.any.rng.usize(2..12) {
             let request = self.request();
-            if !matches!(request, Request::Auth { .. } | Request::Sasl { .. } | Request::Ping) {
+            let overtakes = matches!(request, Request::Auth { .. } | Request::Sasl { .. });
+            if !overtakes && !matches!(request, Request::Ping) && !is_ephemeral_container(&request) {
                 requests.push(request);
             }
         }
@@ -106,12 +113,38 @@ impl Generator {
     }
 
     fn request(&mut self) -> Request {
+        let request = self.unnoted_request();
+        self.note(&request);
+        request
+    }
+
+    /// Keeps track of what is there, roughly, so that most requests meet something.
+    fn note(&mut self, request: &Request) {
+        match request {
+            Request::Create { path, acl, flags: 0 | 1 | 4, .. }
+            | Request::CreateTtl { path, acl, flags: 5, .. }
+                if acl.as_ref().is_some_and(|acl| !acl.is_empty()) =>
+            {
+                self.any.note_created(path)
+            }
+            Request::Delete { path, version: -1 } => self.any.note_deleted(path),
+            Request::Exists { path, watch: true }
+            | Request::GetData { path, watch: true }
+            | Request::GetChildren { path, watch: true }
+            | Request::GetChildren2 { path, watch: true }
+            | Request::AddWatch { path, mode: 0 | 1 } => self.any.note_watched(self.slot, path),
+            Request::Multi(ops) => ops.iter().for_each(|op| self.note(op)),
+            _ => {}
+        }
+    }
+
+    fn unnoted_request(&mut self) -> Request {
         let any = &mut self.any;
         match any.rng.u32(..135) {
             0..22 => self.create(),
             22..24 => self.create_ttl(any_ttl_flags),
             24..34 => Request::SetData { path: any.path(), data: any.data(), version: any.version() },
-            34..45 => Request::Delete { path: any.path(), version: any.version() },
+            34..45 => Request::Delete { path: any.leaf(), version: any.version() },
             45..55 => Request::GetData { path: any.path(), watch: any.watch() },
             55..63 => Request::Exists { path: any.path(), watch: any.watch() },
             63..68 => Request::GetChildren { path: any.path(), watch: any.watch() },
@@ -123,8 +156,12 @@ impl Generator {
             95..98 => self.set_watches(),
             98..101 => self.set_watches2(),
             101..107 => Request::AddWatch { path: any.path(), mode: any.pick(&[0, 0, 0, 1, 1, 1, 1, 2, -1]) },
-            107..110 => Request::RemoveWatches { path: any.path(), kind: any.pick(WATCHER_TYPES) },
-            110..114 => Request::CheckWatches { path: any.path(), kind: any.pick(WATCHER_TYPES) },
+            107..110 => {
+                Request::RemoveWatches { path: any.watched_path(self.slot), kind: any.pick(WATCHER_TYPES) }
+            }
+            110..114 => {
+                Request::CheckWatches { path: any.watched_path(self.slot), kind: any.pick(WATCHER_TYPES) }
+            }
             114..117 => Request::GetEphemerals { prefix: self.prefix() },
             117..119 => Request::GetAllChildrenNumber { path: any.path() },
             119..121 => Request::WhoAmI,
@@ -196,7 +233,7 @@ impl Generator {
                 data: self.any.data(),
                 version: self.any.pick(&[-1, -1, -1, 0, 1]),
             },
-            7 => Request::Delete { path: self.any.path(), version: self.any.pick(&[-1, -1, 0, 1]) },
+            7 => Request::Delete { path: self.any.leaf(), version: self.any.pick(&[-1, -1, 0, 1]) },
             _ => Request::Check { path: self.any.path(), version: self.any.pick(&[-1, -1, 0, 1]) },
         }
     }
@@ -209,8 +246,8 @@ impl Generator {
             2 => Request::Exists { path: any.path(), watch: any.watch() },
             3 => Request::SetAcl { path: self.root.as_str().into(), acl: open_acl(), version: -1 },
             4 => Request::Multi(Vec::new()),
-            5 => Request::Raw { op: -1, body: Encoder::new().int(-101).finish() },
-            6 => Request::Raw { op: any.pick(&[0, 999, 9, 100]), body: Vec::new() },
+            5 => Request::Raw { op: -1, body: Encoder::new().int(-101).finish().into() },
+            6 => Request::Raw { op: any.pick(&[0, 999, 9, 100]), body: Text::from("") },
             _ => Request::GetAcl { path: any.path() },
         }
     }
@@ -281,7 +318,7 @@ impl Generator {
             }
             _ => body.extend_from_slice(b"left over"),
         }
-        Request::Raw { op, body }
+        Request::Raw { op, body: body.into() }
     }
 
     /// A frame shorter than a RequestHeader, or a length that no frame may have.
@@ -295,11 +332,29 @@ impl Generator {
         }
     }
 
+    fn first_nodes(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for below in ["/a", "/b", "/a/x"] {
+            let request = Request::create(format!("{}{below}", self.root), b"first", 0);
+            self.note(&request);
+            steps.push(Step { slot: self.any.rng.usize(..SLOTS), action: self.call(request) });
+        }
+        steps
+    }
+
     fn quota_nodes(&mut self) -> Vec<Step> {
-        let paths = ["", "/a"].map(|below| format!("/zookeeper/quota{}{below}", self.root));
+        let root = format!("/zookeeper/quota{}", self.root);
+        let paths = [root.clone(), format!("{root}/a")];
         let mut steps: Vec<Step> = Vec::new();
-        for path in &paths {
+        for path in paths {
             let action = self.call(Request::create(path, b"", 0));
+            steps.push(Step { slot: 0, action });
+        }
+        let leaves = ["zookeeper_limits", "zookeeper_stats"];
+        let below = self.any.pick(&["", "/a"]);
+        for leaf in leaves {
+            let limits = self.any.pick(HARD_LIMITS);
+            let action = self.call(Request::create(format!("{root}{below}/{leaf}"), limits.as_bytes(), 0));
             steps.push(Step { slot: 0, action });
         }
         steps
@@ -310,15 +365,8 @@ impl Generator {
         let below = self.any.pick(&["", "/a", "/a"]);
         let leaf = self.any.pick(&["zookeeper_limits", "zookeeper_limits", "zookeeper_stats"]);
         let path = format!("/zookeeper/quota{}{below}/{leaf}", self.root);
-        let limits = self.any.pick(&[
-            "count=3,bytes=60",
-            "count=-1,bytes=-1",
-            "count=6,bytes=-1=;byteHardLimit=-1;countHardLimit=6",
-            "count=-1,bytes=-1=;byteHardLimit=200;countHardLimit=-1",
-            "count=2,bytes=20=;byteHardLimit=40;countHardLimit=4",
-            "count=1",
-            "",
-        ]);
+        let limits =
+            if self.any.chance(60) { self.any.pick(HARD_LIMITS) } else { self.any.pick(SOFT_LIMITS) };
         match self.any.rng.u32(..12) {
             0..6 => Request::create(path, limits.as_bytes(), 0),
             6..8 => Request::set_data(path, limits.as_bytes(), -1),
@@ -340,11 +388,22 @@ fn is_built_in(path: &Text) -> bool {
     path.bytes().is_some_and(|path| path == b"/" || path.starts_with(b"/zookeeper"))
 }
 
+fn is_ephemeral_container(request: &Request) -> bool {
+    matches!(request, Request::Create { op: op::CREATE_CONTAINER, flags: 1 | 3, .. })
+}
+
 /// A setACL that was changed might lock a built-in node.
 fn is_set_acl_or_close(op: i32) -> bool {
     matches!(op, op::SET_ACL | op::CLOSE_SESSION)
 }
 
+const HARD_LIMITS: &[&str] = &[
+    "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=6",
+    "count=-1,bytes=-1=;byteHardLimit=200;countHardLimit=-1",
+    "count=2,bytes=20=;byteHardLimit=40;countHardLimit=4",
+    "count=-1,bytes=-1=;byteHardLimit=1000;countHardLimit=9",
+];
+const SOFT_LIMITS: &[&str] = &["count=3,bytes=60", "count=-1,bytes=-1", "count=1", ""];
 const STEPS: usize = 100;
 const HEADER_LEN: usize = 8;
 const WATCHER_TYPES: &[i32] = &[1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 0, 6, -1];

@@ -50,7 +50,7 @@ impl Pair {
         for (at, step) in steps.iter().enumerate() {
             self.sides.iter_mut().for_each(|side| side.start(step));
             self.sides.iter_mut().for_each(|side| side.finish(step));
-            self.sides.iter_mut().for_each(Side::start_fence);
+            self.sides.iter_mut().for_each(|side| side.start_fence(step));
             let [left, right] = &mut self.sides;
             let (left, right) = (left.finish_fence()?, right.finish_fence()?);
             if left != right {

@@ -93,14 +93,25 @@ fn explain(seed: u64, mut steps: Vec<Step>, mut shown: Difference, start: impl F
     if again {
         steps = shrink::shrink(steps, SHRINK_TRIALS, differs);
     }
-    let mut report = format!("seed {seed}: {shown}");
+    let mut report = format!("seed {seed}: {}", shorten(&shown.to_string()));
     let how =
         if again { "steps, as few as show it" } else { "steps (not shown again by servers just started)" };
     let _ = write!(report, "  {how}:");
     for (at, step) in steps.iter().enumerate() {
-        let _ = write!(report, "\n  {at:3} connection {}: {:?}", step.slot, step.action);
+        let action = shorten(&format!("{:?}", step.action));
+        let _ = write!(report, "\n  {at:3} connection {}: {action}", step.slot);
     }
     report
+}
+
+/// The text with long words (data, long paths) cut.
+fn shorten(text: &str) -> String {
+    text.split_inclusive([' ', '"', '\n'])
+        .map(|word| match word.char_indices().nth(WORD_SHOWN_MAX) {
+            Some((end, _)) => format!("{}…({} bytes) ", &word[..end], word.len()),
+            None => word.to_string(),
+        })
+        .collect()
 }
 
 /// The seeds to run: those of `DIFF_SEEDS`, or these.
@@ -113,6 +124,8 @@ fn seeds(default: Range<u64>) -> Range<u64> {
 fn ringkeeper_settings() -> Settings {
     ringkeeper::server(env!("CARGO_BIN_EXE_ringkeeper"))
 }
+
+const WORD_SHOWN_MAX: usize = 100;
 
 /// Differences told in one run of the test; a server that is wrong once is wrong often.
 const REPORTS_MAX: usize = 4;

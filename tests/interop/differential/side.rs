@@ -51,6 +51,7 @@ struct InStep {
     awaited: Vec<(i32, i32)>,
     handshake: bool,
     closes_session: bool,
+    concerns_others: bool,
 }
 
 impl Side {
@@ -59,7 +60,7 @@ impl Side {
         let request = ConnectRequest { timeout_ms: i32::MAX, ..ConnectRequest::default() };
         let started_ms = now_ms();
         let mut control = Client::connect_as(server, &request)?;
-        let reply = control.call(&Request::Auth { scheme: "digest".into(), auth: Some(SUPER.into()) })?;
+        let reply = control.call(&Request::Auth { scheme: "digest".into(), auth: SUPER.into() })?;
         if reply.err != 0 {
             return Err(io::Error::other(format!("the server refused super: {reply:?}")));
         }
@@ -89,7 +90,11 @@ impl Side {
 
     /// Sends what the step sends.
     pub(crate) fn start(&mut self, step: &Step) {
-        self.step = InStep { started_ms: now_ms(), ..InStep::default() };
+        self.step = InStep {
+            started_ms: now_ms(),
+            concerns_others: step.action.concerns_others(),
+            ..InStep::default()
+        };
         let slot = step.slot;
         match &step.action {
             Action::Call { xid, request } => {
@@ -98,7 +103,11 @@ impl Side {
                 self.step.closes_session = matches!(request, Request::CloseSession);
                 let answer = if matches!(request, Request::Ping) { PING_XID } else { *xid };
                 self.step.awaited = vec![(answer, request.opcode())];
-                self.send(slot, &framed(&request.encode(*xid)));
+                let mut bytes = framed(&request.encode(*xid));
+                if !may_close(&request) {
+                    bytes.extend(self.own_fence(slot));
+                }
+                self.send(slot, &bytes);
             }
             Action::Burst(requests) => {
                 self.ensure_connected(slot);
@@ -110,6 +119,7 @@ impl Side {
                     bytes.extend(framed(&request.encode(xid)));
                 }
                 self.step.awaited.reverse();
+                bytes.extend(self.own_fence(slot));
                 self.send(slot, &bytes);
             }
             Action::Garbage(bytes) => {
@@ -153,31 +163,37 @@ impl Side {
         }
     }
 
-    /// Sends a request on every connection whose reply shows that all events of the step have come.
+    /// Sends a request whose reply shows that all events of the step have come: on the step's own
+    /// connection, unless it went with the step, and on all others that the step may concern.
     ///
     /// It is a sync and not a ping: the only promise that the protocol gives about what another
     /// connection's commit has done is that of sync.
-    pub(crate) fn start_fence(&mut self) {
-        let fence = framed(&Request::sync("/").encode(FENCE_XID));
-        for slot in &mut self.slots {
-            slot.fenced = slot.wire.is_some();
-            if let Some(wire) = &mut slot.wire {
-                let _ = wire.send_bytes(&fence); // Reading tells that it is closed.
+    pub(crate) fn start_fence(&mut self, step: &Step) {
+        for slot in 0..SLOTS {
+            let wanted = slot == step.slot || self.step.concerns_others;
+            if wanted && self.slots[slot].wire.is_some() && !self.slots[slot].fenced {
+                let fence = self.own_fence(slot);
+                self.send(slot, &fence);
             }
         }
-        let _ = self.control.send(&Request::sync("/"));
+        if self.step.concerns_others {
+            let _ = self.control.send(&Request::sync("/"));
+        }
     }
 
     /// Reads until the fence on every connection, and tells what the step did.
     pub(crate) fn finish_fence(&mut self) -> io::Result<Transcript> {
         for slot in 0..SLOTS {
-            while std::mem::take(&mut self.slots[slot].fenced) {
+            if self.slots[slot].fenced {
                 self.read_to_fence(slot);
+                self.slots[slot].fenced = false;
             }
         }
-        let last = self.control.next_reply()?;
-        self.names.ledger.record(last.zxid, self.step.started_ms, now_ms());
-        Ok(self.transcript(last.zxid))
+        let last = if self.step.concerns_others { Some(self.control.next_reply()?.zxid) } else { None };
+        if let Some(zxid) = last {
+            self.names.ledger.record(zxid, self.step.started_ms, now_ms());
+        }
+        Ok(self.transcript(last))
     }
 
     /// Ends all sessions that the run has left, in the order of their grant.
@@ -323,6 +339,9 @@ impl Side {
         loop {
             let payload = self.await_frame(slot)?;
             let message = Message::decode(&payload, opcode);
+            if self.see_fence(slot, &message) {
+                return None; // The request in front of it was not answered.
+            }
             self.see(slot, Observed::Message(message.clone()));
             if let Message::Reply(reply) = message {
                 return Some(reply);
@@ -352,13 +371,30 @@ impl Side {
     fn read_to_fence(&mut self, slot: usize) {
         loop {
             let Some(payload) = self.await_frame(slot) else { return };
-            match Message::decode(&payload, op::SYNC) {
-                Message::Reply(reply) if reply.xid == FENCE_XID => {
-                    return self.see(slot, Observed::Fence { zxid: reply.zxid, err: reply.err });
-                }
-                message => self.see(slot, Observed::Message(message)),
+            let message = Message::decode(&payload, op::SYNC);
+            if self.see_fence(slot, &message) {
+                return;
             }
+            self.see(slot, Observed::Message(message));
         }
+    }
+
+    fn see_fence(&mut self, slot: usize, message: &Message) -> bool {
+        let fence = match message {
+            Message::Reply(Reply { xid: FENCE_XID, zxid, err, .. }) => {
+                Observed::Fence { zxid: *zxid, err: *err }
+            }
+            _ => return false,
+        };
+        self.slots[slot].fenced = false;
+        self.see(slot, fence);
+        true
+    }
+
+    /// The bytes of a fence; its reply will be waited for.
+    fn own_fence(&mut self, slot: usize) -> Vec<u8> {
+        self.slots[slot].fenced = true;
+        framed(&Request::sync("/").encode(FENCE_XID))
     }
 
     fn receive(&mut self, slot: usize, deadline: Duration) -> Option<Received> {
@@ -378,7 +414,7 @@ impl Side {
         self.slots[slot].seen.push(observed);
     }
 
-    fn transcript(&mut self, last_zxid: i64) -> Transcript {
+    fn transcript(&mut self, last_zxid: Option<i64>) -> Transcript {
         let mut transcript = Vec::new();
         for (at, slot) in self.slots.iter_mut().enumerate() {
             let mut lines: Vec<String> =
@@ -390,8 +426,9 @@ impl Side {
                 transcript.push((at, lines));
             }
         }
-        let last = Observed::Fence { zxid: last_zxid, err: 0 };
-        transcript.push((SLOTS, vec![self.names.render(&last)]));
+        if let Some(zxid) = last_zxid {
+            transcript.push((SLOTS, vec![self.names.render(&Observed::Fence { zxid, err: 0 })]));
+        }
         transcript
     }
 }
@@ -400,6 +437,14 @@ impl Side {
 fn closes(reply: &Reply, opcode: i32) -> bool {
     let unknown_opcode = reply.err == UNIMPLEMENTED && reply.zxid == -1;
     unknown_opcode || reply.err == AUTH_FAILED || (opcode == op::CLOSE_SESSION && reply.err == 0)
+}
+
+/// Whether what comes behind the request may not be answered. Such a request goes alone.
+fn may_close(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Raw { .. } | Request::Auth { .. } | Request::Sasl { .. } | Request::CloseSession
+    )
 }
 
 fn framed(payload: &[u8]) -> Vec<u8> {

@@ -39,3 +39,35 @@ pub(crate) enum Password {
     Empty,
     Null,
 }
+
+impl Action {
+    /// Whether other connections may be told of it, or the sequence of zxids go on: anything but reads
+    /// and what a connection does about its own watches and identities.
+    pub(crate) fn concerns_others(&self) -> bool {
+        match self {
+            Action::Call { request, .. } => !matches!(
+                request,
+                Request::Exists { .. }
+                    | Request::GetData { .. }
+                    | Request::GetAcl { .. }
+                    | Request::GetChildren { .. }
+                    | Request::GetChildren2 { .. }
+                    | Request::GetAllChildrenNumber { .. }
+                    | Request::GetEphemerals { .. }
+                    | Request::MultiRead(_)
+                    | Request::SetWatches { .. }
+                    | Request::SetWatches2 { .. }
+                    | Request::AddWatch { .. }
+                    | Request::CheckWatches { .. }
+                    | Request::RemoveWatches { .. }
+                    | Request::Auth { .. }
+                    | Request::Sasl { .. }
+                    | Request::WhoAmI
+                    | Request::Sync { .. }
+                    | Request::Ping
+            ),
+            Action::Garbage(_) => false,
+            Action::Burst(_) | Action::Connect(_) | Action::Attach { .. } | Action::Drop => true,
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::jute::{Decoder, Encoder, Malformed};
 
-/// A ustring as it is on the wire: any bytes, or null.
+/// A ustring or buffer as it is on the wire: any bytes, or null.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text(Option<Vec<u8>>);
 
@@ -25,6 +25,18 @@ impl Text {
     /// The string for people: null is `<null>`, what is not UTF-8 is replaced.
     pub fn lossy(&self) -> String {
         self.bytes().map_or_else(|| "<null>".into(), |bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+impl From<&[u8]> for Text {
+    fn from(bytes: &[u8]) -> Text {
+        Text(Some(bytes.to_vec()))
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(bytes: Vec<u8>) -> Text {
+        Text(Some(bytes))
     }
 }
 

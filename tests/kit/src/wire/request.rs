@@ -4,6 +4,7 @@ use super::jute::Encoder;
 use super::records::{Acl, Text};
 
 /// A request without its header. Any field may hold nonsense; [`Request::Raw`] is any opcode with any body.
+/// Data is [`Text`], too: a buffer and a ustring are encoded alike.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names are ZooKeeper's own; client-protocol §5 lists them")]
 pub enum Request {
@@ -11,13 +12,13 @@ pub enum Request {
     Create {
         op: i32,
         path: Text,
-        data: Option<Vec<u8>>,
+        data: Text,
         acl: Option<Vec<Acl>>,
         flags: i32,
     },
     CreateTtl {
         path: Text,
-        data: Option<Vec<u8>>,
+        data: Text,
         acl: Option<Vec<Acl>>,
         flags: i32,
         ttl: i64,
@@ -36,7 +37,7 @@ pub enum Request {
     },
     SetData {
         path: Text,
-        data: Option<Vec<u8>>,
+        data: Text,
         version: i32,
     },
     GetAcl {
@@ -75,7 +76,7 @@ pub enum Request {
     },
     Auth {
         scheme: Text,
-        auth: Option<Vec<u8>>,
+        auth: Text,
     },
     SetWatches {
         relative_zxid: i64,
@@ -92,7 +93,7 @@ pub enum Request {
         recursive: Option<Vec<Text>>,
     },
     Sasl {
-        token: Option<Vec<u8>>,
+        token: Text,
     },
     GetEphemerals {
         prefix: Text,
@@ -114,7 +115,7 @@ pub enum Request {
     CloseSession,
     Raw {
         op: i32,
-        body: Vec<u8>,
+        body: Text,
     },
 }
 
@@ -124,7 +125,7 @@ impl Request {
         Request::Create {
             op: op::CREATE,
             path: path.into(),
-            data: Some(data.to_vec()),
+            data: data.into(),
             acl: super::open_acl(),
             flags,
         }
@@ -132,7 +133,7 @@ impl Request {
 
     /// A setData.
     pub fn set_data(path: impl Into<Text>, data: &[u8], version: i32) -> Request {
-        Request::SetData { path: path.into(), data: Some(data.to_vec()), version }
+        Request::SetData { path: path.into(), data: data.into(), version }
     }
 
     /// A delete.
@@ -200,12 +201,12 @@ impl Request {
     pub fn encode_record(&self, to: &mut Encoder) {
         match self {
             Request::Create { path, data, acl, flags, .. } => {
-                to.text(path).buffer(data.as_deref());
+                to.text(path).text(data);
                 encode_acl(acl, to);
                 to.int(*flags);
             }
             Request::CreateTtl { path, data, acl, flags, ttl } => {
-                to.text(path).buffer(data.as_deref());
+                to.text(path).text(data);
                 encode_acl(acl, to);
                 to.int(*flags).long(*ttl);
             }
@@ -219,7 +220,7 @@ impl Request {
                 to.text(path).bool(*watch);
             }
             Request::SetData { path, data, version } => {
-                to.text(path).buffer(data.as_deref()).int(*version);
+                to.text(path).text(data).int(*version);
             }
             Request::GetAcl { path } | Request::Sync { path } | Request::GetAllChildrenNumber { path } => {
                 to.text(path);
@@ -240,7 +241,7 @@ impl Request {
                 to.text(path).int(*kind);
             }
             Request::Auth { scheme, auth } => {
-                to.int(0).text(scheme).buffer(auth.as_deref());
+                to.int(0).text(scheme).text(auth);
             }
             Request::SetWatches { relative_zxid, data, exist, child } => {
                 to.long(*relative_zxid);
@@ -253,7 +254,7 @@ impl Request {
                     .for_each(|list| encode_paths(list, to));
             }
             Request::Sasl { token } => {
-                to.buffer(token.as_deref());
+                to.text(token);
             }
             Request::GetEphemerals { prefix } => {
                 to.text(prefix);
@@ -265,7 +266,7 @@ impl Request {
                 to.text(joining).text(leaving).text(members).long(*config);
             }
             Request::Raw { body, .. } => {
-                to.raw(body);
+                to.raw(body.bytes().unwrap_or_default());
             }
             Request::Ping | Request::WhoAmI | Request::CloseSession => {}
         }
