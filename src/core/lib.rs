@@ -6,7 +6,13 @@
 //! A request passes through the types of `flow`:
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
+pub mod config;
+pub mod durable;
 pub mod error;
+pub mod flow;
+pub mod format;
 pub mod id;
 pub mod jute;
+pub mod proto;
 pub mod time;
+pub mod tree;

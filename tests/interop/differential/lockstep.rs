@@ -61,7 +61,7 @@ impl Pair {
     }
 
     fn compare_endings(&mut self) -> io::Result<Result<(), Difference>> {
-        let endings: [(&str, fn(&mut Side) -> io::Result<Vec<String>>); 4] = [
+        let endings: [(&str, Ending); 4] = [
             ("the tree after the last step", dump),
             ("figures after the last step", figures),
             ("sessions being closed", Side::end_sessions),
@@ -81,6 +81,9 @@ impl Pair {
         Difference { at, seen: [(self.names[0], left), (self.names[1], right)] }
     }
 }
+
+/// What is compared when all steps are done.
+type Ending = fn(&mut Side) -> io::Result<Vec<String>>;
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
