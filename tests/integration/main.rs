@@ -1,0 +1,4 @@
+//! One ringkeeper in a process of its own, seen from outside.
+
+mod peers;
+mod protocol;
