@@ -4,18 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ringkeeper_core::config::Config;
 use ringkeeper_core::flow::{ConnId, ShardId};
 use ringkeeper_core::shard::ShardReport;
-use ringkeeper_core::time::WallTime;
 
 use super::words::{Facts, Word};
-use crate::commit::CommitFigures;
 use crate::runtime::{Clock, Sender};
-use crate::storage::wal::WalFigures;
+use crate::storage::wal::WalStats;
 use crate::wiring::ToShard;
 
 /// Where four-letter words are answered.
 pub struct Desk {
     options: DeskOptions,
-    started: WallTime,
 }
 
 /// What the desk must know.
@@ -26,10 +23,8 @@ pub struct DeskOptions {
     pub client_port: u16,
     /// Every shard, by its number.
     pub shards: Vec<Sender<ToShard>>,
-    /// The commit role's figures.
-    pub commit: Arc<CommitFigures>,
     /// The log's figures.
-    pub wal: Arc<WalFigures>,
+    pub wal: Arc<WalStats>,
     /// The time.
     pub clock: Clock,
 }
@@ -65,10 +60,9 @@ pub enum Reset {
 }
 
 impl Desk {
-    /// A desk of a server that starts now.
+    /// The desk of this server.
     pub fn new(options: DeskOptions) -> Desk {
-        let started = options.clock.wall();
-        Desk { options, started }
+        Desk { options }
     }
 
     /// Takes a word that came to a connection of this shard. The answer comes as [`ToShard::Answer`].
@@ -79,8 +73,7 @@ impl Desk {
             None => self.answer(shard, conn, not_allowed(&name)),
             Some(word) => {
                 let awaited = AtomicUsize::new(self.options.shards.len());
-                let question =
-                    Arc::new(Question { word, shard, conn, parts: Mutex::default(), awaited });
+                let question = Arc::new(Question { word, shard, conn, parts: Mutex::default(), awaited });
                 for shard in &self.options.shards {
                     shard.post(ToShard::Ask(question.clone()));
                 }
@@ -93,7 +86,7 @@ impl Desk {
         let mut parts = question.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.push(report);
         if question.awaited.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let facts = Facts::gather(&self.options, self.started, std::mem::take(&mut *parts));
+            let facts = Facts::gather(&self.options, std::mem::take(&mut *parts));
             self.answer(question.shard, question.conn, question.word.answer(&facts));
         }
     }

@@ -7,4 +7,4 @@ mod desk;
 mod host;
 mod words;
 
-pub use desk::{Desk, DeskOptions, Question};
+pub use desk::{Desk, DeskOptions, Question, Reset};

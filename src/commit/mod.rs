@@ -1,15 +1,11 @@
 //! The commit role on its executor: takes the shards' turns and the log's promises, lets the
 //! [`Pipeline`] decide, hands its records to the log and its batches to the shards. The only writer.
 
-mod figures;
-
 use std::sync::Arc;
 
 use ringkeeper_core::flow::CommitBatch;
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::prep::Pipeline;
-
-pub use figures::CommitFigures;
 
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::ToCommit;
@@ -25,17 +21,15 @@ pub struct Commit {
     /// The log. Dropped at the end, so that the log ends too.
     pub log: Sender<RecordBatch>,
     /// Who applies what is published.
-    pub publish: Box<dyn Fn(Arc<CommitBatch>)>,
+    pub publish: Box<dyn Fn(Arc<CommitBatch>) + Send>,
     /// The time.
     pub clock: Clock,
-    /// What others may see of it.
-    pub figures: Arc<CommitFigures>,
 }
 
 impl Commit {
     /// Runs until [`ToCommit::Stop`] and the log's end.
     pub async fn run(self) {
-        let Commit { mut pipeline, mut inbox, ticks, log, publish, clock, figures } = self;
+        let Commit { mut pipeline, mut inbox, ticks, log, publish, clock } = self;
         let mut log = Some(log);
         spawn(tick(ticks));
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
@@ -47,7 +41,7 @@ impl Commit {
                 match message {
                     ToCommit::Turn(turn) if log.is_some() => pipeline.on_turn(turn, now, wall, &mut records),
                     ToCommit::Turn(_) => {}
-                    ToCommit::Durable(durable) => pipeline.on_durable(durable),
+                    ToCommit::Durable(durable) => pipeline.on_durable(durable.upto()),
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
                     ToCommit::Stop => {
@@ -62,7 +56,6 @@ impl Commit {
             if let Some(batch) = pipeline.publish() {
                 publish(Arc::new(batch));
             }
-            figures.note(&pipeline);
         }
     }
 }

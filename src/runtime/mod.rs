@@ -4,12 +4,14 @@
 mod bell;
 mod clock;
 mod executor;
+mod fatal;
 mod inbox;
 mod socket;
 
 pub use bell::Bell;
 pub use clock::Clock;
 pub use executor::{Executor, ExecutorOptions, Running, sleep, spawn};
+pub use fatal::{Reason, fatal};
 pub use inbox::{Inbox, Sender, inbox};
 pub use socket::Socket;
 

@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ringkeeper_core::flow::{CommitBatch, ConnId};
-use ringkeeper_core::shard::{CloseReason, Effect, Shard};
+use ringkeeper_core::shard::{CloseReason, Effect, Next, Shard};
 use tracing::{debug, info};
 
-use crate::admin::{Desk, Question};
+use crate::admin::{Desk, Question, Reset};
 use crate::net::Admitted;
 use crate::runtime::{Bell, Clock, Sender, Socket, sleep, spawn};
 use crate::wiring::ToCommit;
@@ -32,26 +32,19 @@ struct State {
     effects: Vec<Effect>,
     /// Where all connections read to; what must be kept is copied out.
     scratch: Box<[u8]>,
+    /// What is being sent; connections lend it theirs in turn.
+    output: Vec<u8>,
 }
 
 struct Conn {
     socket: Socket,
     peer: SocketAddr,
     resume: Rc<Bell>,
-    /// A task of its own sends to this peer, which does not keep up.
-    sending: bool,
+    /// What the kernel has not taken. While there is some, a task of its own sends it.
+    unsent: Vec<u8>,
     /// Nothing more is said to this peer after what was queued.
-    ending: bool,
+    is_ending: bool,
     _admitted: Admitted,
-}
-
-/// What became of input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// Everything was taken, but for the start of a frame.
-    All,
-    /// Whole frames are left, and must wait until the connection is resumed.
-    Paused,
 }
 
 impl Driver {
@@ -61,6 +54,7 @@ impl Driver {
             conns: HashMap::new(),
             effects: Vec::new(),
             scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
+            output: Vec::new(),
         };
         Driver { state: RefCell::new(state), turn_due: Bell::default(), commit, desk, clock }
     }
@@ -72,82 +66,70 @@ impl Driver {
         admitted: Admitted,
     ) -> (ConnId, Socket, Rc<Bell>) {
         let mut state = self.state.borrow_mut();
-        let conn = state.shard.on_accept(peer, self.clock.now());
+        let id = state.shard.on_accept(peer, self.clock.now());
         let (socket, resume) = (Socket::new(socket), Rc::new(Bell::default()));
-        state.conns.insert(
-            conn,
-            Conn {
-                socket: socket.clone(),
-                peer,
-                resume: resume.clone(),
-                sending: false,
-                ending: false,
-                _admitted: admitted,
-            },
-        );
-        (conn, socket, resume)
+        let conn = Conn {
+            socket: socket.clone(),
+            peer,
+            resume: resume.clone(),
+            unsent: Vec::new(),
+            is_ending: false,
+            _admitted: admitted,
+        };
+        state.conns.insert(id, conn);
+        (id, socket, resume)
     }
 
-    /// Reads what the socket has and gives it to the shard, after what was kept. An error is the end
-    /// of the connection.
+    /// Reads what the socket has and gives it to the shard, behind what was kept. An error is the end of
+    /// the connection.
     pub(super) fn poll_input(
         &self,
         cx: &mut Context<'_>,
-        conn: ConnId,
+        id: ConnId,
         socket: &Socket,
         kept: &mut Vec<u8>,
-    ) -> Poll<io::Result<Taken>> {
-        let State { shard, conns, scratch, .. } = &mut *self.state.borrow_mut();
+    ) -> Poll<io::Result<Next>> {
+        let State { shard, scratch, .. } = &mut *self.state.borrow_mut();
         let len = ready!(socket.poll_recv(cx, scratch))?;
         if len == 0 {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        if conns.get(&conn).is_none_or(|conn| conn.ending) {
-            // What a peer still sends is read away, so that the kernel does not reset the connection
-            // before the peer has read our last words.
-            return Poll::Ready(Ok(Taken::All));
-        }
         let now = self.clock.now();
-        if kept.is_empty() {
+        let intake = if kept.is_empty() {
             let input = &scratch[..len];
-            let taken = shard.on_input(conn, input, now);
-            kept.extend_from_slice(&input[taken..]);
+            let intake = shard.on_input(id, input, now);
+            kept.extend_from_slice(&input[intake.consumed..]);
+            intake
         } else {
             kept.extend_from_slice(&scratch[..len]);
-            let taken = shard.on_input(conn, kept, now);
-            kept.drain(..taken);
-        }
-        Poll::Ready(Ok(taken(shard, conn)))
+            let intake = shard.on_input(id, kept, now);
+            kept.drain(..intake.consumed);
+            intake
+        };
+        Poll::Ready(Ok(intake.next))
     }
 
     /// Gives the shard again what it could not take.
-    pub(super) fn on_kept(&self, conn: ConnId, kept: &mut Vec<u8>) -> Taken {
-        let State { shard, conns, .. } = &mut *self.state.borrow_mut();
-        if conns.get(&conn).is_none_or(|conn| conn.ending) {
-            kept.clear();
-            return Taken::All;
-        }
-        let taken_len = shard.on_input(conn, kept, self.clock.now());
-        kept.drain(..taken_len);
-        taken(shard, conn)
+    pub(super) fn on_kept(&self, id: ConnId, kept: &mut Vec<u8>) -> Next {
+        let intake = self.state.borrow_mut().shard.on_input(id, kept, self.clock.now());
+        kept.drain(..intake.consumed);
+        intake.next
     }
 
-    /// The connection is gone, or the peer has ended it.
-    pub(super) fn on_end(&self, conn: ConnId, end: &io::Error) {
+    /// The peer has ended the connection, or the kernel has.
+    pub(super) fn on_end(&self, id: ConnId, end: &io::Error) {
         let State { shard, conns, .. } = &mut *self.state.borrow_mut();
-        match conns.get(&conn) {
+        let Some(conn) = conns.get(&id) else { return };
+        if conn.is_ending && !conn.unsent.is_empty() {
             // A peer that ends its side early still gets what was queued for it.
-            Some(Conn { ending: true, sending: true, .. }) | None => {}
-            Some(Conn { ending: true, .. }) => {
-                conns.remove(&conn);
-            }
-            Some(Conn { peer, socket, .. }) => {
-                debug!("{peer} has ended its connection: {end}");
-                socket.end();
-                shard.on_closed(conn);
-                conns.remove(&conn);
-            }
+            return;
         }
+        if !conn.is_ending {
+            debug!("{} has ended its connection: {end}", conn.peer);
+            conn.socket.end();
+            shard.on_closed(id);
+        }
+        conns.remove(&id);
     }
 
     pub(super) fn on_commit(&self, batch: &CommitBatch) {
@@ -159,13 +141,18 @@ impl Driver {
         self.turn_due.ring();
     }
 
-    pub(super) fn on_question(&self, question: &Arc<Question>) {
-        let report = self.state.borrow_mut().shard.report(question.resets());
-        self.desk.add(question, report);
+    pub(super) fn on_question(&self, question: &Question) {
+        let shard = &mut self.state.borrow_mut().shard;
+        self.desk.add(question, shard.report());
+        match question.resets() {
+            Some(Reset::Connections) => shard.reset_connection_stats(),
+            Some(Reset::Server) => shard.reset_stats(),
+            None => {}
+        }
     }
 
-    pub(super) fn on_answer(&self, conn: ConnId, answer: &[u8]) {
-        self.state.borrow_mut().shard.send_and_close(conn, answer);
+    pub(super) fn on_answer(&self, id: ConnId, answer: &[u8]) {
+        self.state.borrow_mut().shard.send_raw_and_close(id, answer);
     }
 
     /// Hands requests to the commit role, once per round of the executor: what several connections
@@ -182,33 +169,41 @@ impl Driver {
 
     /// Does what the shard has decided.
     pub(super) fn perform(self: &Rc<Self>) {
-        let State { shard, conns, effects, .. } = &mut *self.state.borrow_mut();
+        let State { shard, conns, effects, output, .. } = &mut *self.state.borrow_mut();
         shard.take_effects(effects);
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Flush(id) => {
-                    if let Some(conn) = conns.get_mut(&id) {
-                        self.flush(id, conn, shard);
+        // Sending makes room, which may let a connection resume: so there may be more effects.
+        while !effects.is_empty() {
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Flush(id) => {
+                        if let Some(conn) = conns.get_mut(&id) {
+                            self.flush(id, conn, shard, output);
+                        }
                     }
-                }
-                Effect::Close(id, reason) => {
-                    if let Some(conn) = conns.get_mut(&id) {
-                        note_close(conn.peer, &reason);
-                        conn.ending = true;
-                        self.flush(id, conn, shard);
-                        // Its task reads away what is left, and must not wait for the shard any more.
-                        conn.resume.ring();
+                    Effect::Close(id, reason) => {
+                        if let Some(conn) = conns.get_mut(&id) {
+                            note_close(conn.peer, &reason);
+                            conn.is_ending = true;
+                            if reason.is_abrupt() {
+                                conn.unsent.clear();
+                                conn.socket.end();
+                            }
+                            self.flush(id, conn, shard, output);
+                            // Its task now reads away what is left, and waits for the shard no more.
+                            conn.resume.ring();
+                        }
                     }
-                }
-                Effect::Resume(id) => {
-                    if let Some(conn) = conns.get(&id) {
-                        conn.resume.ring();
+                    Effect::Resume(id) => {
+                        if let Some(conn) = conns.get(&id) {
+                            conn.resume.ring();
+                        }
                     }
+                    Effect::Word(id, word) => self.desk.ask(shard.id(), id, word),
                 }
-                Effect::Word(id, word) => self.desk.ask(shard.id(), id, word),
             }
+            shard.take_effects(effects);
         }
-        if shard.has_submissions() {
+        if shard.has_submitted() {
             self.turn_due.ring();
         }
     }
@@ -219,51 +214,53 @@ impl Driver {
     }
 
     /// Sends what the kernel takes of a connection's output, and leaves the rest to a task.
-    fn flush(self: &Rc<Self>, id: ConnId, conn: &mut Conn, shard: &mut Shard) {
-        if conn.sending {
+    fn flush(self: &Rc<Self>, id: ConnId, conn: &mut Conn, shard: &mut Shard, output: &mut Vec<u8>) {
+        if !conn.unsent.is_empty() {
             return;
         }
-        let output = shard.output(id);
+        shard.swap_output(id, output);
         match conn.socket.send_now(output) {
             Ok(sent) if sent == output.len() => {
-                output.clear();
-                if conn.ending {
+                if conn.is_ending {
                     self.finish(id, conn, shard);
                 }
             }
             Ok(sent) => {
-                output.drain(..sent);
-                conn.sending = true;
+                conn.unsent = output.split_off(sent);
                 spawn(self.clone().send_rest(id, conn.socket.clone()));
             }
             // The reading side sees it too, and cleans up.
             Err(_) => conn.socket.end(),
         }
+        output.clear();
+        output.shrink_to(OUTPUT_KEPT_LEN);
     }
 
+    /// Sends what a peer that does not keep up has not taken, and what has come since, until it has all.
     async fn send_rest(self: Rc<Self>, id: ConnId, socket: Socket) {
-        let sent_all = poll_fn(|cx| {
+        let result = poll_fn(|cx| {
             loop {
                 let State { shard, conns, .. } = &mut *self.state.borrow_mut();
-                let Some(conn) = conns.get_mut(&id) else { return Poll::Ready(false) };
-                let output = shard.output(id);
-                if output.is_empty() {
-                    conn.sending = false;
-                    if conn.ending {
+                let Some(conn) = conns.get_mut(&id) else { return Poll::Ready(Ok(())) };
+                if conn.unsent.is_empty() {
+                    shard.swap_output(id, &mut conn.unsent);
+                }
+                if conn.unsent.is_empty() {
+                    conn.unsent = Vec::new();
+                    if conn.is_ending {
                         self.finish(id, conn, shard);
                     }
-                    return Poll::Ready(true);
+                    return Poll::Ready(Ok(()));
                 }
-                match ready!(socket.poll_send(cx, output)) {
-                    Ok(sent) => {
-                        output.drain(..sent);
-                        shard.on_sent(id);
-                    }
-                    Err(_) => return Poll::Ready(false),
-                }
+                let sent = ready!(socket.poll_send(cx, &conn.unsent))?;
+                conn.unsent.drain(..sent);
             }
         });
-        if !sent_all.await {
+        let result: io::Result<()> = result.await;
+        if result.is_err() {
+            if let Some(conn) = self.state.borrow_mut().conns.get_mut(&id) {
+                conn.unsent = Vec::new();
+            }
             socket.end();
         }
         self.perform();
@@ -276,19 +273,16 @@ impl Driver {
         let driver = self.clone();
         spawn(async move {
             sleep(LINGER).await;
-            if let Some(conn) = driver.state.borrow_mut().conns.remove(&id) {
+            let conn = driver.state.borrow_mut().conns.remove(&id);
+            if let Some(conn) = conn {
                 conn.socket.end();
             }
         });
     }
 }
 
-fn taken(shard: &Shard, conn: ConnId) -> Taken {
-    if shard.is_paused(conn) { Taken::Paused } else { Taken::All }
-}
-
 fn note_close(peer: SocketAddr, reason: &CloseReason) {
-    if reason.is_expected() {
+    if reason.is_routine() {
         debug!("closing {peer}: {reason}");
     } else {
         info!("closing {peer}: {reason}");
@@ -297,5 +291,7 @@ fn note_close(peer: SocketAddr, reason: &CloseReason) {
 
 /// What one attempt reads at the most.
 const SCRATCH_LEN: usize = 64 << 10;
+/// How much of a buffer for output is kept for the next.
+const OUTPUT_KEPT_LEN: usize = 64 << 10;
 /// How long a connection that we ended may take to be ended by the peer.
 const LINGER: Duration = Duration::from_secs(1);

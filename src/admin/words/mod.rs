@@ -9,6 +9,10 @@ mod mntr;
 mod srvr;
 mod wchs;
 
+use std::net::SocketAddr;
+
+use ringkeeper_core::acl::ip_identity;
+
 pub(super) use facts::Facts;
 
 /// A word that is answered here.
@@ -67,4 +71,9 @@ impl Word {
             Word::Wchs => wchs::answer(facts),
         }
     }
+}
+
+/// An address and port as Java prints them, without its leading slash.
+fn java_address(address: SocketAddr) -> String {
+    format!("{}:{}", ip_identity(address.ip()).id, address.port())
 }

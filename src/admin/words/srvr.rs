@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
-use super::facts::Facts;
-use super::{cons, facts::java_float};
+use super::cons;
+use super::facts::{Facts, java_double};
 use crate::version;
 
 /// `srvr`: what the server is and has done.
@@ -24,13 +24,14 @@ pub(super) fn stat(facts: &Facts<'_>) -> String {
 }
 
 fn head(text: &mut String) {
-    let _ = writeln!(text, "Zookeeper version: {}", version::full());
+    let _ = writeln!(text, "Zookeeper version: {}", version::FULL);
 }
 
 fn body(text: &mut String, facts: &Facts<'_>) {
     let latency = facts.latency();
-    let average = java_float(latency.average_ms());
-    let _ = writeln!(text, "Latency min/avg/max: {}/{average}/{}", latency.min_ms(), latency.max_ms());
+    let (min, max) = (latency.min_us / 1000, latency.max_us / 1000);
+    let average = java_double(latency.average_us() / 1000.0);
+    let _ = writeln!(text, "Latency min/avg/max: {min}/{average}/{max}");
     let _ = writeln!(text, "Received: {}", facts.packets_received());
     let _ = writeln!(text, "Sent: {}", facts.packets_sent());
     let _ = writeln!(text, "Connections: {}", facts.connections().count());

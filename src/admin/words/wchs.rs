@@ -5,6 +5,6 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     let watches = facts.watches();
     format!(
         "{} connections watching {} paths\nTotal watches:{}\n",
-        watches.connections, watches.paths, watches.total
+        watches.connections, watches.paths, watches.watches
     )
 }

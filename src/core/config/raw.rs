@@ -50,6 +50,11 @@ impl Raw {
         &self.file
     }
 
+    /// `dataDir` as written, where the file `myid` lies.
+    pub fn data_dir(&self) -> Option<&str> {
+        self.entries.get("dataDir").map(|(value, _)| value.as_str())
+    }
+
     /// A key that zoo.cfg's parser knows: zoo.cfg alone may set it.
     pub(super) fn parser_key(&self, name: &str) -> Option<Setting> {
         self.entries.get(name).map(|(value, line)| Setting {

@@ -1,4 +1,5 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 
 use super::delta::{Counters, Delta, Undo};
 use super::node::{Node, NodeFields};
@@ -11,7 +12,8 @@ use crate::proto::{Acl, AclRef, Stat, perms};
 
 /// One role's index of the nodes, and its sessions. See the module's documentation.
 ///
-/// A clone is another role's index of the same nodes.
+/// A clone is another role's index of the same nodes: it costs time and memory in proportion to their
+/// number, but not to their data.
 #[derive(Clone)]
 pub struct DataTree {
     options: TreeOptions,
@@ -20,7 +22,7 @@ pub struct DataTree {
     ephemerals: HashMap<SessionId, HashSet<Slot>>,
     ephemerals_count: usize,
     /// Containers and TTL nodes: what the reaper looks at.
-    expendables: HashSet<Slot>,
+    expendables: BTreeSet<Slot>,
     sessions: BTreeMap<SessionId, i32>,
     last_zxid: Zxid,
     approximate_data_size: u64,
@@ -54,7 +56,7 @@ impl DataTree {
             slots: Slots::default(),
             ephemerals: HashMap::new(),
             ephemerals_count: 0,
-            expendables: HashSet::new(),
+            expendables: BTreeSet::new(),
             sessions: BTreeMap::new(),
             last_zxid: Zxid::ZERO,
             approximate_data_size: 0,
@@ -104,9 +106,16 @@ impl DataTree {
         self.ephemerals.keys().copied()
     }
 
-    /// The containers and the nodes with a time to live, in no particular order.
+    /// The containers and the nodes with a time to live, by slot.
     pub fn expendables(&self) -> impl Iterator<Item = Found<'_>> {
-        self.expendables.iter().filter_map(|slot| self.at(*slot))
+        self.expendables_after(None)
+    }
+
+    /// The containers and the nodes with a time to live whose slots come after this one, by slot: a look
+    /// at all of them can be taken in parts, between which the tree may change.
+    pub fn expendables_after(&self, slot: Option<Slot>) -> impl Iterator<Item = Found<'_>> {
+        let from = slot.map_or(Bound::Unbounded, Bound::Excluded);
+        self.expendables.range((from, Bound::Unbounded)).filter_map(|slot| self.at(*slot))
     }
 
     /// How many ephemeral nodes there are.
@@ -125,6 +134,24 @@ impl DataTree {
         self.approximate_data_size + root
     }
 
+    /// The stat that clients see of a node that has never had a child.
+    pub fn stat_of_childless(&self, node: &Node) -> Stat {
+        let fields = node.fields();
+        Stat {
+            czxid: fields.czxid,
+            mzxid: fields.mzxid,
+            ctime: fields.ctime,
+            mtime: fields.mtime,
+            version: fields.version,
+            cversion: 0,
+            aversion: fields.aversion,
+            ephemeral_owner: self.owner(node).on_the_wire(),
+            data_length: node.data_len() as i32,
+            num_children: 0,
+            pzxid: fields.czxid,
+        }
+    }
+
     /// What kind of node this is.
     pub fn owner(&self, node: &Node) -> Owner {
         Owner::from_stored(node.fields().owner, self.options.extended_types)
@@ -138,9 +165,14 @@ impl DataTree {
     /// deleted one doesn't exist, or a deleted one has children. Such a delta breaks our own promise.
     pub fn apply(&mut self, zxid: Zxid, delta: &Delta) -> Undo {
         match delta {
-            Delta::Create { node, parent_cversion } => self.create(node.clone(), *parent_cversion, zxid),
-            Delta::SetData(node) | Delta::SetSilently(node) => Undo::Restore(self.replace(node.clone())),
-            Delta::Delete(node) => self.delete(node.path(), zxid),
+            Delta::Create { node, .. } => {
+                let parent = self.parent_slot(node.path());
+                self.apply_at(zxid, delta, parent)
+            }
+            Delta::SetData(node) | Delta::SetSilently(node) | Delta::Delete(node) => {
+                let slot = self.slot(node.path());
+                self.apply_at(zxid, delta, slot)
+            }
             Delta::OpenSession { id, timeout_ms } => match self.sessions.insert(*id, *timeout_ms) {
                 None => Undo::Unopen(*id),
                 Some(before) => Undo::Reopen(*id, before),
@@ -152,16 +184,31 @@ impl DataTree {
         }
     }
 
+    /// Applies one step like [`DataTree::apply`], when it is known where the node is: for a new node,
+    /// where its parent is. Sessions are nowhere, and the slot means nothing.
+    pub fn apply_at(&mut self, zxid: Zxid, delta: &Delta, slot: Slot) -> Undo {
+        match delta {
+            Delta::Create { node, parent_cversion } => {
+                self.create(node.clone(), *parent_cversion, slot, zxid)
+            }
+            Delta::SetData(node) | Delta::SetSilently(node) => {
+                Undo::Restore(self.replace(slot, node.clone()))
+            }
+            Delta::Delete(_) => self.delete(slot, zxid),
+            Delta::OpenSession { .. } | Delta::CloseSession(_) => self.apply(zxid, delta),
+        }
+    }
+
     /// Takes back what [`DataTree::apply`] did, last first. The zxid is the caller's to set back.
     pub fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::Uncreate { node, parent } => {
                 let parent_slot = self.parent_slot(node.path());
-                self.take_out(node.path());
+                self.take_out(self.slot(node.path()));
                 self.set_counters(parent_slot, parent);
             }
             Undo::Restore(node) => {
-                self.replace(node);
+                self.replace(self.slot(node.path()), node);
             }
             Undo::Undelete { node, own, parent } => {
                 let parent_slot = self.parent_slot(node.path());
@@ -184,8 +231,7 @@ impl DataTree {
         self.last_zxid = zxid;
     }
 
-    fn create(&mut self, node: Node, parent_cversion: i32, zxid: Zxid) -> Undo {
-        let parent_slot = self.parent_slot(node.path());
+    fn create(&mut self, node: Node, parent_cversion: i32, parent_slot: Slot, zxid: Zxid) -> Undo {
         let before = self.slots.family(parent_slot).map(Counters::from);
         self.put_in(node.clone(), parent_slot);
         let family = self.slots.family_mut(parent_slot);
@@ -194,22 +240,21 @@ impl DataTree {
         Undo::Uncreate { node, parent: before }
     }
 
-    fn delete(&mut self, path: &str, zxid: Zxid) -> Undo {
-        let slot = self.slot(path);
+    fn delete(&mut self, slot: Slot, zxid: Zxid) -> Undo {
         let own = self.slots.family(slot).map(Counters::from);
         assert!(
             self.slots.family(slot).is_none_or(|family| family.children == 0),
-            "{path} is deleted and has children"
+            "{:?} is deleted and has children",
+            self.slots.entry(slot).node
         );
         let parent_slot = self.slots.entry(slot).parent;
         let parent = self.slots.family(parent_slot).map(Counters::from);
-        let node = self.take_out(path);
+        let node = self.take_out(slot);
         self.slots.family_mut(parent_slot).pzxid = zxid;
         Undo::Undelete { node, own, parent }
     }
 
-    fn replace(&mut self, node: Node) -> Node {
-        let slot = self.slot(node.path());
+    fn replace(&mut self, slot: Slot, node: Node) -> Node {
         self.approximate_data_size += size_of_node(&node);
         let before = self.slots.entry_mut(slot).node.replace(node);
         let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
@@ -239,10 +284,9 @@ impl DataTree {
         slot
     }
 
-    fn take_out(&mut self, path: &str) -> Node {
-        let slot = self.slot(path);
+    fn take_out(&mut self, slot: Slot) -> Node {
         self.slots.unlink(self.slots.entry(slot).parent, slot);
-        self.table.remove(path, &self.slots);
+        self.table.remove(slot, &self.slots);
         let node =
             self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
         self.approximate_data_size -= size_of_node(&node);
@@ -302,20 +346,12 @@ impl DataTree {
 impl<'a> Found<'a> {
     /// The stat as clients see it.
     pub fn stat(&self) -> Stat {
-        let fields = self.node.fields();
         let num_children = self.num_children() as i32;
         Stat {
-            czxid: fields.czxid,
-            mzxid: fields.mzxid,
-            ctime: fields.ctime,
-            mtime: fields.mtime,
-            version: fields.version,
             cversion: self.cversion().wrapping_mul(2).wrapping_sub(num_children),
-            aversion: fields.aversion,
-            ephemeral_owner: self.tree.owner(self.node).on_the_wire(),
-            data_length: self.node.data_len() as i32,
             num_children,
             pzxid: self.pzxid(),
+            ..self.tree.stat_of_childless(self.node)
         }
     }
 

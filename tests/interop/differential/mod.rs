@@ -33,20 +33,21 @@ use std::env;
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use ringkeeper_kit::java;
 use ringkeeper_kit::server::Settings;
-use ringkeeper_kit::{java, ringkeeper};
 
 use self::lockstep::{Difference, Pair};
 use self::step::Step;
+use crate::ringkeeper_server;
 
 #[test]
 fn java_and_ringkeeper_do_the_same_on_one_core() {
-    compare(ringkeeper_settings().config("ringkeeper.layout", "single"), seeds(0..200));
+    compare(ringkeeper_server().config("ringkeeper.layout", "single"), seeds(0..200));
 }
 
 #[test]
 fn java_and_ringkeeper_do_the_same_with_roles_on_cores_of_their_own() {
-    let split = ringkeeper_settings().config("ringkeeper.layout", "split").config("ringkeeper.shards", 2);
+    let split = ringkeeper_server().config("ringkeeper.layout", "split").config("ringkeeper.shards", 2);
     compare(split, seeds(1000..1040));
 }
 
@@ -119,10 +120,6 @@ fn seeds(default: Range<u64>) -> Range<u64> {
     let Ok(text) = env::var("DIFF_SEEDS") else { return default };
     let parsed = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     parsed.unwrap_or_else(|| panic!("DIFF_SEEDS={text}: expected from..to, such as 0..1000"))
-}
-
-fn ringkeeper_settings() -> Settings {
-    ringkeeper::server(env!("CARGO_BIN_EXE_ringkeeper"))
 }
 
 const WORD_SHOWN_MAX: usize = 100;
