@@ -12,5 +12,6 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    ringkeeper::runtime::make_panics_fatal();
     ringkeeper::cli::run(std::env::args())
 }
