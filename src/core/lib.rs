@@ -6,6 +6,7 @@
 //! A request passes through the types of `flow`:
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
+pub mod config;
 pub mod durable;
 pub mod error;
 pub mod flow;
