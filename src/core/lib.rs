@@ -6,6 +6,9 @@
 //! A request passes through the types of `flow`:
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
+mod chunks;
+
+pub mod acl;
 pub mod config;
 pub mod durable;
 pub mod error;
@@ -13,6 +16,14 @@ pub mod flow;
 pub mod format;
 pub mod id;
 pub mod jute;
+pub mod ops;
+pub mod prep;
 pub mod proto;
+pub mod session;
+pub mod shard;
 pub mod time;
 pub mod tree;
+pub mod watch;
+
+#[cfg(test)]
+mod testing;

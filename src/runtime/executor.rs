@@ -68,7 +68,10 @@ pub async fn sleep(time: Duration) {
     glommio::timer::sleep(time).await;
 }
 
-/// A task woken from another core may have to wait this long on a busy executor (default 100 ms).
+/// When a task queue must let others run. Not shorter: with 1 ms, two executors that wake each other
+/// stopped for good in every run of 20,000 rounds (a wake-up is lost in the runtime), with 5, 10 and
+/// 100 ms in none of ten. Turns are short by themselves, and each executor also has a timer of
+/// [`super::TICK`] that finds whatever a lost wake-up left behind.
 const PREEMPT_AFTER: Duration = Duration::from_millis(100);
 /// For direct I/O; only the log uses it, a few buffers at a time.
 const IO_MEMORY_BYTES: usize = 4 << 20;

@@ -66,7 +66,15 @@ impl<T> Inbox<T> {
     /// Waits until there is something, then moves at most `most` messages to `into`. False once every
     /// sender is gone and everything has been taken.
     pub async fn take(&mut self, into: &mut Vec<T>, most: usize) -> bool {
-        poll_fn(|cx| self.poll_take(cx, into, most)).await
+        let Some(first) = self.take_one().await else { return false };
+        into.push(first);
+        into.extend(std::iter::from_fn(|| self.try_take()).take(most.saturating_sub(1)));
+        true
+    }
+
+    /// Waits for one message; `None` once every sender is gone and everything has been taken.
+    pub async fn take_one(&mut self) -> Option<T> {
+        poll_fn(|cx| self.poll_one(cx)).await
     }
 
     /// Takes one message if there is one.
@@ -74,31 +82,18 @@ impl<T> Inbox<T> {
         self.shared.queue.pop()
     }
 
-    fn poll_take(&mut self, cx: &mut Context<'_>, into: &mut Vec<T>, most: usize) -> Poll<bool> {
-        if self.fill(into, most) {
-            return Poll::Ready(true);
+    fn poll_one(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if let Some(message) = self.try_take() {
+            return Poll::Ready(Some(message));
         }
         self.shared.receiver.register(cx.waker());
         // Whoever posted between the look and the registration did not wake us.
         let closed = self.shared.senders.load(Ordering::Acquire) == 0;
-        if self.fill(into, most) {
-            Poll::Ready(true)
-        } else if closed {
-            Poll::Ready(false)
-        } else {
-            Poll::Pending
+        match self.try_take() {
+            Some(message) => Poll::Ready(Some(message)),
+            None if closed => Poll::Ready(None),
+            None => Poll::Pending,
         }
-    }
-
-    fn fill(&mut self, into: &mut Vec<T>, most: usize) -> bool {
-        let before = into.len();
-        while into.len() - before < most {
-            match self.shared.queue.pop() {
-                Some(message) => into.push(message),
-                None => break,
-            }
-        }
-        into.len() > before
     }
 }
 

@@ -95,6 +95,10 @@ pub enum Problem {
     ElectionAlg,
     #[error("Unrecognised peertype: {text}")]
     PeerType { text: String },
+    #[error(
+        "{text} is no digest algorithm of this server, which has SHA1, SHA-224 to SHA-512 and SHA3-224 to SHA3-512"
+    )]
+    DigestAlgorithm { text: String },
     #[error("metrics provider class was not found (it is {text})")]
     MetricsProvider { text: String },
     #[error("\"{text}\" is no list of CPUs such as 0,2-5: {why}")]
@@ -108,6 +112,8 @@ pub enum Problem {
     DataDirNotSet,
     #[error("tickTime is not set (it is 0; it must be at least 1 ms)")]
     TickTimeNotSet,
+    #[error("clientPort is not set: this server would serve nobody")]
+    ClientPortNotSet,
     #[error("clientPortAddress is set but clientPort is not set")]
     ClientAddressWithoutPort,
     #[error("secureClientPortAddress is set but secureClientPort is not set")]

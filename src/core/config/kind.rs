@@ -5,8 +5,8 @@ mod number;
 
 use std::fmt::Debug;
 
-pub(crate) use choice::{Choice, ElectionAlg, Flag, MetricsProvider, PeerType, Word};
-pub(crate) use number::{Int, Interval, Number, OptionalInt, Port};
+pub(crate) use choice::{Choice, Digest, ElectionAlg, Flag, MetricsProvider, PeerType, Word};
+pub(crate) use number::{Int, Interval, OptionalInt, Port};
 
 use super::error::Problem;
 

@@ -5,68 +5,67 @@
 //! bounds, help, its Java property, and what this version makes of it. The rules are those of config.md;
 //! where they leave a key without effect silently, a [`Notice`] says so.
 
-mod client_ports;
-mod commands;
+mod admin;
+mod client_port;
+mod containers;
 mod defines;
 mod error;
 mod key;
 mod key_table;
 mod kind;
+mod layout;
 mod limits;
 mod members;
-mod membership;
+mod my_id;
 mod notice;
-mod placement;
 mod raw;
 mod security;
 mod sessions;
 mod settings;
 mod storage;
-mod znodes;
 
-pub use client_ports::{ClientPorts, HostPort};
-pub use commands::Whitelist;
+pub use admin::Admin;
+pub use client_port::{ClientPort, HostPort};
+pub use containers::Containers;
 pub use defines::Defines;
 pub use error::{ConfigError, Origin, Problem};
 pub use key::{AnyKey, Place, Status};
 pub use key_table::{all as keys, find as find_key};
+pub use layout::{Layout, LayoutKind};
 pub use limits::{LargeRequests, Limits};
 pub use members::{PeerAddress, ServerLine};
-pub use membership::Membership;
 pub use notice::{Notice, Severity};
-pub use placement::{Layout, Placement};
 pub use raw::{MalformedEscape, Raw, RawValue};
-pub use security::{DigestAlg, Security};
+pub use security::Security;
 pub use sessions::Sessions;
 pub use storage::Storage;
-pub use znodes::{Containers, Znodes};
 
 use members::Members;
 use settings::Settings;
 
+use crate::id::ServerId;
+
 /// A configuration that a server can start from: each value within its bounds, and fitting the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// Where data lies and how it is written.
+    pub storage: Storage,
     /// Where clients connect.
-    pub client_ports: ClientPorts,
-    /// The tick and the limits of session timeouts.
+    pub client_port: ClientPort,
+    /// Sessions, and the server's grain of time.
     pub sessions: Sessions,
     /// How much clients may take.
     pub limits: Limits,
     /// Who may do what.
     pub security: Security,
-    /// Where and how data is kept.
-    pub storage: Storage,
-    /// Rules about znodes.
-    pub znodes: Znodes,
-    /// When containers and TTL znodes are deleted.
+    /// When empty containers and outlived TTL nodes go.
     pub containers: Containers,
-    /// Which four-letter words are answered.
-    pub whitelist: Whitelist,
-    /// What this server is in an ensemble, and alone.
-    pub membership: Membership,
-    /// Which cores the server runs on.
-    pub placement: Placement,
+    /// What operators may ask.
+    pub admin: Admin,
+    /// Which role runs where.
+    pub layout: Layout,
+    /// What the file `myid` says. A standalone server need not have it, and shows 0 whatever it says.
+    pub my_id: Option<ServerId>,
 }
 
 /// All that a configuration is made from.
@@ -90,19 +89,18 @@ impl Config {
         let settings = Settings { file: sources.file, raw: sources.raw, defines: sources.defines };
         let mut notices = settings.examine()?;
         let members = Members::prove(sources, &settings, &mut notices)?;
-        let membership = Membership::prove(sources, &settings)?;
-        let own_line = membership.my_id.and_then(|id| members.line(id));
+        let my_id = my_id::prove(sources)?;
+        let own_line = my_id.and_then(|id| members.line(id));
         let config = Config {
-            client_ports: ClientPorts::prove(&settings, own_line)?,
+            storage: Storage::prove(&settings, &mut notices)?,
+            client_port: ClientPort::prove(&settings, own_line)?,
             sessions: Sessions::prove(&settings)?,
             limits: Limits::prove(&settings)?,
             security: Security::prove(&settings)?,
-            storage: Storage::prove(&settings, &mut notices)?,
-            znodes: Znodes::prove(&settings)?,
             containers: Containers::prove(&settings)?,
-            whitelist: Whitelist::prove(&settings)?,
-            membership,
-            placement: Placement::prove(&settings)?,
+            admin: Admin::prove(&settings)?,
+            layout: Layout::prove(&settings)?,
+            my_id,
         };
         Ok((config, notices))
     }

@@ -1,44 +1,39 @@
 use super::error::{ConfigError, Problem};
+use super::key_table::parser::RECONFIG_ENABLED;
 use super::key_table::security::{
-    DIGEST_ALG, DIGEST_ENABLED, EAGER_ACL_CHECK, ENFORCE_AUTH, ENFORCE_AUTH_SCHEMES, REQUIRE_CLIENT_SASL,
-    SKIP_ACL, SUPER_DIGEST,
+    DIGEST_ALG, DIGEST_ENABLED, EAGER_ACL_CHECK, ENFORCE_AUTH, ENFORCE_AUTH_SCHEMES, ENFORCE_QUOTA,
+    REQUIRE_CLIENT_SASL, SKIP_ACL, SUPER_DIGEST,
 };
+use super::key_table::storage::{EMULATE_353_TTL, EXTENDED_TYPES};
 use super::settings::Settings;
+use crate::acl::DigestAlgorithm;
 
 /// Who may do what (config §8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Security {
-    /// `skipACL`: whether ACLs are not looked at.
+    /// `skipACL=yes`: ACLs are not looked at.
     pub skip_acl: bool,
-    /// `enableEagerACLCheck`: whether the server that a client is connected to looks at ACLs first.
+    /// `enableEagerACLCheck`: the server that a client is connected to looks at ACLs first. Not supported
+    /// yet.
     pub eager_acl_check: bool,
-    /// `enforce.auth.schemes` if `enforce.auth.enabled`: a connection without an identity of one of these
-    /// schemes may only authenticate. Empty if not enforced.
-    pub enforced_schemes: Vec<String>,
     /// `DigestAuthenticationProvider.enabled`: whether there is a scheme `digest`.
     pub digest_enabled: bool,
-    /// `DigestAuthenticationProvider.digestAlg`: how passwords of that scheme are hashed.
-    pub digest_alg: DigestAlg,
     /// `DigestAuthenticationProvider.superDigest`: the digest id, user and hash, that is also `super`.
     pub super_digest: Option<String>,
-}
-
-/// A hash of the scheme `digest`. The names are those of Java's security providers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it all")]
-pub enum DigestAlg {
-    Md5,
-    Sha1,
-    Sha224,
-    Sha256,
-    Sha384,
-    Sha512,
-    Sha512Of224,
-    Sha512Of256,
-    Sha3Of224,
-    Sha3Of256,
-    Sha3Of384,
-    Sha3Of512,
+    /// `DigestAuthenticationProvider.digestAlg`: how passwords of the scheme `digest` are hashed.
+    pub digest_algorithm: DigestAlgorithm,
+    /// `enforce.auth.schemes` if `enforce.auth.enabled`, else none: a connection without an identity of one
+    /// of these may only authenticate.
+    pub enforced_schemes: Vec<String>,
+    /// `enforceQuota`: whether a write that exceeds a hard quota is refused.
+    pub enforce_quota: bool,
+    /// `extendedTypesEnabled`: whether there are TTL nodes.
+    pub extended_types: bool,
+    /// `emulate353TTLNodes`: whether TTL nodes are first read as ZooKeeper 3.5.3 wrote them. Not supported
+    /// yet.
+    pub emulate_353_ttl_nodes: bool,
+    /// `reconfigEnabled`: otherwise a reconfig is refused as disabled.
+    pub reconfig_enabled: bool,
 }
 
 impl Security {
@@ -50,10 +45,14 @@ impl Security {
         Ok(Security {
             skip_acl: settings.get(&SKIP_ACL)?,
             eager_acl_check: settings.get(&EAGER_ACL_CHECK)?,
-            enforced_schemes: enforced_schemes(settings, digest_enabled)?,
             digest_enabled,
-            digest_alg: settings.get(&DIGEST_ALG)?,
             super_digest: settings.get(&SUPER_DIGEST)?,
+            digest_algorithm: settings.get(&DIGEST_ALG)?,
+            enforced_schemes: enforced_schemes(settings, digest_enabled)?,
+            enforce_quota: settings.get(&ENFORCE_QUOTA)?,
+            extended_types: settings.get(&EXTENDED_TYPES)?,
+            emulate_353_ttl_nodes: settings.get(&EMULATE_353_TTL)?,
+            reconfig_enabled: settings.get(&RECONFIG_ENABLED)?,
         })
     }
 }
@@ -73,29 +72,4 @@ fn enforced_schemes(settings: &Settings<'_>, digest_enabled: bool) -> Result<Vec
         return Err(settings.error(&ENFORCE_AUTH_SCHEMES, problem));
     }
     Ok(schemes.into_iter().map(str::to_owned).collect())
-}
-
-impl DigestAlg {
-    pub(super) const NAMES: &[(&str, DigestAlg)] = &[
-        ("SHA1", DigestAlg::Sha1),
-        ("SHA-1", DigestAlg::Sha1),
-        ("SHA", DigestAlg::Sha1),
-        ("MD5", DigestAlg::Md5),
-        ("SHA-224", DigestAlg::Sha224),
-        ("SHA224", DigestAlg::Sha224),
-        ("SHA-256", DigestAlg::Sha256),
-        ("SHA256", DigestAlg::Sha256),
-        ("SHA-384", DigestAlg::Sha384),
-        ("SHA384", DigestAlg::Sha384),
-        ("SHA-512", DigestAlg::Sha512),
-        ("SHA512", DigestAlg::Sha512),
-        ("SHA-512/224", DigestAlg::Sha512Of224),
-        ("SHA512/224", DigestAlg::Sha512Of224),
-        ("SHA-512/256", DigestAlg::Sha512Of256),
-        ("SHA512/256", DigestAlg::Sha512Of256),
-        ("SHA3-224", DigestAlg::Sha3Of224),
-        ("SHA3-256", DigestAlg::Sha3Of256),
-        ("SHA3-384", DigestAlg::Sha3Of384),
-        ("SHA3-512", DigestAlg::Sha3Of512),
-    ];
 }

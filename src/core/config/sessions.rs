@@ -1,46 +1,53 @@
+use super::AnyKey;
 use super::error::{ConfigError, Problem};
+use super::key_table::connections::SESSIONLESS_TIMEOUT;
 use super::key_table::parser::{MAX_SESSION_TIMEOUT, MIN_SESSION_TIMEOUT, TICK_TIME};
 use super::settings::Settings;
 
-/// The tick, and what timeouts sessions may ask for.
+/// Sessions, and the server's grain of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sessions {
     /// `tickTime`, at least 1: sessions expire at its multiples.
-    pub tick_time_ms: i32,
-    /// `minSessionTimeout`: a shorter timeout is raised to this. May be zero or below, which raises none.
-    pub timeout_min_ms: i32,
-    /// `maxSessionTimeout`, not below the minimum and at least 1: a longer timeout is lowered to this.
-    pub timeout_max_ms: i32,
+    pub tick_ms: u32,
+    /// `minSessionTimeout`, else two ticks. May be zero or below, which raises no session's timeout.
+    pub min_timeout_ms: i32,
+    /// `maxSessionTimeout`, else twenty ticks; at least 1 and not below the minimum.
+    pub max_timeout_ms: i32,
+    /// `nio.sessionlessCnxnTimeout`, at least 1: how long a connection may take to ask for a session.
+    pub handshake_ms: u64,
 }
 
 impl Sessions {
     pub(super) fn prove(settings: &Settings<'_>) -> Result<Sessions, ConfigError> {
-        let tick_time_ms = settings.get(&TICK_TIME)?;
-        if tick_time_ms == 0 {
+        let tick_ms = settings.get(&TICK_TIME)?;
+        if tick_ms == 0 {
             return Err(settings.error(&TICK_TIME, Problem::TickTimeNotSet));
         }
-        at_least_one(settings, &TICK_TIME, tick_time_ms)?;
         let or_ticks = |given_ms: i32, ticks: i32| match given_ms {
-            -1 => tick_time_ms.saturating_mul(ticks),
+            -1 => tick_ms.saturating_mul(ticks),
             given_ms => given_ms,
         };
-        let timeout_min_ms = or_ticks(settings.get(&MIN_SESSION_TIMEOUT)?, MIN_TICKS);
-        let timeout_max_ms = or_ticks(settings.get(&MAX_SESSION_TIMEOUT)?, MAX_TICKS);
-        if timeout_min_ms > timeout_max_ms {
-            let (min, max) = (timeout_min_ms, timeout_max_ms);
+        let min_timeout_ms = or_ticks(settings.get(&MIN_SESSION_TIMEOUT)?, MIN_TICKS);
+        let max_timeout_ms = or_ticks(settings.get(&MAX_SESSION_TIMEOUT)?, MAX_TICKS);
+        if tick_ms > 0 && min_timeout_ms > max_timeout_ms {
+            let (min, max) = (min_timeout_ms, max_timeout_ms);
             return Err(settings.whole(Problem::SessionTimeouts { min, max }));
         }
-        at_least_one(settings, &MAX_SESSION_TIMEOUT, timeout_max_ms)?;
-        Ok(Sessions { tick_time_ms, timeout_min_ms, timeout_max_ms })
+        Ok(Sessions {
+            tick_ms: at_least_one(settings, &TICK_TIME, tick_ms.into())? as u32,
+            min_timeout_ms,
+            max_timeout_ms: at_least_one(settings, &MAX_SESSION_TIMEOUT, max_timeout_ms.into())? as i32,
+            handshake_ms: settings.get(&SESSIONLESS_TIMEOUT)? as u64,
+        })
     }
 }
 
-fn at_least_one(settings: &Settings<'_>, key: &dyn super::AnyKey, value: i32) -> Result<(), ConfigError> {
+fn at_least_one(settings: &Settings<'_>, key: &dyn AnyKey, value: i64) -> Result<i64, ConfigError> {
     if value < 1 {
-        let (value, allowed) = (value.into(), "at least 1".to_owned());
-        return Err(settings.error(key, Problem::OutOfBounds { value, allowed }));
+        let problem = Problem::OutOfBounds { value, allowed: "at least 1".to_owned() };
+        return Err(settings.error(key, problem));
     }
-    Ok(())
+    Ok(value)
 }
 
 const MIN_TICKS: i32 = 2;

@@ -1,12 +1,12 @@
 //! Connections, limits and throttling (config §6).
 
-use crate::config::Status::{IgnoredJvm, NotYet, Supported};
+use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Flag, Int, OptionalInt, Text};
 
 pub(in crate::config) static JUTE_MAX_BUFFER: Key<Int<i32>> = Key::bare(
     "jute.maxbuffer",
-    Int::any(0xfffff).at_least(1),
+    Int::any(0xfffff).at_least(8),
     Supported,
     "bytes of the largest frame that is accepted",
 );
@@ -14,7 +14,7 @@ pub(in crate::config) static JUTE_MAX_BUFFER: Key<Int<i32>> = Key::bare(
 pub(in crate::config) static JUTE_EXTRA_SIZE: Key<OptionalInt<i32>> = Key::property(
     "jute.maxbuffer.extrasize",
     OptionalInt::raised_to(1024),
-    Supported,
+    NotYet("records that are on disk are read whatever their size"),
     "bytes by which a record in a file may exceed jute.maxbuffer; jute.maxbuffer if unset",
 );
 
@@ -23,7 +23,7 @@ pub(in crate::config) static MAX_CNXNS: Key<Int<i32>> =
 
 pub(in crate::config) static GLOBAL_OUTSTANDING_LIMIT: Key<Int<i32>> = Key::property(
     "globalOutstandingLimit",
-    Int::any(1000).at_least(0),
+    Int::any(1000).at_least(1),
     Supported,
     "requests in process from which on connections that have one are not read",
 );
@@ -41,19 +41,19 @@ pub(in crate::config) static SESSIONLESS_TIMEOUT: Key<Int<i32>> = Key::property(
 pub(in crate::config) static LARGE_REQUEST_MAX_BYTES: Key<Int<i32>> = Key::property(
     "largeRequestMaxBytes",
     Int::any(100 * 1024 * 1024).at_least(1),
-    Supported,
+    NO_THROTTLE,
     "bytes of all large requests in process",
 );
 
 pub(in crate::config) static LARGE_REQUEST_THRESHOLD: Key<Int<i32>> = Key::property(
     "largeRequestThreshold",
     Int::any(-1),
-    Supported,
+    NO_THROTTLE,
     "bytes from which a request is large; -1: none is",
 );
 
 pub(in crate::config) static READ_ONLY_MODE: Key<Flag> =
-    Key::bare("readonlymode.enabled", Flag::or(false), Supported, "serve reads without a quorum");
+    Key::bare("readonlymode.enabled", Flag::or(false), Ensemble, "serve reads without a quorum");
 
 pub(in crate::config) static CONTAINER_CHECK_INTERVAL: Key<Int<i32>> = Key::bare(
     "znode.container.checkIntervalMs",
@@ -71,7 +71,7 @@ pub(in crate::config) static CONTAINER_MAX_PER_MINUTE: Key<Int<i32>> = Key::bare
 
 pub(in crate::config) static CONTAINER_MAX_NEVER_USED: Key<Int<i64>> = Key::bare(
     "znode.container.maxNeverUsedIntervalMs",
-    Int::any(300_000).at_least(0),
+    Int::any(0).at_least(0),
     Supported,
     "ms until a container that never had a child is deleted; 0: never",
 );
@@ -284,5 +284,5 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     ),
 ];
 
-const NO_THROTTLE: crate::config::Status = NotYet("this throttle does not exist yet");
-const NO_TLS: crate::config::Status = NotYet("there is no TLS");
+const NO_THROTTLE: Status = NotYet("this throttle does not exist yet");
+const NO_TLS: Status = NotYet("there is no TLS");

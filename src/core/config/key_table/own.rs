@@ -1,16 +1,16 @@
 //! ringkeeper's own keys. A bad value ends the start, wherever it stands.
 
+use crate::config::LayoutKind;
 use crate::config::Status::Supported;
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Choice, CpuList, OptionalInt};
-use crate::config::placement::LayoutName;
 
 /// What all of them begin with.
 pub(in crate::config) const PREFIX: &str = "ringkeeper.";
 
-pub(in crate::config) static LAYOUT: Key<Choice<LayoutName>> = Key::property(
+pub(in crate::config) static LAYOUT: Key<Choice<LayoutKind>> = Key::property(
     "ringkeeper.layout",
-    Choice::of(LayoutName::Auto, LayoutName::NAMES),
+    Choice::of(LayoutKind::Auto, LayoutKind::NAMES),
     Supported,
     "whether the server's roles share one core (single) or have cores of their own (split)",
 )
@@ -18,7 +18,7 @@ pub(in crate::config) static LAYOUT: Key<Choice<LayoutName>> = Key::property(
 
 pub(in crate::config) static SHARDS: Key<OptionalInt<i32>> = Key::property(
     "ringkeeper.shards",
-    OptionalInt::within(1, 1024),
+    OptionalInt::within(1, 64),
     Supported,
     "cores that serve clients, with ringkeeper.layout=split",
 )

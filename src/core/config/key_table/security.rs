@@ -1,15 +1,18 @@
 //! Who may do what (config §8).
 
-use crate::config::DigestAlg;
 use crate::config::Status::{self, IgnoredJvm, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
-use crate::config::kind::{Choice, Flag, Text, Word};
+use crate::config::kind::{Digest, Flag, Text, Word};
 
 pub(in crate::config) static SKIP_ACL: Key<Word> =
     Key::property("skipACL", Word::turns_on("yes"), Supported, "yes: ACLs are not looked at");
 
-pub(in crate::config) static EAGER_ACL_CHECK: Key<Flag> =
-    Key::property("enableEagerACLCheck", Flag::or(false), Supported, "look at ACLs before ordering a write");
+pub(in crate::config) static EAGER_ACL_CHECK: Key<Flag> = Key::property(
+    "enableEagerACLCheck",
+    Flag::or(false),
+    NotYet("the server that orders a write checks it"),
+    "look at ACLs before ordering a write",
+);
 
 pub(in crate::config) static ENFORCE_QUOTA: Key<Flag> =
     Key::property("enforceQuota", Flag::or(false), Supported, "refuse what exceeds a hard quota");
@@ -24,9 +27,9 @@ pub(in crate::config) static SUPER_DIGEST: Key<Text> = Key::property(
     "user:hash of who may do everything",
 );
 
-pub(in crate::config) static DIGEST_ALG: Key<Choice<DigestAlg>> = Key::property(
+pub(in crate::config) static DIGEST_ALG: Key<Digest> = Key::property(
     "DigestAuthenticationProvider.digestAlg",
-    Choice::of(DigestAlg::Sha1, DigestAlg::NAMES),
+    Digest,
     Supported,
     "how the passwords of the scheme digest are hashed",
 )

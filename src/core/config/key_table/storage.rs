@@ -1,6 +1,6 @@
 //! Storage and the write path (config §5).
 
-use crate::config::Status::{Ensemble, IgnoredJvm, NotYet, Supported};
+use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Flag, Int, Text, Word};
 
@@ -10,15 +10,15 @@ pub(in crate::config) static DATADIR_AUTOCREATE: Key<Flag> =
 pub(in crate::config) static FORCE_SYNC: Key<Word> = Key::property(
     "forceSync",
     Word::turns_off("no"),
-    NotYet("each write is on disk before it is acknowledged, whatever this says"),
-    "no: acknowledge writes that are not on disk",
+    Supported,
+    "no: acknowledge writes that are not on the device yet",
 );
 
 pub(in crate::config) static PRE_ALLOC_SIZE: Key<Int<i64>> = Key::property(
     "preAllocSize",
-    Int::any(65_536).at_least(1).at_most(i64::MAX / 1024),
-    NotYet("the log has segments of its own size"),
-    "KiB by which log files grow",
+    Int::any(64 << 10).raised_to(1 << 10).at_most(1 << 22),
+    Supported,
+    "KiB of the log that are prepared ahead",
 );
 
 pub(in crate::config) static SNAP_COUNT: Key<Int<i32>> = Key::property(
@@ -35,13 +35,6 @@ pub(in crate::config) static SNAP_SIZE_LIMIT: Key<Int<i64>> = Key::property(
     "KiB of log between snapshots, about; 0: no limit",
 );
 
-pub(in crate::config) static TXN_LOG_SIZE_LIMIT: Key<Int<i64>> = Key::property(
-    "txnLogSizeLimitInKb",
-    Int::any(-1).at_most(i64::MAX / 1024),
-    NotYet("the log has segments of its own size"),
-    "KiB of one log file; -1: no limit",
-);
-
 pub(in crate::config) static FSYNC_WARNING_THRESHOLD: Key<Int<i64>> = Key::property(
     "fsync.warningthresholdms",
     Int::any(1000).at_least(0),
@@ -53,8 +46,12 @@ pub(in crate::config) static FSYNC_WARNING_THRESHOLD: Key<Int<i64>> = Key::prope
 pub(in crate::config) static EXTENDED_TYPES: Key<Flag> =
     Key::property("extendedTypesEnabled", Flag::or(false), Supported, "znodes with a time to live");
 
-pub(in crate::config) static EMULATE_353_TTL: Key<Flag> =
-    Key::property("emulate353TTLNodes", Flag::or(false), Supported, "read TTL znodes as 3.5.3 wrote them");
+pub(in crate::config) static EMULATE_353_TTL: Key<Flag> = Key::property(
+    "emulate353TTLNodes",
+    Flag::or(false),
+    NotYet("nodes with that layout are not recognised"),
+    "read TTL znodes as 3.5.3 wrote them",
+);
 
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &DATADIR_AUTOCREATE,
@@ -62,7 +59,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &PRE_ALLOC_SIZE,
     &SNAP_COUNT,
     &SNAP_SIZE_LIMIT,
-    &TXN_LOG_SIZE_LIMIT,
+    &Key::property("txnLogSizeLimitInKb", Int::<i64>::any(-1), NO_FILES, "KiB of one log file; -1: no limit"),
     &FSYNC_WARNING_THRESHOLD,
     &EXTENDED_TYPES,
     &EMULATE_353_TTL,
@@ -117,6 +114,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::property("forceSnapshotSync", Flag::or(false), Ensemble, "send learners snapshots only"),
 ];
 
-const NO_SNAPSHOTS: crate::config::Status = NotYet("there are no snapshots");
-const NO_DELAY: crate::config::Status =
+const NO_SNAPSHOTS: Status = NotYet("there are no snapshots");
+const NO_FILES: Status = NotYet("the log has files of preAllocSize");
+const NO_DELAY: Status =
     NotYet("a flush carries what came during the flush before it, without a delay or a count");

@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 
 use super::{Int, Kind, Style};
+use crate::acl::DigestAlgorithm;
 use crate::config::error::Problem;
 
 /// `true` or `false`.
@@ -177,6 +178,30 @@ impl Kind for ElectionAlg {
 
     fn allowed(&self) -> String {
         "3".to_owned()
+    }
+}
+
+/// A hash of the scheme `digest`, by the name that Java gives it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digest;
+
+impl Kind for Digest {
+    type Value = DigestAlgorithm;
+
+    fn parse(&self, _key: &str, text: &str, _style: Style) -> Result<DigestAlgorithm, Problem> {
+        DigestAlgorithm::from_name(text).ok_or_else(|| Problem::DigestAlgorithm { text: text.to_owned() })
+    }
+
+    fn unset(&self) -> DigestAlgorithm {
+        DigestAlgorithm::Sha1
+    }
+
+    fn default_text(&self) -> Option<String> {
+        Some("SHA1".to_owned())
+    }
+
+    fn allowed(&self) -> String {
+        "SHA1, SHA-224 to SHA-512 or SHA3-224 to SHA3-512".to_owned()
     }
 }
 

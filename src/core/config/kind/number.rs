@@ -126,11 +126,6 @@ pub(crate) struct OptionalInt<N> {
 }
 
 impl<N: Number> OptionalInt<N> {
-    /// Any number, or none.
-    pub(crate) const fn any() -> OptionalInt<N> {
-        OptionalInt { given: Int::any(N::MIN) }
-    }
-
     /// Refuses less than `min` and more than `max`.
     pub(crate) const fn within(min: N, max: N) -> OptionalInt<N> {
         OptionalInt { given: Int::any(min).at_least(min).at_most(max) }

@@ -1,4 +1,4 @@
-use crate::config::HostPort;
+use crate::config::client_port::HostPort;
 use crate::config::error::Problem;
 use crate::config::kind::{Kind, PeerType, Port, Style};
 use crate::id::ServerId;
@@ -75,7 +75,7 @@ fn client_address(text: &str, form: impl Fn() -> Problem) -> Result<Option<HostP
         [host, port] => (host, port),
         _ => return Err(form()),
     };
-    Ok(Some(HostPort { host: Some(host.to_owned()), port: port_number(host, port)? }))
+    Ok(Some(HostPort { host: host.to_owned(), port: port_number(host, port)? }))
 }
 
 /// An address and, if it names a role, whether that is an observer's.
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn client(host: &str, port: u16) -> Option<HostPort> {
-        Some(HostPort { host: Some(host.to_owned()), port })
+        Some(HostPort { host: host.to_owned(), port })
     }
 
     #[test]

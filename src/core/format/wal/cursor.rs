@@ -96,6 +96,11 @@ impl Cursor {
         self.chain
     }
 
+    /// What its batches promise.
+    pub fn sync(&self) -> Sync {
+        self.sync
+    }
+
     /// The segment that is being filled.
     pub fn segment(&self) -> SegmentHeader {
         self.segment

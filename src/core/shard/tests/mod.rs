@@ -1,0 +1,10 @@
+mod harness;
+
+mod framing;
+mod handshake;
+mod limits;
+mod order;
+mod properties;
+mod reads;
+mod reporting;
+mod watching;
