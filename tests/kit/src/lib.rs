@@ -1,1 +1,10 @@
 //! What the tests share.
+//!
+//! Servers to start, all with one handle, [`server::Server`]: [`java::server`] for the real ZooKeeper that
+//! `tests/setup` fetches, [`ringkeeper::server`] for the program under test.
+
+pub mod deps;
+pub mod java;
+pub mod ports;
+pub mod ringkeeper;
+pub mod server;

@@ -1,0 +1,54 @@
+//! What `tests/setup` fetches, and where it is.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The class path to run a ZooKeeper 3.9.5 server or its shell with the `java` found on `PATH`.
+///
+/// # Panics
+/// When it was not fetched yet; the message says what to run.
+pub fn java_classpath() -> OsString {
+    let folder = fetched("java", "kit/java/pom.xml");
+    let mut jars: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jar"))
+        .collect();
+    jars.sort();
+    std::env::join_paths(jars).expect("a path that tests/setup made has no colon")
+}
+
+/// The interpreter of the virtual environment that has kazoo.
+///
+/// # Panics
+/// When it was not fetched yet; the message says what to run.
+pub fn python() -> PathBuf {
+    fetched("python", "kit/python/requirements.txt").join("bin/python")
+}
+
+/// A program or header that one of the Debian packages of `tests/setup` brings.
+///
+/// # Panics
+/// When it is not there; the message says what to run.
+pub fn packaged(path: &'static str) -> &'static Path {
+    let path = Path::new(path);
+    assert!(path.exists(), "{} is missing: run tests/setup", path.display());
+    path
+}
+
+/// The repository's `tests` folder.
+pub fn tests_dir() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the kit is a folder of tests")
+}
+
+/// A folder of `tests/.deps`, proven complete and of the versions that `pins` names.
+fn fetched(name: &str, pins: &str) -> PathBuf {
+    let folder = tests_dir().join(".deps").join(name);
+    let wanted = fs::read(tests_dir().join(pins)).unwrap_or_else(|error| panic!("tests/{pins}: {error}"));
+    match fs::read(folder.join(".pins")) {
+        Ok(found) if found == wanted => folder,
+        Ok(_) => panic!("tests/.deps/{name} is not what tests/{pins} names: run tests/setup"),
+        Err(_) => panic!("tests/.deps/{name} is missing: run tests/setup"),
+    }
+}

@@ -1,0 +1,64 @@
+//! The real ZooKeeper, 3.9.5, from what `tests/setup` fetched.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::deps;
+use crate::server::Settings;
+
+/// A standalone ZooKeeper server, not started yet.
+///
+/// # Panics
+/// When `tests/setup` did not run; the message says so.
+pub fn server() -> Settings {
+    Settings::new("java".into(), arguments)
+}
+
+fn arguments(properties: &[String], config: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = JVM_OPTIONS.iter().map(OsString::from).collect();
+    arguments.push("-cp".into());
+    arguments.push(deps::java_classpath());
+    arguments.extend(properties.iter().map(OsString::from));
+    arguments.push(SERVER_MAIN.into());
+    arguments.push(config.into());
+    arguments
+}
+
+const SERVER_MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+
+/// Made for starting soon and taking little memory, not for throughput.
+const JVM_OPTIONS: &[&str] = &[
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Xshare:auto",
+    "-Dfile.encoding=UTF-8",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_java_server_serves_stops_and_comes_back_with_its_data() {
+        let mut server = server().config("tickTime", "500").start();
+        assert_eq!(server.word("ruok").expect("an answer"), "imok");
+        assert!(server.word("conf").expect("an answer").contains("\ntickTime=500\n"));
+        let addr = server.addr();
+        // The JVM dies of the signal's number when asked to stop.
+        assert_eq!(server.stop().code(), Some(143));
+        assert!(server.word("ruok").is_err());
+        server.start();
+        assert_eq!(server.addr(), addr);
+        server.kill();
+        assert!(server.word("ruok").is_err());
+    }
+
+    #[test]
+    fn a_server_that_refuses_its_configuration_shows_its_log() {
+        let refused = server().config("tickTime", "soon").try_start().err().expect("no server");
+        assert_eq!(refused.status.and_then(|status| status.code()), Some(2));
+        assert!(refused.log.contains("Invalid config, exiting abnormally"), "{}", refused.log);
+    }
+}
