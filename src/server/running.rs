@@ -55,7 +55,7 @@ impl Server {
 
         let mut shards = Vec::new();
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
-            let options = plan::shard(&config, topology)?;
+            let options = plan::shard(&config, topology);
             let shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
             let role = ShardRole { shard, inbox, commit: to_commit.clone(), desk: desk.clone(), clock };
             shards.push(Some(start(move || role.run())));

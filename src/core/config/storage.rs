@@ -65,6 +65,18 @@ impl Storage {
     }
 }
 
+impl Storage {
+    /// The folder of snapshots and epochs: `version-2` in `dataDir`.
+    pub fn snap_dir(&self) -> PathBuf {
+        self.data_dir.join(VERSION_DIR)
+    }
+
+    /// The folder of the log: `version-2` in `dataLogDir`.
+    pub fn log_dir(&self) -> PathBuf {
+        self.data_log_dir.join(VERSION_DIR)
+    }
+}
+
 fn warn_if_relative(path: &str, notices: &mut Vec<Notice>) {
     if !Path::new(path).is_absolute() && !path.starts_with("./") {
         notices
@@ -81,4 +93,5 @@ fn snap_retain_count(given: i32, notices: &mut Vec<Notice>) -> u32 {
     given.max(SNAP_RETAIN_COUNT_MIN) as u32
 }
 
+const VERSION_DIR: &str = "version-2";
 const SNAP_RETAIN_COUNT_MIN: i32 = 3;
