@@ -56,7 +56,7 @@ impl Server {
         let published = Published::default();
         let mut shards = Vec::new();
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
-            let options = plan::shard(&config, topology)?;
+            let options = plan::shard(&config, topology);
             let shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
             let (commit, desk, published) = (to_commit.clone(), desk.clone(), published.clone());
             let role = ShardRole { shard, inbox, commit, desk, published, clock };
