@@ -7,6 +7,9 @@
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
 pub mod error;
+pub mod flow;
 pub mod id;
 pub mod jute;
+pub mod proto;
 pub mod time;
+pub mod tree;

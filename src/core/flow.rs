@@ -1,0 +1,164 @@
+//! The types a request passes through, from a client's socket back to it.
+//!
+//! ```text
+//!   shard ----ShardTurn----> commit ----RecordBatch----> wal
+//!     ^                        |  ^                       |
+//!     '------CommitBatch-------'  '--------Durable--------'
+//! ```
+//!
+//! Data flows one way: a shard never waits for an answer to one request, it goes on and learns what
+//! became of it from the next [`CommitBatch`].
+
+use std::sync::Arc;
+
+use crate::error::Code;
+use crate::id::{SessionId, Zxid};
+use crate::proto::{Identity, OpCode, Password, Stat};
+use crate::time::Instant;
+use crate::tree::{Delta, Node};
+
+/// A shard of this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+/// A client connection of one shard. Never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Where a request came from and its reply goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The shard that owns the connection.
+    pub shard: ShardId,
+    /// The connection.
+    pub conn: ConnId,
+}
+
+/// What one shard hands to the commit role after one turn.
+#[derive(Debug)]
+pub struct ShardTurn {
+    /// The shard.
+    pub shard: ShardId,
+    /// The requests to order, in the order in which they arrived.
+    pub submitted: Vec<Submitted>,
+    /// When each of these sessions was last heard.
+    pub heard: Vec<(SessionId, Instant)>,
+    /// Everything that the shard heard until this instant is in this turn or an earlier one. The commit
+    /// role expires no session before each shard has said so for the session's deadline.
+    pub as_of: Instant,
+}
+
+/// A request that the commit role must order.
+#[derive(Debug)]
+pub struct Submitted {
+    /// The connection that sent it.
+    pub origin: Origin,
+    /// The connection's session; [`SessionId::NONE`] with a [`Submission::Connect`] for a new one.
+    pub session: SessionId,
+    /// What is asked.
+    pub what: Submission,
+}
+
+/// What is asked of the commit role.
+#[derive(Debug)]
+pub enum Submission {
+    /// A new session, or with [`Submitted::session`] the re-attachment of one.
+    Connect {
+        /// What the client believes the session's password to be; `None` if its length is wrong.
+        password: Option<Password>,
+        /// The timeout, clamped already.
+        timeout_ms: i32,
+    },
+    /// A request for which [`OpCode::is_ordered`] holds.
+    Request {
+        /// The client's number for it.
+        xid: i32,
+        /// The operation.
+        op: OpCode,
+        /// The operation's record as it came, not decoded: what follows the request's header.
+        record: Box<[u8]>,
+        /// Who the connection is.
+        identities: Arc<[Identity]>,
+    },
+}
+
+/// What has become durable and is published: every role applies it whole, in order.
+#[derive(Debug)]
+pub struct CommitBatch {
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step of a [`CommitBatch`].
+#[derive(Debug)]
+pub enum Step {
+    /// What follows, until the next of these, belongs to this transaction.
+    Zxid(Zxid),
+    /// A change. Watches fire while it is applied, before any later reply.
+    Delta(Delta),
+    /// What became of a request. Only the origin's shard looks at it.
+    Reply(Reply),
+    /// The session of this connection has gone, or gone to another connection: it is closed without a
+    /// word, after what was queued for it.
+    Close(Origin),
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Reply {
+    /// Who asked.
+    pub to: Origin,
+    /// The client's number for the request; 0 for a connect request, which has none.
+    pub xid: i32,
+    /// The answer.
+    pub outcome: Outcome,
+}
+
+/// The answer to an ordered request. Stats are as of that request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The session is open, or the connection's again.
+    Connected {
+        /// The session.
+        session: SessionId,
+        /// Its password.
+        password: Password,
+        /// Its timeout from now on.
+        timeout_ms: i32,
+    },
+    /// There is no such session, or the password is not its own.
+    Refused,
+    /// The request failed; nothing changed.
+    Failed(Code),
+    /// Done, and there is nothing more to say: delete.
+    Done,
+    /// The session is closed: the reply is the connection's last.
+    Closed,
+    /// create: the reply is the node's path.
+    Created(Node),
+    /// create2, createContainer, createTTL: path and stat.
+    CreatedWithStat(Node, Stat),
+    /// setData, setACL.
+    Changed(Stat),
+    /// sync: everything ordered before it is in this or an earlier batch. The reply is the path.
+    Synced(Option<Box<str>>),
+    /// multi: the parts' results. A failed multi has nothing but [`PartOutcome::Failed`].
+    Multi(Vec<PartOutcome>),
+}
+
+/// The result of one part of a multi.
+#[derive(Debug)]
+pub enum PartOutcome {
+    /// create.
+    Created(Node),
+    /// create2, createContainer, createTTL.
+    CreatedWithStat(Node, Stat),
+    /// delete.
+    Deleted,
+    /// setData.
+    Changed(Stat),
+    /// check.
+    Checked,
+    /// [`Code::Ok`] before the part that failed, [`Code::RuntimeInconsistency`] after it.
+    Failed(Code),
+}

@@ -1,0 +1,134 @@
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+
+use triomphe::Arc;
+
+use crate::jute::{DecodeError, Reader, Writer};
+
+/// Permission bits of an ACL entry.
+pub mod perms {
+    /// Read data, children and (with its ACL) be told of changes.
+    pub const READ: i32 = 1;
+    /// Set data.
+    pub const WRITE: i32 = 2;
+    /// Create children.
+    pub const CREATE: i32 = 4;
+    /// Delete children.
+    pub const DELETE: i32 = 8;
+    /// Set the ACL.
+    pub const ADMIN: i32 = 16;
+    /// All of them.
+    pub const ALL: i32 = 31;
+}
+
+/// One entry of a stored access control list. Bits of `perms` beyond [`perms::ALL`] are kept as given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the fields are ZooKeeper's own")]
+pub struct Acl {
+    pub perms: i32,
+    pub scheme: Box<str>,
+    pub id: Box<str>,
+}
+
+impl Acl {
+    /// Appends the entry with `id` as it stands.
+    pub fn encode(&self, out: &mut Writer<'_>) {
+        out.int(self.perms);
+        out.text(&self.scheme);
+        out.text(&self.id);
+    }
+
+    /// Reads an entry of a stored list, where nothing may be null.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Acl, DecodeError> {
+        Ok(Acl { perms: reader.int()?, scheme: reader.text()?.into(), id: reader.text()?.into() })
+    }
+}
+
+/// A stored access control list: immutable and shared by every node that has it.
+#[derive(Clone, Debug)]
+pub struct AclRef(Arc<Box<[Acl]>>);
+
+impl AclRef {
+    /// A list of its own; `acl::Interner` makes equal lists share one.
+    pub fn new(entries: impl Into<Box<[Acl]>>) -> AclRef {
+        AclRef(Arc::new(entries.into()))
+    }
+
+    /// The list that lets everybody do everything.
+    pub fn open() -> AclRef {
+        AclRef::new([Acl { perms: perms::ALL, scheme: "world".into(), id: "anyone".into() }])
+    }
+
+    /// Whether nothing but `self` holds the list.
+    pub fn is_unshared(&self) -> bool {
+        self.0.is_unique()
+    }
+
+    /// Appends the list as jute's vector of entries.
+    pub fn encode(&self, out: &mut Writer<'_>) {
+        out.int(self.len() as i32);
+        self.iter().for_each(|entry| entry.encode(out));
+    }
+
+    /// Reads a stored list, where null counts as empty.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<AclRef, DecodeError> {
+        let count = reader.count(ENCODED_LEN_MIN)?.unwrap_or(0);
+        let entries: Vec<Acl> = (0..count).map(|_| Acl::decode(reader)).collect::<Result<_, _>>()?;
+        Ok(AclRef::new(entries))
+    }
+}
+
+impl Deref for AclRef {
+    type Target = [Acl];
+
+    fn deref(&self) -> &[Acl] {
+        &self.0
+    }
+}
+
+impl PartialEq for AclRef {
+    fn eq(&self, other: &AclRef) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for AclRef {}
+
+impl Hash for AclRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+/// Who a connection is, under one scheme: what an auth packet, an address or a certificate proved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the fields are ZooKeeper's own")]
+pub struct Identity {
+    pub scheme: Box<str>,
+    pub id: Box<str>,
+}
+
+/// One entry of an ACL list in a request, before it is checked: scheme and id may be null.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are ZooKeeper's own")]
+pub struct RequestAcl<'a> {
+    pub perms: i32,
+    pub scheme: Option<Cow<'a, str>>,
+    pub id: Option<Cow<'a, str>>,
+}
+
+impl<'a> RequestAcl<'a> {
+    /// Reads a list; `None` is a null list.
+    pub fn decode_list(reader: &mut Reader<'a>) -> Result<Option<Vec<RequestAcl<'a>>>, DecodeError> {
+        let Some(count) = reader.count(ENCODED_LEN_MIN)? else { return Ok(None) };
+        (0..count)
+            .map(|_| {
+                Ok(RequestAcl { perms: reader.int()?, scheme: reader.ustring()?, id: reader.ustring()? })
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+}
+
+const ENCODED_LEN_MIN: usize = 12;

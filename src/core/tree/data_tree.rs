@@ -1,0 +1,370 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::delta::{Counters, Delta, Undo};
+use super::node::{Node, NodeFields};
+use super::owner::Owner;
+use super::path::{parent_of, utf16_len};
+use super::slots::{Slot, Slots};
+use super::table::Table;
+use crate::id::{SessionId, Zxid};
+use crate::proto::{Acl, AclRef, Stat, perms};
+
+/// One role's index of the nodes, and its sessions. See the module's documentation.
+pub struct DataTree {
+    options: TreeOptions,
+    table: Table,
+    slots: Slots,
+    ephemerals: HashMap<SessionId, HashSet<Slot>>,
+    ephemerals_count: usize,
+    /// Containers and TTL nodes: what the reaper looks at.
+    expendables: HashSet<Slot>,
+    sessions: BTreeMap<SessionId, i32>,
+    last_zxid: Zxid,
+    approximate_data_size: u64,
+}
+
+/// What a tree must know of the server's configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TreeOptions {
+    /// `extendedTypesEnabled`: whether owners from 0xff00000000000000 mean nodes with a time to live.
+    pub extended_types: bool,
+    /// Seeds the table's hash; clients must not know it.
+    pub seed: u64,
+}
+
+/// A node that was looked up.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// Where it lives.
+    pub slot: Slot,
+    tree: &'a DataTree,
+}
+
+impl DataTree {
+    /// The database of a server that has never run: the built-in nodes (server-semantics §2).
+    pub fn new(options: TreeOptions) -> DataTree {
+        let mut tree = DataTree {
+            options,
+            table: Table::new(options.seed),
+            slots: Slots::default(),
+            ephemerals: HashMap::new(),
+            ephemerals_count: 0,
+            expendables: HashSet::new(),
+            sessions: BTreeMap::new(),
+            last_zxid: Zxid::ZERO,
+            approximate_data_size: 0,
+        };
+        let read_only = AclRef::new([Acl { perms: perms::READ, ..AclRef::open()[0].clone() }]);
+        tree.add_built_in("/", 0, AclRef::open());
+        tree.add_built_in("/zookeeper", 0, AclRef::open());
+        tree.add_built_in("/zookeeper/quota", 0, AclRef::open());
+        tree.add_built_in("/zookeeper/config", -1, read_only);
+        tree
+    }
+
+    /// The node at exactly this path.
+    pub fn get(&self, path: &str) -> Option<Found<'_>> {
+        let slot = self.table.find(path, &self.slots)?;
+        self.at(slot)
+    }
+
+    /// The node in this slot.
+    pub fn at(&self, slot: Slot) -> Option<Found<'_>> {
+        Some(Found { node: self.slots.entry(slot).node.as_ref()?, slot, tree: self })
+    }
+
+    /// The zxid of the last transaction applied.
+    pub fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    /// Notes that everything up to `zxid` has been applied; failed requests have a zxid and no delta.
+    pub fn advance(&mut self, zxid: Zxid) {
+        self.last_zxid = self.last_zxid.max(zxid);
+    }
+
+    /// The open sessions and their timeouts in milliseconds, by id.
+    pub fn sessions(&self) -> &BTreeMap<SessionId, i32> {
+        &self.sessions
+    }
+
+    /// The nodes that go with a session, in no particular order.
+    pub fn ephemerals(&self, session: SessionId) -> impl Iterator<Item = &Node> {
+        let slots = self.ephemerals.get(&session).into_iter().flatten();
+        slots.filter_map(|slot| self.slots.entry(*slot).node.as_ref())
+    }
+
+    /// The sessions that own ephemerals.
+    pub fn ephemeral_owners(&self) -> impl Iterator<Item = SessionId> {
+        self.ephemerals.keys().copied()
+    }
+
+    /// The containers and the nodes with a time to live, in no particular order.
+    pub fn expendables(&self) -> impl Iterator<Item = Found<'_>> {
+        self.expendables.iter().filter_map(|slot| self.at(*slot))
+    }
+
+    /// How many ephemeral nodes there are.
+    pub fn ephemerals_count(&self) -> usize {
+        self.ephemerals_count
+    }
+
+    /// How many nodes there are, as ZooKeeper counts them: the root twice.
+    pub fn node_count(&self) -> usize {
+        self.table.len() + 1
+    }
+
+    /// The sum of the lengths of paths and data, as ZooKeeper counts it (server-semantics §2).
+    pub fn approximate_data_size(&self) -> u64 {
+        let root = self.get("/").map_or(0, |root| root.node.data_len() as u64);
+        self.approximate_data_size + root
+    }
+
+    /// What kind of node this is.
+    pub fn owner(&self, node: &Node) -> Owner {
+        Owner::from_stored(node.fields().owner, self.options.extended_types)
+    }
+
+    /// Applies one step of the transaction `zxid`.
+    ///
+    /// # Panics
+    ///
+    /// If the delta does not fit the tree: a created node exists or its parent does not, a changed or
+    /// deleted one doesn't exist, or a deleted one has children. Such a delta breaks our own promise.
+    pub fn apply(&mut self, zxid: Zxid, delta: &Delta) -> Undo {
+        match delta {
+            Delta::Create { node, parent_cversion } => self.create(node.clone(), *parent_cversion, zxid),
+            Delta::SetData(node) | Delta::SetSilently(node) => Undo::Restore(self.replace(node.clone())),
+            Delta::Delete(node) => self.delete(node.path(), zxid),
+            Delta::OpenSession { id, timeout_ms } => match self.sessions.insert(*id, *timeout_ms) {
+                None => Undo::Unopen(*id),
+                Some(before) => Undo::Reopen(*id, before),
+            },
+            Delta::CloseSession(id) => match self.sessions.remove(id) {
+                Some(timeout_ms) => Undo::Reopen(*id, timeout_ms),
+                None => Undo::Nothing,
+            },
+        }
+    }
+
+    /// Takes back what [`DataTree::apply`] did, last first. The zxid is the caller's to set back.
+    pub fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Uncreate { node, parent } => {
+                let parent_slot = self.parent_slot(node.path());
+                self.take_out(node.path());
+                self.set_counters(parent_slot, parent);
+            }
+            Undo::Restore(node) => {
+                self.replace(node);
+            }
+            Undo::Undelete { node, own, parent } => {
+                let parent_slot = self.parent_slot(node.path());
+                let slot = self.put_in(node, parent_slot);
+                self.set_counters(slot, own);
+                self.set_counters(parent_slot, parent);
+            }
+            Undo::Unopen(id) => {
+                self.sessions.remove(&id);
+            }
+            Undo::Reopen(id, timeout_ms) => {
+                self.sessions.insert(id, timeout_ms);
+            }
+            Undo::Nothing => {}
+        }
+    }
+
+    /// Sets back the zxid of the last applied transaction, after its deltas were undone.
+    pub fn rewind(&mut self, zxid: Zxid) {
+        self.last_zxid = zxid;
+    }
+
+    fn create(&mut self, node: Node, parent_cversion: i32, zxid: Zxid) -> Undo {
+        let parent_slot = self.parent_slot(node.path());
+        let before = self.slots.family(parent_slot).map(Counters::from);
+        self.put_in(node.clone(), parent_slot);
+        let family = self.slots.family_mut(parent_slot);
+        family.cversion = parent_cversion;
+        family.pzxid = zxid;
+        Undo::Uncreate { node, parent: before }
+    }
+
+    fn delete(&mut self, path: &str, zxid: Zxid) -> Undo {
+        let slot = self.slot(path);
+        let own = self.slots.family(slot).map(Counters::from);
+        assert!(
+            self.slots.family(slot).is_none_or(|family| family.children == 0),
+            "{path} is deleted and has children"
+        );
+        let parent_slot = self.slots.entry(slot).parent;
+        let parent = self.slots.family(parent_slot).map(Counters::from);
+        let node = self.take_out(path);
+        self.slots.family_mut(parent_slot).pzxid = zxid;
+        Undo::Undelete { node, own, parent }
+    }
+
+    fn replace(&mut self, node: Node) -> Node {
+        let slot = self.slot(node.path());
+        self.approximate_data_size += size_of_node(&node);
+        let before = self.slots.entry_mut(slot).node.replace(node);
+        let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
+        self.approximate_data_size -= size_of_node(&before);
+        before
+    }
+
+    fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
+        debug_assert!(self.get(node.path()).is_none(), "{} is created and exists", node.path());
+        self.approximate_data_size += size_of_node(&node);
+        let owner = self.owner(&node);
+        let slot = self.slots.insert(node, parent);
+        self.table.insert(slot, &self.slots);
+        if parent != Slot::NONE {
+            self.slots.link(parent, slot);
+        }
+        match owner {
+            Owner::None => {}
+            Owner::Session(session) => {
+                self.ephemerals.entry(session).or_default().insert(slot);
+                self.ephemerals_count += 1;
+            }
+            Owner::Container | Owner::Ttl(_) => {
+                self.expendables.insert(slot);
+            }
+        }
+        slot
+    }
+
+    fn take_out(&mut self, path: &str) -> Node {
+        let slot = self.slot(path);
+        self.slots.unlink(self.slots.entry(slot).parent, slot);
+        self.table.remove(path, &self.slots);
+        let node =
+            self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
+        self.approximate_data_size -= size_of_node(&node);
+        match self.owner(&node) {
+            Owner::None => {}
+            Owner::Session(session) => {
+                if let Some(owned) = self.ephemerals.get_mut(&session) {
+                    owned.remove(&slot);
+                    if owned.is_empty() {
+                        self.ephemerals.remove(&session);
+                    }
+                }
+                self.ephemerals_count -= 1;
+            }
+            Owner::Container | Owner::Ttl(_) => {
+                self.expendables.remove(&slot);
+            }
+        }
+        node
+    }
+
+    fn set_counters(&mut self, slot: Slot, counters: Option<Counters>) {
+        match counters {
+            Some(Counters { cversion, pzxid }) => {
+                let family = self.slots.family_mut(slot);
+                (family.cversion, family.pzxid) = (cversion, pzxid);
+            }
+            None => self.slots.drop_family(slot),
+        }
+    }
+
+    fn slot(&self, path: &str) -> Slot {
+        self.table
+            .find(path, &self.slots)
+            .unwrap_or_else(|| panic!("a delta changes {path}, which does not exist"))
+    }
+
+    fn parent_slot(&self, path: &str) -> Slot {
+        parent_of(path).map_or(Slot::NONE, |parent| self.slot(parent))
+    }
+
+    fn add_built_in(&mut self, path: &str, aversion: i32, acl: AclRef) {
+        let fields = NodeFields {
+            czxid: Zxid::ZERO,
+            mzxid: Zxid::ZERO,
+            ctime: 0,
+            mtime: 0,
+            version: 0,
+            aversion,
+            owner: 0,
+            acl,
+        };
+        self.put_in(Node::new(path, Some(b""), fields), self.parent_slot(path));
+    }
+}
+
+impl<'a> Found<'a> {
+    /// The stat as clients see it.
+    pub fn stat(&self) -> Stat {
+        let fields = self.node.fields();
+        let num_children = self.num_children() as i32;
+        Stat {
+            czxid: fields.czxid,
+            mzxid: fields.mzxid,
+            ctime: fields.ctime,
+            mtime: fields.mtime,
+            version: fields.version,
+            cversion: self.cversion().wrapping_mul(2).wrapping_sub(num_children),
+            aversion: fields.aversion,
+            ephemeral_owner: self.tree.owner(self.node).on_the_wire(),
+            data_length: self.node.data_len() as i32,
+            num_children,
+            pzxid: self.pzxid(),
+        }
+    }
+
+    /// The stored `cversion`: how many children were ever created.
+    pub fn cversion(&self) -> i32 {
+        self.tree.slots.family(self.slot).map_or(0, |family| family.cversion)
+    }
+
+    /// The zxid of the last creation or deletion of a child; of the node's own creation if there was none.
+    pub fn pzxid(&self) -> Zxid {
+        self.tree.slots.family(self.slot).map_or(self.node.fields().czxid, |family| family.pzxid)
+    }
+
+    /// How many children the node has.
+    pub fn num_children(&self) -> usize {
+        self.tree.slots.family(self.slot).map_or(0, |family| family.children as usize)
+    }
+
+    /// The children, the last created first.
+    pub fn children(&self) -> impl Iterator<Item = Found<'a>> + use<'a> {
+        let tree = self.tree;
+        let first = tree.slots.family(self.slot).and_then(|family| family.first.some());
+        std::iter::successors(first, move |slot| tree.slots.entry(*slot).next.some())
+            .filter_map(move |slot| tree.at(slot))
+    }
+
+    /// How many nodes are below this one, on all levels. Takes time in proportion.
+    pub fn descendants_count(&self) -> usize {
+        let mut pending = vec![*self];
+        let mut count = 0;
+        while let Some(found) = pending.pop() {
+            for child in found.children() {
+                count += 1;
+                if child.num_children() > 0 {
+                    pending.push(child);
+                }
+            }
+        }
+        count
+    }
+
+    /// What kind of node it is.
+    pub fn owner(&self) -> Owner {
+        self.tree.owner(self.node)
+    }
+}
+
+/// A node's share of `approximate_data_size`; the root's second name is empty and adds nothing but its
+/// data, which [`DataTree::approximate_data_size`] adds.
+fn size_of_node(node: &Node) -> u64 {
+    (utf16_len(node.path()) + node.data_len()) as u64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn node(path: &str, zxid: i64, owner: Owner) -> Node {
+    let fields = NodeFields {
+        czxid: Zxid(zxid),
+        mzxid: Zxid(zxid),
+        ctime: zxid,
+        mtime: zxid,
+        version: 0,
+        aversion: 0,
+        owner: owner.stored(),
+        acl: AclRef::open(),
+    };
+    Node::new(path, Some(b"data"), fields)
+}
+
+fn create(path: &str, zxid: i64, parent_cversion: i32) -> Delta {
+    Delta::Create { node: node(path, zxid, Owner::None), parent_cversion }
+}
+
+fn tree() -> DataTree {
+    DataTree::new(TreeOptions { extended_types: true, seed: 7 })
+}
+
+/// Everything that can be seen of a tree, in a form that does not depend on the order of siblings.
+fn picture(tree: &DataTree) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut pending = vec![tree.get("/").expect("the root")];
+    while let Some(found) = pending.pop() {
+        let mut children: Vec<_> = found.children().collect();
+        children.sort_by_key(|child| child.node.path().to_owned());
+        assert_eq!(children.len(), found.num_children());
+        lines.push(format!("{} {:?} {:?}", found.node.path(), found.node.data(), found.stat()));
+        pending.extend(children);
+    }
+    let mut owned: Vec<_> = tree
+        .ephemeral_owners()
+        .flat_map(|id| tree.ephemerals(id).map(move |node| format!("{id} owns {}", node.path())))
+        .collect();
+    assert_eq!(owned.len(), tree.ephemerals_count());
+    owned.sort();
+    lines.extend(owned);
+    lines.push(format!("{:?} {} {}", tree.sessions(), tree.node_count(), tree.approximate_data_size()));
+    lines.push(format!("{} to reap", tree.expendables().count()));
+    lines
+}
+
+#[test]
+fn an_empty_database_has_zookeeper_s_built_in_nodes() {
+    let tree = tree();
+    assert_eq!((tree.node_count(), tree.approximate_data_size()), (5, 44));
+    let stat = |path: &str| tree.get(path).expect("a built-in node").stat();
+    assert_eq!(stat("/"), Stat { cversion: -1, num_children: 1, ..Stat::default() });
+    assert_eq!(stat("/zookeeper"), Stat { cversion: -2, num_children: 2, ..Stat::default() });
+    assert_eq!(stat("/zookeeper/config"), Stat { aversion: -1, ..Stat::default() });
+    assert!(tree.get("").is_none(), "the alias of the root is the operations' matter");
+}
+
+#[test]
+fn creating_and_deleting_children_shows_in_the_parent_s_cversion_and_pzxid() {
+    let mut tree = tree();
+    tree.apply(Zxid(1), &create("/a", 1, 1));
+    tree.apply(Zxid(2), &create("/a/b", 2, 1));
+    tree.apply(Zxid(3), &create("/a/c", 3, 2));
+    let stat = tree.get("/a").expect("/a").stat();
+    assert_eq!((stat.cversion, stat.num_children, stat.pzxid, stat.mzxid), (2, 2, Zxid(3), Zxid(1)));
+    tree.apply(Zxid(4), &Delta::Delete(node("/a/b", 2, Owner::None)));
+    let stat = tree.get("/a").expect("/a").stat();
+    assert_eq!((stat.cversion, stat.num_children, stat.pzxid), (3, 1, Zxid(4)));
+    assert_eq!(tree.get("/").expect("the root").descendants_count(), 5);
+}
+
+#[test]
+fn a_deleted_parent_forgets_its_counters() {
+    let mut tree = tree();
+    tree.apply(Zxid(1), &create("/a", 1, 1));
+    tree.apply(Zxid(2), &create("/a/b", 2, 1));
+    tree.apply(Zxid(3), &Delta::Delete(node("/a/b", 2, Owner::None)));
+    tree.apply(Zxid(4), &Delta::Delete(node("/a", 1, Owner::None)));
+    tree.apply(Zxid(5), &create("/a", 5, 2));
+    let stat = tree.get("/a").expect("/a").stat();
+    assert_eq!((stat.cversion, stat.pzxid), (0, Zxid(5)));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Create(usize, usize),
+    SetData(usize, Vec<u8>),
+    Delete(usize),
+    OpenSession(i64),
+    CloseSession(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..PATHS.len(), 0..4usize).prop_map(|(path, kind)| Step::Create(path, kind)),
+        (0..PATHS.len(), any::<Vec<u8>>()).prop_map(|(path, data)| Step::SetData(path, data)),
+        (0..PATHS.len()).prop_map(Step::Delete),
+        (1..4i64).prop_map(Step::OpenSession),
+        (1..4i64).prop_map(Step::CloseSession),
+    ]
+}
+
+const PATHS: [&str; 7] = ["/a", "/a/b", "/a/c", "/a/b/d", "/e", "/e/f", "/zookeeper/quota/x"];
+
+/// The delta that this step makes of the tree as it is, if it is possible.
+fn delta(tree: &DataTree, step: &Step, zxid: i64) -> Option<Delta> {
+    match step {
+        Step::Create(path, kind) => {
+            let path = PATHS[*path];
+            let parent = tree.get(parent_of(path)?)?;
+            if tree.get(path).is_some() {
+                return None;
+            }
+            let owner = [Owner::None, Owner::Session(SessionId(2)), Owner::Container, Owner::Ttl(9)][*kind];
+            Some(Delta::Create { node: node(path, zxid, owner), parent_cversion: parent.cversion() + 1 })
+        }
+        Step::SetData(path, data) => {
+            let found = tree.get(PATHS[*path])?;
+            let version = found.node.fields().version + 1;
+            Some(Delta::SetData(found.node.with_data(Some(data), version, Zxid(zxid), zxid)))
+        }
+        Step::Delete(path) => {
+            let found = tree.get(PATHS[*path])?;
+            (found.num_children() == 0).then(|| Delta::Delete(found.node.clone()))
+        }
+        Step::OpenSession(id) => Some(Delta::OpenSession { id: SessionId(*id), timeout_ms: zxid as i32 }),
+        Step::CloseSession(id) => Some(Delta::CloseSession(SessionId(*id))),
+    }
+}
+
+proptest! {
+    #[test]
+    fn undoing_in_reverse_leaves_no_trace(
+        before in prop::collection::vec(step(), 0..20),
+        undone in prop::collection::vec(step(), 0..20),
+    ) {
+        let mut tree = tree();
+        let mut zxid = 0;
+        for step in &before {
+            zxid += 1;
+            if let Some(delta) = delta(&tree, step, zxid) {
+                tree.apply(Zxid(zxid), &delta);
+            }
+        }
+        let expected = picture(&tree);
+        let mut undos = Vec::new();
+        for step in &undone {
+            zxid += 1;
+            if let Some(delta) = delta(&tree, step, zxid) {
+                undos.push(tree.apply(Zxid(zxid), &delta));
+            }
+        }
+        while let Some(undo) = undos.pop() {
+            tree.undo(undo);
+        }
+        prop_assert_eq!(picture(&tree), expected);
+    }
+
+    #[test]
+    fn a_follower_of_the_deltas_has_the_same_tree(
+        steps in prop::collection::vec(step(), 0..40),
+    ) {
+        let (mut leader, mut follower) = (tree(), DataTree::new(TreeOptions { extended_types: true, seed: 8 }));
+        for (zxid, step) in (1..).zip(&steps) {
+            if let Some(delta) = delta(&leader, step, zxid) {
+                leader.apply(Zxid(zxid), &delta);
+                follower.apply(Zxid(zxid), &delta);
+            }
+        }
+        prop_assert_eq!(picture(&leader), picture(&follower));
+    }
+}

@@ -1,0 +1,39 @@
+//! The database as one role sees it: the tree of znodes, and the sessions.
+//!
+//! A [`Node`] is immutable and shared by all cores; a [`DataTree`] is one core's own index of them and
+//! what hangs between them: who is whose child, each parent's counters, which ephemerals a session owns.
+//! It changes only by [`Delta`]s, which the commit role makes and publishes and every other role applies
+//! in the same order, so that each tree is exactly the state at some zxid. Applying a delta cannot fail;
+//! it returns an [`Undo`], with which the commit role takes back what it applied before its time.
+//!
+//! ```text
+//!   table: hash of path -> slot          slots[n]                     families[m]
+//!   +-----------+                +--------------------------+     +------------------+
+//!   | "/a" -> 1 |--------------->| node   -> Node "/a" ...  |     | cversion, pzxid  |
+//!   | "/a/b"->2 |---+            | family -> m -------------|---->| children, first -|--+
+//!   +-----------+   |            | next, prev (siblings)    |     +------------------+  |
+//!                   |            +--------------------------+                           |
+//!                   +----------->| node   -> Node "/a/b"    |<--------------------------+
+//!                                | family -> none, next, .. |
+//!                                +--------------------------+
+//! ```
+//!
+//! What a parent knows of its children (`cversion`, `pzxid`, their number) is not in its node, so that
+//! creating a child copies no data; a node that never had a child has no family, and its `pzxid` is its
+//! `czxid`. Siblings are linked, so that a child costs its parent no memory and no rehash. The table and
+//! the slots grow in small parts: no step of growth is proportional to the tree.
+
+mod data_tree;
+mod delta;
+mod node;
+mod owner;
+mod path;
+mod slots;
+mod table;
+
+pub use data_tree::{DataTree, Found, TreeOptions};
+pub use delta::{Delta, Undo};
+pub use node::{Node, NodeFields};
+pub use owner::Owner;
+pub use path::{parent_and_name, parent_of, utf16_len};
+pub use slots::Slot;
