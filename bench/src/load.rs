@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::client::Client;
 use crate::latency::{Latency, Recorder};
-use crate::process::{Probe, Usage};
+use crate::process::{MachineCpu, Probe, Usage};
 use crate::session::Session;
 use crate::wire::{Operation, Request};
 
@@ -57,6 +57,8 @@ pub(crate) struct Measured {
     pub(crate) latency: Latency,
     pub(crate) server: Usage,
     pub(crate) generator_cpu_ns: u64,
+    /// The part of all CPUs' time that neither the server nor the generator used, and that was not idle.
+    pub(crate) others_busy: f64,
 }
 
 /// Runs `load` against the server at `addr`, and measures behind the warm-up. `probe` is the server's.
@@ -67,18 +69,25 @@ pub(crate) fn run(addr: SocketAddr, load: &Load, span: &Span, probe: &Probe) -> 
     let mut turns = Turns::start(addr, load, span.requests_max)?;
     turns.go_on_until(span.warmup, span.requests_max / 4)?;
 
-    let before = probe.sample()?;
+    let (before, machine) = (probe.sample()?, MachineCpu::now()?);
     turns.open_window();
     let (server_cpu, own_cpu, start) = (probe.cpu()?, generator_cpu()?, Instant::now());
     turns.go_on_until(turns.elapsed() + span.measure, span.requests_max)?;
-    let seconds = start.elapsed().as_secs_f64();
+    let elapsed = start.elapsed();
     let (server_cpu, own_cpu) = (probe.cpu()? - server_cpu, generator_cpu()? - own_cpu);
-    let requests = turns.replies;
-    let latency = turns.recorder.summary().context("no request was answered while measuring")?;
+    let (requests, latency) = (turns.replies, turns.recorder.summary());
+    let machine = MachineCpu::now()?.since(machine);
     let server = Usage::between(&before, &probe.sample()?, server_cpu);
 
     turns.finish()?;
-    Ok(Measured { requests, seconds, latency, server, generator_cpu_ns: own_cpu.as_nanos() as u64 })
+    Ok(Measured {
+        requests,
+        seconds: elapsed.as_secs_f64(),
+        latency: latency.context("no request was answered while measuring")?,
+        server,
+        generator_cpu_ns: own_cpu.as_nanos() as u64,
+        others_busy: machine.busy_beyond(server_cpu + own_cpu),
+    })
 }
 
 /// Creates `parent` with `children` children of `data_len` bytes.

@@ -41,6 +41,13 @@ pub(crate) struct Usage {
     pub(crate) resident_bytes: u64,
 }
 
+/// How long all CPUs of the machine were busy and idle, in ticks: since it started, or in between.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MachineCpu {
+    busy: u64,
+    idle: u64,
+}
+
 impl Probe {
     /// A probe of the process `pid`.
     pub(crate) fn new(pid: u32) -> Result<Probe> {
@@ -107,6 +114,35 @@ impl Usage {
     }
 }
 
+impl MachineCpu {
+    /// The counters since the machine started.
+    pub(crate) fn now() -> Result<MachineCpu> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        machine_ticks(&stat).context("/proc/stat is strange")
+    }
+
+    /// What was added since `before`.
+    pub(crate) fn since(self, before: MachineCpu) -> MachineCpu {
+        // The idle figure of a CPU may step back by a tick.
+        let idle = self.idle.saturating_sub(before.idle);
+        MachineCpu { busy: self.busy - before.busy, idle }
+    }
+
+    /// Which part of all CPUs' time was busy and is not accounted for by `known`.
+    pub(crate) fn busy_beyond(self, known: Duration) -> f64 {
+        let busy = self.busy as f64 - known.as_secs_f64() * TICKS_PER_SECOND;
+        busy.max(0.0) / (self.busy + self.idle).max(1) as f64
+    }
+}
+
+/// The `cpu` line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal.
+fn machine_ticks(stat: &str) -> Option<MachineCpu> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|figure| figure.parse().ok()).collect();
+    let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
+    Some(MachineCpu { busy: user + nice + system + irq + softirq + steal, idle: idle + iowait })
+}
+
 /// utime and stime of /proc/PID/stat: the 12th and 13th field behind the program's name, which may itself
 /// hold blanks and parentheses.
 fn cpu_ticks(stat: &str) -> Option<(u64, u64)> {
@@ -127,9 +163,23 @@ fn field(text: &str, name: &str) -> Option<u64> {
     value.split_ascii_whitespace().next()?.parse().ok()
 }
 
+/// USER_HZ, which is part of the kernel's interface and the same everywhere.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_accounts_for_is_the_work_of_others() {
+        let before = machine_ticks("cpu  10 0 10 100 0 0 0 0 0 0\ncpu0 1 2 3\n").unwrap();
+        let after = machine_ticks("cpu  40 10 20 200 40 3 2 5 0 0\n").unwrap();
+        let between = after.since(before);
+        assert_eq!(between, MachineCpu { busy: 60, idle: 140 });
+        assert!((between.busy_beyond(Duration::from_millis(400)) - 0.1).abs() < 1e-9);
+        assert_eq!(between.busy_beyond(Duration::from_secs(1)), 0.0);
+        assert_eq!(machine_ticks("cpu  1 2 3\n"), None);
+    }
 
     #[test]
     fn cpu_ticks_are_found_behind_any_program_name() {
