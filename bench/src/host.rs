@@ -30,7 +30,6 @@ pub(crate) struct Disk {
     pub(crate) device: String,
     /// `write back` or `write through`, as the kernel believes; `None` where it says nothing.
     pub(crate) write_cache: Option<String>,
-    pub(crate) rotational: Option<bool>,
 }
 
 impl Host {
@@ -72,20 +71,13 @@ impl Disk {
         let mounts = fs::read_to_string("/proc/self/mountinfo")?;
         let mount = mount_of(&mounts, &dir)
             .with_context(|| format!("/proc/self/mountinfo does not tell where {} is", dir.display()))?;
-        let device = format!("/sys/dev/block/{}", mount.device_number);
+        let device = Path::new("/sys/dev/block").join(mount.device_number);
         // A partition has no queue of its own, its disk has.
-        let queue = |file: &str| {
-            [format!("{device}/queue/{file}"), format!("{device}/../queue/{file}")]
-                .iter()
-                .find_map(|path| fs::read_to_string(path).ok())
-                .map(|text| text.trim().to_owned())
-        };
-        Ok(Disk {
-            file_system: mount.file_system.to_owned(),
-            device: mount.source.to_owned(),
-            write_cache: queue("write_cache"),
-            rotational: queue("rotational").map(|flag| flag == "1"),
-        })
+        let write_cache = ["queue/write_cache", "../queue/write_cache"]
+            .iter()
+            .find_map(|file| fs::read_to_string(device.join(file)).ok())
+            .map(|text| text.trim().to_owned());
+        Ok(Disk { file_system: mount.file_system.to_owned(), device: mount.source.to_owned(), write_cache })
     }
 }
 

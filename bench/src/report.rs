@@ -41,9 +41,8 @@ fn write_host(run: &Run, out: &mut String) -> fmt::Result {
     let Host { cpu, cpus, virtual_machine, memory_mib, kernel, disk, rustc, java, .. } = &run.host;
     let kind = if *virtual_machine { "virtual machine" } else { "bare metal" };
     writeln!(out, "- {kind}, {cpus} CPUs ({cpu}), {memory_mib} MiB, Linux {kernel}")?;
-    let rotational = if disk.rotational == Some(true) { ", rotational" } else { "" };
     let cache = disk.write_cache.as_deref().unwrap_or("unknown");
-    writeln!(out, "- data on {} ({}), write cache: {cache}{rotational}", disk.file_system, disk.device)?;
+    writeln!(out, "- data on {} ({}), write cache: {cache}", disk.file_system, disk.device)?;
     writeln!(out, "- {rustc}; {}", java.as_deref().unwrap_or("no Java"))?;
     let settings = &run.settings;
     writeln!(
