@@ -23,6 +23,7 @@ mod side_by_side;
 mod summary;
 mod wire;
 
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,6 +46,9 @@ enum Command {
     /// Serves the echo floor; started by the other commands
     #[command(hide = true)]
     EchoFloor { addr: SocketAddr, data_len: usize },
+    /// Runs a program that ends with its parent; started by the other commands
+    #[command(hide = true)]
+    Launch { words: Vec<OsString> },
     /// Measures the disk floor and prints it as JSON; started by the other commands
     #[command(hide = true)]
     DiskFloor { dir: PathBuf, seconds: f64 },
@@ -55,6 +59,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::SideBySide(settings) => side_by_side::run(*settings),
         Command::EchoFloor { addr, data_len } => floor::echo::serve(addr, data_len),
+        Command::Launch { words } => match server::launch(&words)? {},
         Command::DiskFloor { dir, seconds } => {
             let latency = floor::disk::measure(&dir, Duration::from_secs_f64(seconds))?;
             Ok(serde_json::to_writer(io::stdout(), &latency)?)

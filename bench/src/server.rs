@@ -1,7 +1,10 @@
 //! Servers under measurement: started on their CPUs, with the same configuration and fresh data.
 
+use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +12,7 @@ use std::{env, fmt, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -58,7 +62,7 @@ impl Server {
         let config = dir.join("zoo.cfg");
         fs::write(&config, configuration(&dir, addr)?)?;
         let log = File::create(dir.join(LOG))?;
-        let mut command = programs.command(subject, &config, addr)?;
+        let mut command = launched(&programs.command(subject, &config, addr)?)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut server = Server { child: cpus.spawn(&mut command)?, addr, dir };
         server.wait_until_serving().with_context(|| format!("{subject} does not serve"))?;
@@ -117,6 +121,21 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Becomes the program that `words` name, and dies when its parent does, however that ends: a server that
+/// stayed behind would disturb all later measurements. Returns only if that fails.
+pub(crate) fn launch(words: &[OsString]) -> Result<Infallible> {
+    let (program, arguments) = words.split_first().context("there is nothing to launch")?;
+    set_pdeathsig(Signal::SIGKILL)?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot run {}", program.display()))
+}
+
+fn launched(command: &Command) -> Result<Command> {
+    let mut launcher = Command::new(env::current_exe()?);
+    launcher.arg("launch").arg("--").arg(command.get_program()).args(command.get_args());
+    Ok(launcher)
 }
 
 impl Programs {

@@ -8,14 +8,11 @@ use anyhow::{Context, Result, anyhow};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::{TcpListener, TcpStream};
 use glommio::{LocalExecutorBuilder, Placement};
-use nix::sys::prctl;
-use nix::sys::signal::Signal;
 
 use crate::wire;
 
-/// Serves on `addr` until it is killed, or its parent is. One executor, where the process is pinned to.
+/// Serves on `addr` until it is killed. One executor, where the process is pinned to.
 pub(crate) fn serve(addr: SocketAddr, data_len: usize) -> Result<()> {
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .name("echo")
         .make()
