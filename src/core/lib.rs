@@ -6,10 +6,20 @@
 //! A request passes through the types of `flow`:
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
+pub mod acl;
+pub mod config;
+pub mod durable;
 pub mod error;
 pub mod flow;
+pub mod format;
 pub mod id;
 pub mod jute;
+pub mod ops;
+pub mod prep;
 pub mod proto;
+pub mod session;
 pub mod time;
 pub mod tree;
+
+#[cfg(test)]
+mod testing;

@@ -119,15 +119,44 @@ pub struct RequestAcl<'a> {
 }
 
 impl<'a> RequestAcl<'a> {
-    /// Reads a list; `None` is a null list.
-    pub fn decode_list(reader: &mut Reader<'a>) -> Result<Option<Vec<RequestAcl<'a>>>, DecodeError> {
-        let Some(count) = reader.count(ENCODED_LEN_MIN)? else { return Ok(None) };
-        (0..count)
-            .map(|_| {
-                Ok(RequestAcl { perms: reader.int()?, scheme: reader.ustring()?, id: reader.ustring()? })
-            })
-            .collect::<Result<_, _>>()
-            .map(Some)
+    fn decode(reader: &mut Reader<'a>) -> Result<RequestAcl<'a>, DecodeError> {
+        Ok(RequestAcl { perms: reader.int()?, scheme: reader.ustring()?, id: reader.ustring()? })
+    }
+}
+
+/// The ACL list of a request, found to be well-formed and not looked into any further: most requests
+/// carry one of very few lists, and their bytes are enough to know them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestAcls<'a>(&'a [u8]);
+
+impl<'a> RequestAcls<'a> {
+    /// Reads a list, which may be null.
+    pub fn decode(reader: &mut Reader<'a>) -> Result<RequestAcls<'a>, DecodeError> {
+        let start = reader.rest();
+        let before = reader.offset();
+        for _ in 0..reader.count(ENCODED_LEN_MIN)?.unwrap_or(0) {
+            reader.int()?;
+            reader.buffer()?;
+            reader.buffer()?;
+        }
+        Ok(RequestAcls(&start[..reader.offset() - before]))
+    }
+
+    /// Whether the list is null.
+    pub fn is_null(&self) -> bool {
+        self.0 == (-1i32).to_be_bytes()
+    }
+
+    /// The list as the request carries it, its count included.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The entries; none if the list is null.
+    pub fn entries(&self) -> impl Iterator<Item = RequestAcl<'a>> + use<'a> {
+        let mut reader = Reader::new(self.0);
+        let count = reader.count(ENCODED_LEN_MIN).ok().flatten().unwrap_or(0);
+        (0..count).map_while(move |_| RequestAcl::decode(&mut reader).ok())
     }
 }
 

@@ -12,7 +12,7 @@ mod request;
 mod stat;
 mod txn;
 
-pub use acl::{Acl, AclRef, Identity, RequestAcl, perms};
+pub use acl::{Acl, AclRef, Identity, RequestAcl, RequestAcls, perms};
 pub use connect::{ConnectRequest, ConnectResponse, PASSWORD_LEN, Password};
 pub use opcode::OpCode;
 pub use reply::{EventType, ReplyHeader, WatcherEvent, begin_frame, end_frame, xid};

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::acl::RequestAcl;
+use super::acl::RequestAcls;
 use crate::id::Zxid;
 use crate::jute::{DecodeError, Reader};
 
@@ -76,8 +76,7 @@ impl CreateFlags {
 pub struct CreateRequest<'a> {
     pub path: Cow<'a, str>,
     pub data: Option<&'a [u8]>,
-    /// `None` is a null list.
-    pub acl: Option<Vec<RequestAcl<'a>>>,
+    pub acl: RequestAcls<'a>,
     /// The number as sent, see [`CreateFlags`].
     pub flags: i32,
     /// Time to live in milliseconds; only createTTL carries one.
@@ -90,7 +89,7 @@ impl<'a> CreateRequest<'a> {
         Ok(CreateRequest {
             path: reader.text()?,
             data: reader.buffer()?,
-            acl: RequestAcl::decode_list(reader)?,
+            acl: RequestAcls::decode(reader)?,
             flags: reader.int()?,
             ttl_ms: if has_ttl { Some(reader.long()?) } else { None },
         })
@@ -133,18 +132,14 @@ impl<'a> SetDataRequest<'a> {
 #[allow(missing_docs, reason = "the fields are ZooKeeper's own")]
 pub struct SetAclRequest<'a> {
     pub path: Cow<'a, str>,
-    pub acl: Option<Vec<RequestAcl<'a>>>,
+    pub acl: RequestAcls<'a>,
     pub version: i32,
 }
 
 impl<'a> SetAclRequest<'a> {
     /// Reads the record.
     pub fn decode(reader: &mut Reader<'a>) -> Result<SetAclRequest<'a>, DecodeError> {
-        Ok(SetAclRequest {
-            path: reader.text()?,
-            acl: RequestAcl::decode_list(reader)?,
-            version: reader.int()?,
-        })
+        Ok(SetAclRequest { path: reader.text()?, acl: RequestAcls::decode(reader)?, version: reader.int()? })
     }
 }
 

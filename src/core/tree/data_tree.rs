@@ -1,4 +1,5 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 
 use super::delta::{Counters, Delta, Undo};
 use super::node::{Node, NodeFields};
@@ -10,6 +11,10 @@ use crate::id::{SessionId, Zxid};
 use crate::proto::{Acl, AclRef, Stat, perms};
 
 /// One role's index of the nodes, and its sessions. See the module's documentation.
+///
+/// A clone is another role's index of the same nodes: it costs time and memory in proportion to their
+/// number, but not to their data.
+#[derive(Clone)]
 pub struct DataTree {
     options: TreeOptions,
     table: Table,
@@ -17,7 +22,7 @@ pub struct DataTree {
     ephemerals: HashMap<SessionId, HashSet<Slot>>,
     ephemerals_count: usize,
     /// Containers and TTL nodes: what the reaper looks at.
-    expendables: HashSet<Slot>,
+    expendables: BTreeSet<Slot>,
     sessions: BTreeMap<SessionId, i32>,
     last_zxid: Zxid,
     approximate_data_size: u64,
@@ -51,7 +56,7 @@ impl DataTree {
             slots: Slots::default(),
             ephemerals: HashMap::new(),
             ephemerals_count: 0,
-            expendables: HashSet::new(),
+            expendables: BTreeSet::new(),
             sessions: BTreeMap::new(),
             last_zxid: Zxid::ZERO,
             approximate_data_size: 0,
@@ -101,9 +106,16 @@ impl DataTree {
         self.ephemerals.keys().copied()
     }
 
-    /// The containers and the nodes with a time to live, in no particular order.
+    /// The containers and the nodes with a time to live, by slot.
     pub fn expendables(&self) -> impl Iterator<Item = Found<'_>> {
-        self.expendables.iter().filter_map(|slot| self.at(*slot))
+        self.expendables_after(None)
+    }
+
+    /// The containers and the nodes with a time to live whose slots come after this one, by slot: a look
+    /// at all of them can be taken in parts, between which the tree may change.
+    pub fn expendables_after(&self, slot: Option<Slot>) -> impl Iterator<Item = Found<'_>> {
+        let from = slot.map_or(Bound::Unbounded, Bound::Excluded);
+        self.expendables.range((from, Bound::Unbounded)).filter_map(|slot| self.at(*slot))
     }
 
     /// How many ephemeral nodes there are.
@@ -120,6 +132,24 @@ impl DataTree {
     pub fn approximate_data_size(&self) -> u64 {
         let root = self.get("/").map_or(0, |root| root.node.data_len() as u64);
         self.approximate_data_size + root
+    }
+
+    /// The stat that clients see of a node that has never had a child.
+    pub fn stat_of_childless(&self, node: &Node) -> Stat {
+        let fields = node.fields();
+        Stat {
+            czxid: fields.czxid,
+            mzxid: fields.mzxid,
+            ctime: fields.ctime,
+            mtime: fields.mtime,
+            version: fields.version,
+            cversion: 0,
+            aversion: fields.aversion,
+            ephemeral_owner: self.owner(node).on_the_wire(),
+            data_length: node.data_len() as i32,
+            num_children: 0,
+            pzxid: fields.czxid,
+        }
     }
 
     /// What kind of node this is.
@@ -299,20 +329,12 @@ impl DataTree {
 impl<'a> Found<'a> {
     /// The stat as clients see it.
     pub fn stat(&self) -> Stat {
-        let fields = self.node.fields();
         let num_children = self.num_children() as i32;
         Stat {
-            czxid: fields.czxid,
-            mzxid: fields.mzxid,
-            ctime: fields.ctime,
-            mtime: fields.mtime,
-            version: fields.version,
             cversion: self.cversion().wrapping_mul(2).wrapping_sub(num_children),
-            aversion: fields.aversion,
-            ephemeral_owner: self.tree.owner(self.node).on_the_wire(),
-            data_length: self.node.data_len() as i32,
             num_children,
             pzxid: self.pzxid(),
+            ..self.tree.stat_of_childless(self.node)
         }
     }
 

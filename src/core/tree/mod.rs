@@ -35,5 +35,5 @@ pub use data_tree::{DataTree, Found, TreeOptions};
 pub use delta::{Delta, Undo};
 pub use node::{Node, NodeFields};
 pub use owner::Owner;
-pub use path::{parent_and_name, parent_of, utf16_len};
+pub use path::{is_valid_path, parent_and_name, parent_of, parent_to_write, utf16_len};
 pub use slots::Slot;

@@ -13,6 +13,30 @@ pub fn parent_of(path: &str) -> Option<&str> {
     parent_and_name(path).map(|(parent, _)| parent)
 }
 
+/// The parent's path as a write names it: what stands before the last slash, `/` if that is nothing.
+/// `None` if the text has no slash or has a NUL, which no write may have (server-semantics §1).
+pub fn parent_to_write(path: &str) -> Option<&str> {
+    match path.rfind('/')? {
+        _ if path.as_bytes().contains(&0) => None,
+        0 => Some("/"),
+        at => Some(&path[..at]),
+    }
+}
+
+/// Whether a node may have this path (server-semantics §1).
+pub fn is_valid_path(path: &str) -> bool {
+    let Some(below_root) = path.strip_prefix('/') else { return false };
+    let is_plain = |byte: u8| (0x20..0x7f).contains(&byte);
+    below_root.is_empty()
+        || (below_root.split('/').all(|name| !matches!(name, "" | "." | ".."))
+            && (below_root.bytes().all(is_plain) || !below_root.contains(is_banned)))
+}
+
+fn is_banned(char: char) -> bool {
+    matches!(char,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{10ffff}')
+}
+
 /// The length of a text as Java counts it, in UTF-16 units.
 pub fn utf16_len(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
@@ -29,5 +53,44 @@ mod tests {
         assert_eq!(parent_and_name("/a/"), Some(("/a", "")));
         assert_eq!(parent_and_name("/a//b"), Some(("/a/", "b")));
         assert_eq!((parent_and_name("/"), parent_and_name("a"), parent_and_name("")), (None, None, None));
+    }
+    #[test]
+    fn a_write_s_parent_is_the_root_where_nothing_stands_before_the_slash() {
+        assert_eq!(parent_to_write("/"), Some("/"));
+        assert_eq!((parent_to_write("/a"), parent_to_write("/a/")), (Some("/"), Some("/a")));
+        assert_eq!((parent_to_write("//"), parent_to_write("/a//b")), (Some("/"), Some("/a/")));
+        assert_eq!((parent_to_write(""), parent_to_write("a"), parent_to_write("/a\0")), (None, None, None));
+    }
+
+    #[test]
+    fn a_path_is_valid_or_not_as_zookeeper_says() {
+        for path in
+            ["/", "/a", "/a/b", "/...", "/.x", "/x.", "/a b", "/é", "/\u{d7ff}", "/\u{ffef}", "/\u{fa00}"]
+        {
+            assert!(is_valid_path(path), "{path}");
+        }
+        for path in [
+            "",
+            "a",
+            "/a/",
+            "//",
+            "//a",
+            "/a//b",
+            "/.",
+            "/..",
+            "/a/./b",
+            "/a/..",
+            "/\0",
+            "/\u{1f}",
+            "/\u{7f}",
+            "/\u{9f}",
+            "/\u{e000}",
+            "/\u{f8ff}",
+            "/\u{fff0}",
+            "/\u{fffd}",
+            "/\u{1f600}",
+        ] {
+            assert!(!is_valid_path(path), "{path:?}");
+        }
     }
 }

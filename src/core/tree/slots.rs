@@ -2,7 +2,7 @@ use super::node::Node;
 use crate::id::Zxid;
 
 /// Where a node lives in one tree; valid until the node is deleted, meaningless in any other tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub(super) u32);
 
 impl Slot {
@@ -16,6 +16,7 @@ impl Slot {
 }
 
 /// A node's place among others.
+#[derive(Clone)]
 pub(super) struct Entry {
     /// `None` while the slot is free.
     pub(super) node: Option<Node>,
@@ -26,6 +27,7 @@ pub(super) struct Entry {
 }
 
 /// What a parent knows of its children.
+#[derive(Clone)]
 pub(super) struct Family {
     pub(super) pzxid: Zxid,
     pub(super) cversion: i32,
@@ -42,7 +44,7 @@ impl FamilyId {
 }
 
 /// The entries and families of one tree. They live in chunks that never move, so growth copies nothing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Slots {
     entries: Chunks<Entry>,
     free: Vec<Slot>,
@@ -144,6 +146,7 @@ impl Slots {
 }
 
 /// A vector in chunks of fixed size.
+#[derive(Clone)]
 struct Chunks<T>(Vec<Vec<T>>);
 
 impl<T> Chunks<T> {

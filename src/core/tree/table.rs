@@ -6,6 +6,7 @@ use super::slots::{Slot, Slots};
 
 /// Finds a node's slot by its path. Made of many small tables, so that none of their growths takes
 /// long: with five million nodes one holds about 1,200.
+#[derive(Clone)]
 pub(super) struct Table {
     hasher: FixedState,
     parts: Vec<HashTable<u32>>,

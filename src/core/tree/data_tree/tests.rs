@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::picture;
 
 fn node(path: &str, zxid: i64, owner: Owner) -> Node {
     let fields = NodeFields {
@@ -22,29 +23,6 @@ fn create(path: &str, zxid: i64, parent_cversion: i32) -> Delta {
 
 fn tree() -> DataTree {
     DataTree::new(TreeOptions { extended_types: true, seed: 7 })
-}
-
-/// Everything that can be seen of a tree, in a form that does not depend on the order of siblings.
-fn picture(tree: &DataTree) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut pending = vec![tree.get("/").expect("the root")];
-    while let Some(found) = pending.pop() {
-        let mut children: Vec<_> = found.children().collect();
-        children.sort_by_key(|child| child.node.path().to_owned());
-        assert_eq!(children.len(), found.num_children());
-        lines.push(format!("{} {:?} {:?}", found.node.path(), found.node.data(), found.stat()));
-        pending.extend(children);
-    }
-    let mut owned: Vec<_> = tree
-        .ephemeral_owners()
-        .flat_map(|id| tree.ephemerals(id).map(move |node| format!("{id} owns {}", node.path())))
-        .collect();
-    assert_eq!(owned.len(), tree.ephemerals_count());
-    owned.sort();
-    lines.extend(owned);
-    lines.push(format!("{:?} {} {}", tree.sessions(), tree.node_count(), tree.approximate_data_size()));
-    lines.push(format!("{} to reap", tree.expendables().count()));
-    lines
 }
 
 #[test]

@@ -1,0 +1,10 @@
+//! What an operator asks a running server: the four-letter words.
+//!
+//! A word comes in on a client port, at one shard. What it asks for is spread over all of them, so it
+//! goes round: each shard adds its report, the last one makes the answer and returns it to the first.
+
+mod desk;
+mod host;
+mod words;
+
+pub use desk::{Desk, DeskOptions, Question, Reset};

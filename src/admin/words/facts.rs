@@ -1,0 +1,164 @@
+use std::path::Path;
+
+use ringkeeper_core::config::Config;
+use ringkeeper_core::id::Zxid;
+use ringkeeper_core::shard::{ConnReport, Latency, ReplySizes, ShardReport};
+use ringkeeper_core::time::{Instant, WallTime};
+use ringkeeper_core::watch::WatchSummary;
+
+use crate::admin::DeskOptions;
+use crate::admin::host::size_below;
+use crate::storage::wal::WalFigures;
+
+/// What all shards reported, and what else the words show.
+pub(in crate::admin) struct Facts<'a> {
+    options: &'a DeskOptions,
+    reports: Vec<ShardReport>,
+    now: Instant,
+    wall: WallTime,
+}
+
+impl<'a> Facts<'a> {
+    pub(in crate::admin) fn gather(options: &'a DeskOptions, reports: Vec<ShardReport>) -> Facts<'a> {
+        Facts { options, reports, now: options.clock.now(), wall: options.clock.wall() }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.options.config
+    }
+
+    pub(super) fn client_port(&self) -> u16 {
+        self.options.client_port
+    }
+
+    pub(super) fn connections(&self) -> impl Iterator<Item = &ConnReport> {
+        self.reports.iter().flat_map(|report| &report.connections)
+    }
+
+    pub(super) fn latency(&self) -> Latency {
+        self.reports.iter().fold(Latency::default(), |mut all, report| {
+            all.merge(&report.stats.latency);
+            all
+        })
+    }
+
+    pub(super) fn packets_received(&self) -> u64 {
+        self.reports.iter().map(|report| report.stats.received).sum()
+    }
+
+    pub(super) fn packets_sent(&self) -> u64 {
+        self.reports.iter().map(|report| report.stats.sent).sum()
+    }
+
+    pub(super) fn bytes_received(&self) -> u64 {
+        self.reports.iter().map(|report| report.stats.received_bytes).sum()
+    }
+
+    pub(super) fn sessionless_expired(&self) -> u64 {
+        self.reports.iter().map(|report| report.stats.sessionless_expired).sum()
+    }
+
+    /// The sizes of replies over all shards; the last one is some shard's last.
+    pub(super) fn reply_sizes(&self) -> ReplySizes {
+        let sizes = self.reports.iter().map(|report| report.stats.reply_sizes);
+        sizes.filter(|sizes| sizes.last >= 0).fold(ReplySizes::default(), |all, sizes| ReplySizes {
+            last: sizes.last,
+            min: if all.min < 0 { sizes.min } else { all.min.min(sizes.min) },
+            max: all.max.max(sizes.max),
+        })
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.reports.iter().map(|report| report.outstanding).sum()
+    }
+
+    pub(super) fn watch_count(&self) -> usize {
+        self.reports.iter().map(|report| report.watch_count).sum()
+    }
+
+    /// The data watches of all shards. A path that clients of several shards watch counts for each.
+    pub(super) fn watches(&self) -> WatchSummary {
+        let summaries = self.reports.iter().map(|report| report.watch_summary);
+        summaries.fold(WatchSummary::default(), |all, summary| WatchSummary {
+            connections: all.connections + summary.connections,
+            paths: all.paths + summary.paths,
+            watches: all.watches + summary.watches,
+        })
+    }
+
+    /// The shard that has applied most, for what is the same on all of them.
+    fn newest(&self) -> Option<&ShardReport> {
+        self.reports.iter().max_by_key(|report| report.last_zxid)
+    }
+
+    pub(super) fn last_zxid(&self) -> Zxid {
+        self.newest().map_or(Zxid::ZERO, |report| report.last_zxid)
+    }
+
+    pub(super) fn node_count(&self) -> usize {
+        self.newest().map_or(0, |report| report.node_count)
+    }
+
+    pub(super) fn approximate_data_size(&self) -> u64 {
+        self.newest().map_or(0, |report| report.approximate_data_size)
+    }
+
+    pub(super) fn ephemerals_count(&self) -> usize {
+        self.newest().map_or(0, |report| report.ephemerals_count)
+    }
+
+    pub(super) fn global_sessions(&self) -> usize {
+        self.newest().map_or(0, |report| report.global_sessions)
+    }
+
+    pub(super) fn uptime_ms(&self) -> u64 {
+        self.now.ms()
+    }
+
+    pub(super) fn log(&self) -> WalFigures {
+        self.options.wal.figures()
+    }
+
+    /// The time of day at an instant of the server's clock, in milliseconds since 1970.
+    pub(super) fn wall_ms(&self, at: Instant) -> i64 {
+        self.wall.0 - self.now.since(at).as_millis() as i64
+    }
+
+    pub(super) fn data_dir_size(&self) -> u64 {
+        size_below(&version_2(&self.options.config.storage.data_dir))
+    }
+
+    pub(super) fn log_dir_size(&self) -> u64 {
+        size_below(&version_2(&self.options.config.storage.data_log_dir))
+    }
+}
+
+/// Where ZooKeeper keeps its files below a folder.
+pub(super) fn version_2(folder: &Path) -> std::path::PathBuf {
+    folder.join("version-2")
+}
+
+/// A number as Java prints a double rounded to four places: always with a fraction, never with a tail of
+/// zeros.
+pub(super) fn java_double(value: f64) -> String {
+    let rounded = (value * 10_000.0).round() / 10_000.0;
+    if rounded != 0.0 && rounded.abs() < 0.001 {
+        // Java goes over to an exponent here: 5.0E-4.
+        let tenths = (rounded * 10_000.0).round();
+        return format!("{tenths:.1}E-4");
+    }
+    format!("{rounded:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_look_as_java_prints_them() {
+        let cases = [(0.0, "0.0"), (1.0, "1.0"), (0.75614, "0.7561"), (0.0005, "5.0E-4"), (12.5, "12.5")];
+        for (value, expected) in cases {
+            assert_eq!(java_double(value), expected);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+use std::fmt::{Display, Write};
+
+use super::facts::{Facts, java_double};
+use crate::admin::host;
+use crate::version;
+
+/// `mntr`: figures for monitoring, one a line, `zk_` before each key (admin §1). Only what is measured
+/// is shown.
+pub(super) fn answer(facts: &Facts<'_>) -> String {
+    let (latency, sizes, log) = (facts.latency(), facts.reply_sizes(), facts.log());
+    let mut lines = Lines(String::new());
+    lines.add("version", version::full());
+    lines.add("server_state", "standalone");
+    lines.add("avg_latency", java_double(latency.average_us() / 1000.0));
+    lines.add("max_latency", latency.max_us / 1000);
+    lines.add("min_latency", latency.min_us / 1000);
+    lines.add("packets_received", facts.packets_received());
+    lines.add("packets_sent", facts.packets_sent());
+    lines.add("num_alive_connections", facts.connections().count());
+    lines.add("outstanding_requests", facts.outstanding());
+    lines.add("uptime", facts.uptime_ms());
+    lines.add("znode_count", facts.node_count());
+    lines.add("watch_count", facts.watch_count());
+    lines.add("ephemerals_count", facts.ephemerals_count());
+    lines.add("approximate_data_size", facts.approximate_data_size());
+    lines.add("global_sessions", facts.global_sessions());
+    // There are none, see COMPAT.md.
+    lines.add("local_sessions", 0);
+    lines.add_known("open_file_descriptor_count", host::open_descriptors());
+    lines.add_known("max_file_descriptor_count", host::max_descriptors());
+    lines.add("last_client_response_size", sizes.last);
+    lines.add("max_client_response_size", sizes.max);
+    lines.add("min_client_response_size", sizes.min);
+    lines.add("bytes_received_count", facts.bytes_received());
+    lines.add("sessionless_connections_expired", facts.sessionless_expired());
+    lines.add("avg_fsynctime", java_double(average_ms(log.sync_us_sum, log.writes)));
+    lines.add("min_fsynctime", log.sync_us_min / 1000);
+    lines.add("max_fsynctime", log.sync_us_max / 1000);
+    lines.add("cnt_fsynctime", log.writes);
+    lines.add("sum_fsynctime", log.sync_us_sum / 1000);
+    lines.add("fsync_threshold_exceed_count", log.slow_syncs);
+    lines.0
+}
+
+fn average_ms(sum_us: u64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { sum_us as f64 / count as f64 / 1000.0 }
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, key: &str, value: impl Display) {
+        let _ = writeln!(self.0, "zk_{key}\t{value}");
+    }
+
+    /// Adds a figure that the machine may not tell.
+    fn add_known(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.add(key, value);
+        }
+    }
+}

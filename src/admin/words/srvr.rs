@@ -1,0 +1,42 @@
+use std::fmt::Write;
+
+use super::cons;
+use super::facts::{Facts, java_double};
+use crate::version;
+
+/// `srvr`: what the server is and has done.
+pub(super) fn srvr(facts: &Facts<'_>) -> String {
+    let mut text = String::new();
+    head(&mut text);
+    body(&mut text, facts);
+    text
+}
+
+/// `stat`: `srvr` and the clients, in short.
+pub(super) fn stat(facts: &Facts<'_>) -> String {
+    let mut text = String::new();
+    head(&mut text);
+    text.push_str("Clients:\n");
+    facts.connections().for_each(|connection| cons::brief(&mut text, connection));
+    text.push('\n');
+    body(&mut text, facts);
+    text
+}
+
+fn head(text: &mut String) {
+    let _ = writeln!(text, "Zookeeper version: {}", version::full());
+}
+
+fn body(text: &mut String, facts: &Facts<'_>) {
+    let latency = facts.latency();
+    let (min, max) = (latency.min_us / 1000, latency.max_us / 1000);
+    let average = java_double(latency.average_us() / 1000.0);
+    let _ = writeln!(text, "Latency min/avg/max: {min}/{average}/{max}");
+    let _ = writeln!(text, "Received: {}", facts.packets_received());
+    let _ = writeln!(text, "Sent: {}", facts.packets_sent());
+    let _ = writeln!(text, "Connections: {}", facts.connections().count());
+    let _ = writeln!(text, "Outstanding: {}", facts.outstanding());
+    let _ = writeln!(text, "Zxid: {}", facts.last_zxid());
+    let _ = writeln!(text, "Mode: standalone");
+    let _ = writeln!(text, "Node count: {}", facts.node_count());
+}

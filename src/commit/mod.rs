@@ -1,0 +1,77 @@
+//! The commit role on its executor: takes the shards' turns and the log's promises, lets the
+//! [`Pipeline`] decide, hands its records to the log and its batches to the shards. The only writer.
+
+use std::sync::Arc;
+
+use ringkeeper_core::flow::CommitBatch;
+use ringkeeper_core::format::wal::RecordBatch;
+use ringkeeper_core::prep::Pipeline;
+
+use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
+use crate::wiring::ToCommit;
+
+/// The commit role, ready to run.
+pub struct Commit {
+    /// What decides. It has recovered.
+    pub pipeline: Pipeline,
+    /// Where it is told.
+    pub inbox: Inbox<ToCommit>,
+    /// For its own ticks.
+    pub ticks: Sender<ToCommit>,
+    /// The log. Dropped at the end, so that the log ends too.
+    pub log: Sender<RecordBatch>,
+    /// Who applies what is published.
+    pub publish: Box<dyn Fn(Arc<CommitBatch>)>,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Commit {
+    /// Runs until [`ToCommit::Stop`] and the log's end.
+    pub async fn run(self) {
+        let Commit { mut pipeline, mut inbox, ticks, log, publish, clock } = self;
+        let mut log = Some(log);
+        spawn(tick(ticks));
+        let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
+        let mut records = RecordBatch::new();
+        let mut ended = false;
+        while !ended && inbox.take(&mut messages, MESSAGES_PER_TURN_MAX).await {
+            let (now, wall) = (clock.now(), clock.wall());
+            for message in messages.drain(..) {
+                match message {
+                    ToCommit::Turn(turn) if log.is_some() => pipeline.on_turn(turn, now, wall, &mut records),
+                    ToCommit::Turn(_) => {}
+                    ToCommit::Durable(durable) => pipeline.on_durable(durable.upto()),
+                    ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
+                    ToCommit::Tick => {}
+                    ToCommit::Stop => {
+                        submit(&mut records, log.as_ref());
+                        log = None;
+                    }
+                    ToCommit::LogEnded => ended = true,
+                }
+            }
+            // The log first: the shards' work can run while the device does.
+            submit(&mut records, log.as_ref());
+            if let Some(batch) = pipeline.publish() {
+                publish(Arc::new(batch));
+            }
+        }
+    }
+}
+
+fn submit(records: &mut RecordBatch, log: Option<&Sender<RecordBatch>>) {
+    if let Some(log) = log.filter(|_| !records.is_empty()) {
+        log.post(std::mem::take(records));
+    }
+}
+
+async fn tick(ticks: Sender<ToCommit>) {
+    loop {
+        sleep(TICK).await;
+        ticks.post(ToCommit::Tick);
+    }
+}
+
+/// A turn takes no more than this, so that what is durable is not published late.
+const MESSAGES_PER_TURN_MAX: usize = 64;

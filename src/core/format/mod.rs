@@ -1,0 +1,3 @@
+//! Bytes on disk.
+
+pub mod wal;

@@ -1,0 +1,118 @@
+use std::borrow::Cow;
+
+use super::quota::Quotas;
+use super::{create, delete, quota, sessions, set_acl, set_data};
+use crate::acl::Interner;
+use crate::error::Code;
+use crate::flow::PartOutcome;
+use crate::id::Zxid;
+use crate::proto::{Txn, TxnHeader};
+use crate::tree::{DataTree, Delta, Undo};
+
+/// The tree and what is kept beside it to change it: which subtrees have a quota.
+pub struct Database {
+    pub(super) tree: DataTree,
+    pub(super) quotas: Quotas,
+}
+
+/// Told of each change that applying a transaction makes.
+pub trait Trail {
+    /// The change was applied; `undo` takes it back.
+    fn note(&mut self, delta: Delta, undo: Undo);
+}
+
+/// Nobody is told.
+impl Trail for () {
+    fn note(&mut self, _: Delta, _: Undo) {}
+}
+
+impl Database {
+    /// The database whose tree this is.
+    pub fn new(tree: DataTree) -> Database {
+        let quotas = Quotas::of(&tree);
+        Database { tree, quotas }
+    }
+
+    /// The tree.
+    pub fn tree(&self) -> &DataTree {
+        &self.tree
+    }
+
+    /// Applies a transaction, and notes that everything up to its zxid is applied.
+    pub fn apply(&mut self, header: &TxnHeader, txn: &Txn<'_>, trail: &mut impl Trail) {
+        match txn {
+            Txn::CreateSession { timeout_ms } => sessions::open(self, header, *timeout_ms, trail),
+            Txn::CloseSession { ephemerals } => {
+                sessions::close(self, header, ephemerals.iter().flatten().map(Cow::as_ref), trail);
+            }
+            Txn::Multi(parts) if parts.iter().any(|part| matches!(part, Txn::Error { .. })) => {}
+            Txn::Multi(parts) => parts.iter().for_each(|part| {
+                self.apply_to_node(header, part, trail);
+            }),
+            _ => {
+                self.apply_to_node(header, txn, trail);
+            }
+        }
+        self.tree.advance(header.zxid);
+    }
+
+    /// Applies a transaction that concerns one node, and says what its client hears of it.
+    pub(super) fn apply_to_node(
+        &mut self,
+        header: &TxnHeader,
+        txn: &Txn<'_>,
+        trail: &mut impl Trail,
+    ) -> PartOutcome {
+        let done = match txn {
+            Txn::Create { kind, path, data, acl, parent_cversion } => {
+                create::apply(self, header, *kind, (path, data.as_deref(), acl), *parent_cversion, trail)
+            }
+            Txn::Delete { path } | Txn::DeleteContainer { path } => delete::apply(self, header, path, trail),
+            Txn::SetData { path, data, version } | Txn::Reconfig { path, data, version } => {
+                set_data::apply(self, header, path, data.as_deref(), *version, trail)
+            }
+            Txn::SetAcl { path, acl, version } => set_acl::apply(self, header, path, acl, *version, trail),
+            Txn::Check { .. } => Some(PartOutcome::Checked),
+            Txn::Error { .. } | Txn::Multi(_) | Txn::CreateSession { .. } | Txn::CloseSession { .. } => None,
+        };
+        done.unwrap_or(PartOutcome::Failed(Code::NoNode))
+    }
+
+    /// Makes one change, which fits the tree.
+    pub(super) fn change(&mut self, zxid: Zxid, delta: Delta, trail: &mut impl Trail) {
+        let undo = self.tree.apply(zxid, &delta);
+        self.quotas.follow(&delta);
+        trail.note(delta, undo);
+    }
+
+    /// Takes back one change, the last that is not taken back yet.
+    pub(super) fn undo(&mut self, undo: Undo) {
+        self.quotas.take_back(&undo);
+        self.tree.undo(undo);
+    }
+
+    /// Rewrites what the quota that a node counts for says of its subtree.
+    pub(super) fn account(
+        &mut self,
+        zxid: Zxid,
+        path: &str,
+        usage: quota::UsageChange,
+        trail: &mut impl Trail,
+    ) {
+        if self.quotas.is_empty() {
+            return;
+        }
+        if let Some(delta) = self.quotas.updated_stats(&self.tree, path, usage) {
+            self.change(zxid, delta, trail);
+        }
+    }
+}
+
+/// Makes the ACL lists of a decoded transaction those that other nodes share.
+pub fn share_lists(txn: &mut Txn<'_>, interner: &mut Interner) {
+    match txn {
+        Txn::Create { acl, .. } | Txn::SetAcl { acl, .. } => *acl = interner.share(acl.clone()),
+        Txn::Multi(parts) => parts.iter_mut().for_each(|part| share_lists(part, interner)),
+        _ => {}
+    }
+}

@@ -1,0 +1,40 @@
+use super::database::{Database, Trail};
+use super::write::{Asker, next_version};
+use crate::acl;
+use crate::error::Code;
+use crate::flow::PartOutcome;
+use crate::proto::{AclRef, SetAclRequest, Txn, TxnHeader, perms};
+use crate::tree::{Delta, is_valid_path};
+
+/// Decides setACL.
+pub(super) fn decide<'r>(
+    request: SetAclRequest<'r>,
+    db: &Database,
+    asker: &mut Asker<'_>,
+) -> Result<Txn<'r>, Code> {
+    asker.check_session()?;
+    if !is_valid_path(&request.path) {
+        return Err(Code::BadArguments);
+    }
+    let acl = acl::validate(&request.acl, asker.identities, &asker.settings.policy, asker.interner)?;
+    let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
+    asker.check_permission(&found.node.fields().acl, perms::ADMIN)?;
+    let version = next_version(found.node.fields().aversion, request.version)?;
+    Ok(Txn::SetAcl { path: request.path, acl, version })
+}
+
+/// Gives the node the list, unless it is missing.
+pub(super) fn apply(
+    db: &mut Database,
+    header: &TxnHeader,
+    path: &str,
+    acl: &AclRef,
+    version: i32,
+    trail: &mut impl Trail,
+) -> Option<PartOutcome> {
+    let found = db.tree.get(path)?;
+    let slot = found.slot;
+    let node = found.node.with_acl(acl.clone(), version);
+    db.change(header.zxid, Delta::SetSilently(node), trail);
+    Some(PartOutcome::Changed(db.tree.at(slot)?.stat()))
+}

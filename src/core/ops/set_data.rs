@@ -1,0 +1,46 @@
+use std::borrow::Cow;
+
+use super::database::{Database, Trail};
+use super::quota::UsageChange;
+use super::write::{Asker, next_version};
+use crate::error::Code;
+use crate::flow::PartOutcome;
+use crate::proto::{SetDataRequest, Txn, TxnHeader, perms};
+use crate::tree::{Delta, is_valid_path};
+
+/// Decides setData.
+pub(super) fn decide<'r>(
+    request: SetDataRequest<'r>,
+    db: &Database,
+    asker: &mut Asker<'_>,
+) -> Result<Txn<'r>, Code> {
+    asker.check_session()?;
+    if !is_valid_path(&request.path) {
+        return Err(Code::BadArguments);
+    }
+    let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
+    asker.check_permission(&found.node.fields().acl, perms::WRITE)?;
+    let len = request.data.map_or(0, <[u8]>::len);
+    let usage = UsageChange { nodes: 0, bytes: len as i64 - found.node.data_len() as i64 };
+    db.quotas.check(&db.tree, &request.path, usage, asker.settings.enforce_quota)?;
+    let version = next_version(found.node.fields().version, request.version)?;
+    Ok(Txn::SetData { path: request.path, data: request.data.map(Cow::Borrowed), version })
+}
+
+/// Gives the node the data, unless it is missing.
+pub(super) fn apply(
+    db: &mut Database,
+    header: &TxnHeader,
+    path: &str,
+    data: Option<&[u8]>,
+    version: i32,
+    trail: &mut impl Trail,
+) -> Option<PartOutcome> {
+    let found = db.tree.get(path)?;
+    let slot = found.slot;
+    let node = found.node.with_data(data, version, header.zxid, header.time.0);
+    let usage = UsageChange { nodes: 0, bytes: node.data_len() as i64 - found.node.data_len() as i64 };
+    db.change(header.zxid, Delta::SetData(node), trail);
+    db.account(header.zxid, path, usage, trail);
+    Some(PartOutcome::Changed(db.tree.at(slot)?.stat()))
+}

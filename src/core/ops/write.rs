@@ -1,0 +1,162 @@
+use super::changes::Changes;
+use super::database::Database;
+use super::{check, create, delete, multi, reconfig, set_acl, set_data};
+use crate::acl::{self, Interner, Policy};
+use crate::error::Code;
+use crate::flow::{Outcome, PartOutcome};
+use crate::jute::{DecodeError, Reader};
+use crate::proto::{
+    Acl, CreateRequest, Identity, OpCode, PathVersion, SetAclRequest, SetDataRequest, Txn, TxnHeader,
+};
+
+/// What the operations must know of the server's configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Who may do what.
+    pub policy: Policy,
+    /// `extendedTypesEnabled`: whether nodes can have a time to live.
+    pub extended_types: bool,
+    /// `enforceQuota`: whether hard limits refuse writes.
+    pub enforce_quota: bool,
+    /// `reconfigEnabled`.
+    pub reconfig_enabled: bool,
+}
+
+/// Who asks for a write, and by which rules it is judged.
+pub struct Asker<'a> {
+    /// False if the session is unknown or being closed.
+    pub session_is_open: bool,
+    /// Who the connection is.
+    pub identities: &'a [Identity],
+    /// The server's rules.
+    pub settings: &'a Settings,
+    /// Shares the ACL lists of what is created.
+    pub interner: &'a mut Interner,
+}
+
+impl Asker<'_> {
+    pub(super) fn check_session(&self) -> Result<(), Code> {
+        if self.session_is_open { Ok(()) } else { Err(Code::SessionExpired) }
+    }
+
+    pub(super) fn check_permission(&self, list: &[Acl], perm: i32) -> Result<(), Code> {
+        match acl::permits(list, perm, self.identities, &self.settings.policy) {
+            true => Ok(()),
+            false => Err(Code::NoAuth),
+        }
+    }
+}
+
+/// What became of an ordered request.
+#[derive(Debug)]
+pub struct Ordered<'r> {
+    /// The transaction to log, applied already. A request that fails has one too.
+    pub txn: Txn<'r>,
+    /// What the client hears.
+    pub outcome: Outcome,
+}
+
+/// A request is not a record of its operation. The client hears [`Code::MarshallingError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undecodable {
+    /// Whether the request takes a zxid all the same, as a malformed multi does in Java.
+    pub takes_zxid: bool,
+}
+
+/// Decides a write on nodes and applies it; `changes` gets its zxid and what it changes. `header`
+/// carries the zxid.
+///
+/// # Errors
+///
+/// If the record cannot be read; nothing has happened then.
+pub fn order<'r>(
+    op: OpCode,
+    record: &'r [u8],
+    db: &mut Database,
+    header: &TxnHeader,
+    asker: &mut Asker<'_>,
+    changes: &mut Changes,
+) -> Result<Ordered<'r>, Undecodable> {
+    let mut reader = Reader::new(record);
+    if op == OpCode::Multi {
+        let writes = multi::decode(&mut reader)?;
+        changes.begin(header.zxid);
+        let ordered = multi::order(writes, db, header, asker, changes);
+        db.tree.advance(header.zxid);
+        return Ok(ordered);
+    }
+    let write = Write::decode(op, &mut reader).map_err(|_| Undecodable { takes_zxid: false })?;
+    changes.begin(header.zxid);
+    let ordered = match write.decide(db, asker) {
+        Ok(txn) => {
+            let outcome = Outcome::from(db.apply_to_node(header, &txn, changes));
+            Ordered { txn, outcome }
+        }
+        Err(code) => Ordered { txn: Txn::Error { err: code.number() }, outcome: Outcome::Failed(code) },
+    };
+    db.tree.advance(header.zxid);
+    Ok(ordered)
+}
+
+/// A request to write, decoded: every operation but multi, which is made of them.
+pub(super) enum Write<'r> {
+    Create(OpCode, CreateRequest<'r>),
+    Delete(PathVersion<'r>),
+    SetData(SetDataRequest<'r>),
+    SetAcl(SetAclRequest<'r>),
+    Check(PathVersion<'r>),
+    Reconfig,
+}
+
+impl<'r> Write<'r> {
+    pub(super) fn decode(op: OpCode, reader: &mut Reader<'r>) -> Result<Write<'r>, DecodeError> {
+        let offset = reader.offset();
+        Ok(match op {
+            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
+                Write::Create(op, CreateRequest::decode(reader, false)?)
+            }
+            OpCode::CreateTtl => Write::Create(op, CreateRequest::decode(reader, true)?),
+            OpCode::Delete => Write::Delete(PathVersion::decode(reader)?),
+            OpCode::SetData => Write::SetData(SetDataRequest::decode(reader)?),
+            OpCode::SetAcl => Write::SetAcl(SetAclRequest::decode(reader)?),
+            OpCode::Check => Write::Check(PathVersion::decode(reader)?),
+            OpCode::Reconfig => reconfig::decode(reader).map(|()| Write::Reconfig)?,
+            _ => {
+                let value = op.number();
+                return Err(DecodeError::BadValue { offset, what: "write", value });
+            }
+        })
+    }
+
+    pub(super) fn decide(self, db: &Database, asker: &mut Asker<'_>) -> Result<Txn<'r>, Code> {
+        match self {
+            Write::Create(op, request) => create::decide(op, request, db, asker),
+            Write::Delete(request) => delete::decide(request, db, asker),
+            Write::SetData(request) => set_data::decide(request, db, asker),
+            Write::SetAcl(request) => set_acl::decide(request, db, asker),
+            Write::Check(request) => check::decide(request, db, asker),
+            Write::Reconfig => reconfig::decide(asker),
+        }
+    }
+}
+
+/// The version after this one, if the client expects this one; -1 expects any.
+pub(super) fn next_version(current: i32, expected: i32) -> Result<i32, Code> {
+    match expected {
+        -1 => Ok(current.wrapping_add(1)),
+        _ if expected == current => Ok(current.wrapping_add(1)),
+        _ => Err(Code::BadVersion),
+    }
+}
+
+impl From<PartOutcome> for Outcome {
+    fn from(part: PartOutcome) -> Outcome {
+        match part {
+            PartOutcome::Created(node) => Outcome::Created(node),
+            PartOutcome::CreatedWithStat(node, stat) => Outcome::CreatedWithStat(node, stat),
+            PartOutcome::Deleted | PartOutcome::Checked => Outcome::Done,
+            PartOutcome::Changed(stat) => Outcome::Changed(stat),
+            PartOutcome::Failed(code) => Outcome::Failed(code),
+        }
+    }
+}

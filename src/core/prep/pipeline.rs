@@ -1,0 +1,348 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::reaper::{Reaper, ReaperOptions};
+use crate::acl::Interner;
+use crate::error::Code;
+use crate::flow::{CommitBatch, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted};
+use crate::id::{ServerId, SessionId, Zxid};
+use crate::jute::{DecodeError, Reader};
+use crate::ops::{self, Asker, Changes, Database, Settings};
+use crate::proto::{Identity, OpCode, Password, Txn, TxnHeader};
+use crate::session::{Expired, SessionTracker, Standing, password_of};
+use crate::time::{Instant, WallTime};
+use crate::tree::DataTree;
+
+/// Orders everything that changes the database.
+///
+/// ```text
+///   recover* -> recovered -> ( on_turn | on_tick | on_durable -> publish* )*
+/// ```
+///
+/// A request is decided on the database as it will be when all that was ordered before it is published.
+/// What comes of it waits in a queue until the log has the transaction; the queue also holds the answers
+/// to requests that have no transaction, in their place.
+pub struct Pipeline {
+    options: PipelineOptions,
+    db: Database,
+    interner: Interner,
+    tracker: SessionTracker,
+    reaper: Reaper,
+    /// Until when each shard has told what it heard.
+    heard_until: Vec<Instant>,
+    next_session: SessionId,
+    last_zxid: Zxid,
+    durable: Zxid,
+    changes: Changes,
+    /// Where in `changes` each transaction that is not durable starts, counted from the first step ever.
+    pending: VecDeque<(Zxid, u64)>,
+    published_steps: u64,
+    outstanding: usize,
+}
+
+/// What a pipeline must know of the server.
+#[derive(Clone, Debug)]
+pub struct PipelineOptions {
+    /// The server, for the ids of sessions.
+    pub server: ServerId,
+    /// How many shards there are; they are numbered from zero.
+    pub shards: usize,
+    /// `tickTime`, to which sessions' deadlines are rounded.
+    pub tick_ms: u32,
+    /// By which rules requests are judged.
+    pub settings: Settings,
+    /// When containers and TTL nodes go.
+    pub reaper: ReaperOptions,
+}
+
+/// Takes the transactions to be made durable, in their order.
+pub trait LogSink {
+    /// Appends a transaction; the sink encodes it at once.
+    fn append(&mut self, zxid: Zxid, header: &TxnHeader, txn: &Txn<'_>);
+}
+
+/// Why a log record cannot be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RecoverError {
+    /// The record is not a transaction.
+    #[error("the record is not a transaction: {0}")]
+    Undecodable(#[from] DecodeError),
+}
+
+impl Pipeline {
+    /// A pipeline on this tree: an empty one, or what a snapshot holds.
+    pub fn new(options: PipelineOptions, tree: DataTree) -> Pipeline {
+        let last_zxid = tree.last_zxid();
+        Pipeline {
+            db: Database::new(tree),
+            interner: Interner::new(),
+            tracker: SessionTracker::new(options.tick_ms),
+            reaper: Reaper::new(options.reaper, Instant::default()),
+            heard_until: vec![Instant::default(); options.shards],
+            next_session: SessionId::NONE,
+            last_zxid,
+            durable: last_zxid,
+            changes: Changes::default(),
+            pending: VecDeque::new(),
+            published_steps: 0,
+            outstanding: 0,
+            options,
+        }
+    }
+
+    /// Applies a record of the log, before anything is served. What the tree has already is left out.
+    ///
+    /// # Errors
+    ///
+    /// If the record is not a transaction: the log is damaged, or a newer version wrote it.
+    pub fn recover(&mut self, payload: &[u8]) -> Result<(), RecoverError> {
+        let (header, mut txn) = TxnHeader::decode(&mut Reader::new(payload))?;
+        if header.zxid > self.last_zxid {
+            ops::share_lists(&mut txn, &mut self.interner);
+            self.db.apply(&header, &txn, &mut ());
+            (self.last_zxid, self.durable) = (header.zxid, header.zxid);
+        }
+        Ok(())
+    }
+
+    /// Starts to serve: every session gets its full timeout from now on.
+    pub fn recovered(&mut self, now: Instant, wall: WallTime) {
+        for (session, timeout_ms) in self.db.tree().sessions() {
+            self.tracker.open(*session, *timeout_ms, None, now);
+        }
+        self.reaper = Reaper::new(self.options.reaper, now);
+        self.next_session = SessionId::first(self.options.server, wall.0);
+    }
+
+    /// Orders what a shard hands over. Answers that wait for nothing can be published afterwards.
+    ///
+    /// # Panics
+    ///
+    /// If the shard's number is not below the number of shards.
+    pub fn on_turn(&mut self, turn: ShardTurn, now: Instant, wall: WallTime, log: &mut impl LogSink) {
+        self.heard_until[usize::from(turn.shard.0)] = turn.as_of;
+        for (session, at) in turn.heard {
+            self.tracker.heard(session, at);
+        }
+        for Submitted { origin, session, what } in turn.submitted {
+            match what {
+                Submission::Connect { timeout_ms, .. } if session == SessionId::NONE => {
+                    self.open_session(origin, timeout_ms, now, wall, log);
+                }
+                Submission::Connect { password, timeout_ms } => {
+                    self.reattach(origin, session, password, timeout_ms, now);
+                }
+                Submission::Request { xid, op, record, identities } => {
+                    self.request(origin, session, (xid, op, &record), &identities, wall, log);
+                }
+            }
+        }
+    }
+
+    /// Expires sessions and reaps containers and TTL nodes. To be called several times in a `tickTime`; a
+    /// call does a bounded amount of work.
+    pub fn on_tick(&mut self, now: Instant, wall: WallTime, log: &mut impl LogSink) {
+        let heard_until = self.heard_until.iter().copied().min().unwrap_or(now);
+        for Expired { session, owner } in self.tracker.expire(heard_until.min(now)) {
+            self.close_session(session, 0, wall, log);
+            if let Some(owner) = owner {
+                self.changes.push(Step::Close(owner));
+            }
+        }
+        for node in self.reaper.due(self.db.tree(), now, wall) {
+            let header = self.next_header(SessionId::NONE, 0, wall);
+            self.apply(&header, &Txn::DeleteContainer { path: node.path().into() }, log);
+        }
+    }
+
+    /// Everything up to this zxid is in the log.
+    pub fn on_durable(&mut self, upto: Zxid) {
+        self.durable = self.durable.max(upto);
+    }
+
+    /// Takes what may be published: all before the first transaction that is not durable.
+    pub fn publish(&mut self) -> Option<CommitBatch> {
+        while self.pending.front().is_some_and(|(zxid, _)| *zxid <= self.durable) {
+            self.pending.pop_front();
+        }
+        let count = match self.pending.front() {
+            Some((_, start)) => (start - self.published_steps) as usize,
+            None => self.changes.len(),
+        };
+        if count == 0 {
+            return None;
+        }
+        let steps = self.changes.take_first(count);
+        self.published_steps += count as u64;
+        self.outstanding -= steps.iter().filter(|step| matches!(step, Step::Reply(_))).count();
+        Some(CommitBatch { steps })
+    }
+
+    /// The tree, ahead of what is published.
+    pub fn tree(&self) -> &DataTree {
+        self.db.tree()
+    }
+
+    /// The zxid of the last transaction ordered.
+    pub fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    /// How many requests are ordered and their answers not published.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// How many sessions are open.
+    pub fn session_count(&self) -> usize {
+        self.tracker.len()
+    }
+
+    fn open_session(
+        &mut self,
+        origin: Origin,
+        timeout_ms: i32,
+        now: Instant,
+        wall: WallTime,
+        log: &mut impl LogSink,
+    ) {
+        let session = self.new_session_id();
+        let header = self.next_header(session, 0, wall);
+        self.apply(&header, &Txn::CreateSession { timeout_ms }, log);
+        self.tracker.open(session, timeout_ms, Some(origin), now);
+        let password = password_of(session);
+        self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
+    }
+
+    fn reattach(
+        &mut self,
+        origin: Origin,
+        session: SessionId,
+        password: Option<Password>,
+        timeout_ms: i32,
+        now: Instant,
+    ) {
+        // The owner goes before the password is looked at: so does Java (client-protocol §3).
+        if let Some(owner) = self.tracker.detach(session).filter(|owner| *owner != origin) {
+            self.changes.push(Step::Close(owner));
+        }
+        let expected = password_of(session);
+        let is_attached = password == Some(expected) && self.tracker.attach(session, timeout_ms, origin, now);
+        let outcome = match is_attached {
+            true => Outcome::Connected { session, password: expected, timeout_ms },
+            false => Outcome::Refused,
+        };
+        self.reply(origin, 0, outcome);
+    }
+
+    fn request(
+        &mut self,
+        origin: Origin,
+        session: SessionId,
+        (xid, op, record): (i32, OpCode, &[u8]),
+        identities: &Arc<[Identity]>,
+        wall: WallTime,
+        log: &mut impl LogSink,
+    ) {
+        let standing = self.tracker.standing(session, origin);
+        if standing == Standing::Moved {
+            self.changes.push(Step::Close(origin));
+            return;
+        }
+        let session_is_open = standing == Standing::Owner;
+        let outcome = match op {
+            OpCode::CloseSession => {
+                self.tracker.close(session);
+                self.close_session(session, xid, wall, log);
+                Outcome::Closed
+            }
+            OpCode::Sync if !session_is_open => Outcome::Failed(Code::SessionExpired),
+            OpCode::Sync => match Reader::new(record).ustring() {
+                Ok(path) => Outcome::Synced(path.map(|path| path.into())),
+                Err(_) => Outcome::Failed(Code::MarshallingError),
+            },
+            _ => {
+                let header = self.next_header(session, xid, wall);
+                self.write(op, record, session_is_open, identities, &header, log)
+            }
+        };
+        self.reply(origin, xid, outcome);
+    }
+
+    fn write(
+        &mut self,
+        op: OpCode,
+        record: &[u8],
+        session_is_open: bool,
+        identities: &[Identity],
+        header: &TxnHeader,
+        log: &mut impl LogSink,
+    ) -> Outcome {
+        let start = self.changes.len();
+        let mut asker = Asker {
+            session_is_open,
+            identities,
+            settings: &self.options.settings,
+            interner: &mut self.interner,
+        };
+        match ops::order(op, record, &mut self.db, header, &mut asker, &mut self.changes) {
+            Ok(ordered) => {
+                log.append(header.zxid, header, &ordered.txn);
+                self.note_ordered(header.zxid, start);
+                ordered.outcome
+            }
+            Err(undecodable) => {
+                if undecodable.takes_zxid {
+                    self.apply(header, &Txn::Error { err: Code::MarshallingError.number() }, log);
+                }
+                Outcome::Failed(Code::MarshallingError)
+            }
+        }
+    }
+
+    /// The session is out of the tracker; its nodes go now, and with them the session.
+    fn close_session(&mut self, session: SessionId, cxid: i32, wall: WallTime, log: &mut impl LogSink) {
+        let header = self.next_header(session, cxid, wall);
+        let ephemerals = ops::ephemerals_of(&self.db, session);
+        self.apply(&header, &ops::close_txn(&ephemerals), log);
+    }
+
+    /// Logs and applies a transaction that cannot fail.
+    fn apply(&mut self, header: &TxnHeader, txn: &Txn<'_>, log: &mut impl LogSink) {
+        let start = self.changes.len();
+        self.changes.begin(header.zxid);
+        self.db.apply(header, txn, &mut self.changes);
+        log.append(header.zxid, header, txn);
+        self.note_ordered(header.zxid, start);
+    }
+
+    fn note_ordered(&mut self, zxid: Zxid, start: usize) {
+        self.last_zxid = zxid;
+        self.pending.push_back((zxid, self.published_steps + start as u64));
+    }
+
+    fn next_header(&self, client_id: SessionId, cxid: i32, wall: WallTime) -> TxnHeader {
+        TxnHeader { client_id, cxid, zxid: self.last_zxid.next(), time: wall }
+    }
+
+    fn reply(&mut self, to: Origin, xid: i32, outcome: Outcome) {
+        self.outstanding += 1;
+        self.changes.push(Step::Reply(Reply { to, xid, outcome }));
+    }
+
+    fn new_session_id(&mut self) -> SessionId {
+        loop {
+            let session = self.next_session;
+            self.next_session = SessionId(session.0.wrapping_add(1));
+            let is_taken = self.db.tree().sessions().contains_key(&session);
+            if !is_taken && session != SessionId::NONE && session.0 != CONTAINER_OWNER {
+                return session;
+            }
+        }
+    }
+}
+
+/// The one number that would make a session's ephemerals containers.
+const CONTAINER_OWNER: i64 = i64::MIN;

@@ -1,0 +1,9 @@
+//! Client ports: who may connect, and to which shard a connection goes.
+
+mod acceptor;
+mod admission;
+mod listener;
+
+pub use acceptor::{Accepted, Acceptor};
+pub use admission::{Admission, Admitted, Limits, Refusal};
+pub use listener::{ListenError, listen};

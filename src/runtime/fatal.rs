@@ -1,0 +1,49 @@
+use std::fmt::{self, Display};
+
+/// Ends the process at once: for when going on could break a promise that was made.
+///
+/// The reason and `detail` are logged as one error; the exit status is the reason's own.
+pub fn fatal(reason: Reason, detail: impl Display) -> ! {
+    tracing::error!(exit_status = reason.exit_status(), "{reason}: {detail}");
+    std::process::exit(reason.exit_status())
+}
+
+/// Why a running server ends itself. Exit statuses are the Java server's (config §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A write to the log failed: what it carried may or may not be on the disk.
+    LogWrite,
+    /// A snapshot could not be written.
+    SnapshotWrite,
+    /// The leader committed another transaction than the oldest one that it had proposed.
+    CommitOutOfOrder,
+    /// The leader sent what makes no sense, or the log could not be truncated as it asked.
+    LeaderMisbehaved,
+    /// The election port could not be bound.
+    ElectionPort,
+}
+
+impl Reason {
+    /// The process's exit status.
+    pub fn exit_status(self) -> i32 {
+        match self {
+            Reason::LogWrite => 1,
+            Reason::SnapshotWrite => 10,
+            Reason::CommitOutOfOrder => 12,
+            Reason::LeaderMisbehaved => 13,
+            Reason::ElectionPort => 14,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::LogWrite => "the log could not be written, this server stops",
+            Reason::SnapshotWrite => "a snapshot could not be written, this server stops",
+            Reason::CommitOutOfOrder => "the leader committed out of order, this server stops",
+            Reason::LeaderMisbehaved => "the leader can't be followed, this server stops",
+            Reason::ElectionPort => "the election port can't be bound, this server stops",
+        })
+    }
+}

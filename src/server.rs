@@ -1,0 +1,147 @@
+//! Builds the roles from a configuration, joins their inboxes, and runs them until the server is told
+//! to stop.
+
+mod plan;
+mod running;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ringkeeper_core::config::{ClientPort, Config};
+use ringkeeper_core::prep::Pipeline;
+use ringkeeper_core::tree::DataTree;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use thiserror::Error;
+use tracing::{error, info};
+
+use crate::net::{ListenError, listen};
+use crate::preflight::{self, Preflight};
+use crate::runtime::Clock;
+use crate::storage::wal;
+use crate::topology::Topology;
+use crate::version;
+use running::Server;
+
+/// Serves with this configuration until SIGTERM or SIGINT. The exit status is the Java server's
+/// (config §2), but for a clean stop, which is 0.
+pub fn run(config: Config) -> ExitCode {
+    info!("ringkeeper {}", version::full());
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{}: {error}", error.headline());
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+/// Why the server could not start.
+#[derive(Debug, Error)]
+enum StartError {
+    #[error(transparent)]
+    Preflight(#[from] preflight::Failure),
+    #[error("clientPortAddress={host} is no address of this machine: {source}")]
+    Unresolved { host: String, source: io::Error },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Recover(#[from] wal::RecoverError),
+    #[error("DigestAuthenticationProvider.digestAlg={0} is no algorithm that this server has")]
+    DigestAlgorithm(String),
+    #[error("cannot start: {0}")]
+    Start(#[from] io::Error),
+}
+
+impl StartError {
+    fn exit_status(&self) -> u8 {
+        match self {
+            StartError::Preflight(failure) => failure.exit_status(),
+            StartError::DigestAlgorithm(_) => 2,
+            _ => 1,
+        }
+    }
+
+    fn headline(&self) -> &'static str {
+        match self.exit_status() {
+            2 => "Invalid config, exiting abnormally",
+            3 => "Unable to access datadir, exiting abnormally",
+            _ => "Unexpected exception, exiting abnormally",
+        }
+    }
+}
+
+fn serve(config: Config) -> Result<(), StartError> {
+    // From here on, a signal waits until there is something to stop.
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let cpus = std::thread::available_parallelism()?.get();
+    let topology = Topology::plan(&config.layout, cpus);
+    let listener = listen_for_clients(&config.client_port)?;
+    let _held = preflight::check(&Preflight {
+        storage: &config.storage,
+        executors: topology.executors.len(),
+    })?;
+    let clock = Clock::start();
+    let mut pipeline = Pipeline::new(plan::pipeline(&config, &topology)?, DataTree::new(plan::tree(&config)));
+    let recovered = recover(&config, &mut pipeline)?;
+    pipeline.on_durable(recovered.durable().upto());
+    pipeline.recovered(clock.now(), clock.wall());
+    info!(
+        "{} znodes and {} sessions, last zxid {}",
+        pipeline.tree().node_count(),
+        pipeline.session_count(),
+        pipeline.last_zxid()
+    );
+    let address = listener.local_addr()?;
+    let server = Server::start(config, &topology, clock, pipeline, recovered, listener)?;
+    info!("serving clients on {address}");
+    if let Some(signal) = signals.forever().next() {
+        info!("signal {signal}: stopping");
+    }
+    server.stop();
+    info!("stopped");
+    Ok(())
+}
+
+fn recover(config: &Config, pipeline: &mut Pipeline) -> Result<wal::Recovered, StartError> {
+    let options = wal::Options {
+        segment_len: config.storage.segment_bytes,
+        force_sync: config.storage.force_sync,
+        slow_sync: std::time::Duration::from_millis(config.storage.sync_warning_ms),
+    };
+    let folder = version_2(&config.storage.data_log_dir);
+    Ok(wal::recover(&folder, options, |_, payload| Ok(pipeline.recover(payload)?))?)
+}
+
+fn listen_for_clients(port: &ClientPort) -> Result<TcpListener, StartError> {
+    let backlog = u32::try_from(port.backlog).unwrap_or(DEFAULT_BACKLOG);
+    let unresolved = |host: &str, source| StartError::Unresolved { host: host.to_owned(), source };
+    let address = match &port.host {
+        None => SocketAddr::from((EVERY_INTERFACE, port.port)),
+        Some(host) => {
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            let mut found =
+                (bare, port.port).to_socket_addrs().map_err(|source| unresolved(host, source))?;
+            found.next().ok_or_else(|| unresolved(host, io::ErrorKind::NotFound.into()))?
+        }
+    };
+    match listen(address, backlog) {
+        // A machine without IPv6 has only the other wildcard.
+        Err(ListenError::Unusable { .. }) if port.host.is_none() => {
+            Ok(listen(SocketAddr::from(([0, 0, 0, 0], port.port)), backlog)?)
+        }
+        listening => Ok(listening?),
+    }
+}
+
+/// Where ZooKeeper keeps its files below a folder.
+fn version_2(folder: &Path) -> std::path::PathBuf {
+    folder.join("version-2")
+}
+
+const EVERY_INTERFACE: [u16; 8] = [0; 8];
+/// Java's 50 is too few for clients that all come back at once.
+const DEFAULT_BACKLOG: u32 = 4096;
