@@ -8,7 +8,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ringkeeper_core::config::{ClientPort, Config};
 use ringkeeper_core::prep::Pipeline;
@@ -29,7 +28,7 @@ use running::Server;
 /// Serves with this configuration until SIGTERM or SIGINT. The exit status is the Java server's
 /// (config §2), but for a clean stop, which is 0.
 pub fn run(config: Config) -> ExitCode {
-    info!("ringkeeper {}", version::full());
+    info!("ringkeeper {}", version::FULL);
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -80,10 +79,8 @@ fn serve(config: Config) -> Result<(), StartError> {
     let cpus = std::thread::available_parallelism()?.get();
     let topology = Topology::plan(&config.layout, cpus);
     let listener = listen_for_clients(&config.client_port)?;
-    let _held = preflight::check(&Preflight {
-        storage: &config.storage,
-        executors: topology.executors.len(),
-    })?;
+    let _held =
+        preflight::check(&Preflight { storage: &config.storage, executors: topology.executors.len() })?;
     let clock = Clock::start();
     let mut pipeline = Pipeline::new(plan::pipeline(&config, &topology)?, DataTree::new(plan::tree(&config)));
     let recovered = recover(&config, &mut pipeline)?;
@@ -123,8 +120,7 @@ fn listen_for_clients(port: &ClientPort) -> Result<TcpListener, StartError> {
         None => SocketAddr::from((EVERY_INTERFACE, port.port)),
         Some(host) => {
             let bare = host.trim_start_matches('[').trim_end_matches(']');
-            let mut found =
-                (bare, port.port).to_socket_addrs().map_err(|source| unresolved(host, source))?;
+            let mut found = (bare, port.port).to_socket_addrs().map_err(|source| unresolved(host, source))?;
             found.next().ok_or_else(|| unresolved(host, io::ErrorKind::NotFound.into()))?
         }
     };

@@ -64,10 +64,8 @@ impl Topology {
             options: ExecutorOptions { name, cpu: cpu(layout, index), spin },
             roles: vec![role],
         };
-        let mut executors = vec![
-            place(0, "wal".into(), spin, Role::Wal),
-            place(1, "commit".into(), spin, Role::Commit),
-        ];
+        let mut executors =
+            vec![place(0, "wal".into(), spin, Role::Wal), place(1, "commit".into(), spin, Role::Commit)];
         executors.extend((0..shards).map(|shard| {
             place(shard + ORDERING_EXECUTORS, format!("shard-{shard}"), None, Role::Shard(shard))
         }));

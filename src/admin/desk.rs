@@ -73,8 +73,7 @@ impl Desk {
             None => self.answer(shard, conn, not_allowed(&name)),
             Some(word) => {
                 let awaited = AtomicUsize::new(self.options.shards.len());
-                let question =
-                    Arc::new(Question { word, shard, conn, parts: Mutex::default(), awaited });
+                let question = Arc::new(Question { word, shard, conn, parts: Mutex::default(), awaited });
                 for shard in &self.options.shards {
                     shard.post(ToShard::Ask(question.clone()));
                 }

@@ -42,7 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 /// `-Dname=value` sets a system property, before or after the verb; the variables SERVER_JVMFLAGS and
 /// JVMFLAGS may hold some too. RINGKEEPER_LOG chooses what is logged (error, warn, info, debug, trace).
 #[derive(Debug, Parser)]
-#[command(name = "ringkeeper", version = version::full(), args_conflicts_with_subcommands = true)]
+#[command(name = "ringkeeper", version = version::FULL, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -69,7 +69,7 @@ enum Verb {
 #[derive(Debug, Error)]
 enum StartError {
     #[error("Error processing {file}: {source}")]
-    Config { file: String, source: ConfigError },
+    Config { file: String, source: Box<ConfigError> },
     #[error("Error processing {file}: {file} {reason}")]
     File { file: String, reason: String },
 }
@@ -88,15 +88,15 @@ fn load(arguments: &[String], properties: Vec<(String, String)>) -> Result<Confi
     let raw = match arguments {
         [] => Raw::from_file("the default configuration", include_bytes!("default.cfg")),
         [file] => {
-            let text = files::read_config(file)
-                .map_err(|reason| StartError::File { file: file.clone(), reason })?;
+            let text =
+                files::read_config(file).map_err(|reason| StartError::File { file: file.clone(), reason })?;
             Raw::from_file(file, &text)
         }
         arguments => Raw::from_arguments(arguments),
     };
     let raw = raw.with_properties(files::properties_of_environment()).with_properties(properties);
     let file = raw.file().to_owned();
-    let failed = |source| StartError::Config { file: file.clone(), source };
+    let failed = |source| StartError::Config { file: file.clone(), source: Box::new(source) };
     let myid = files::read_myid(&raw);
     let (config, warnings) = Config::prove(&raw, myid.as_deref()).map_err(failed)?;
     for warning in warnings {
@@ -119,7 +119,7 @@ fn split_properties(arguments: impl IntoIterator<Item = String>) -> (Vec<(String
 
 #[allow(clippy::print_stdout, reason = "the answer to the command")]
 fn println_version() {
-    println!("Apache ZooKeeper, version {}", version::full());
+    println!("Apache ZooKeeper, version {}", version::FULL);
 }
 
 /// Java's exit status for bad arguments and bad configurations.

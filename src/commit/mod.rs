@@ -21,7 +21,7 @@ pub struct Commit {
     /// The log. Dropped at the end, so that the log ends too.
     pub log: Sender<RecordBatch>,
     /// Who applies what is published.
-    pub publish: Box<dyn Fn(Arc<CommitBatch>)>,
+    pub publish: Box<dyn Fn(Arc<CommitBatch>) + Send>,
     /// The time.
     pub clock: Clock,
 }

@@ -6,6 +6,8 @@
 //! A request passes through the types of `flow`:
 //! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
 
+mod chunks;
+
 pub mod acl;
 pub mod config;
 pub mod durable;
@@ -18,8 +20,10 @@ pub mod ops;
 pub mod prep;
 pub mod proto;
 pub mod session;
+pub mod shard;
 pub mod time;
 pub mod tree;
+pub mod watch;
 
 #[cfg(test)]
 mod testing;

@@ -139,9 +139,11 @@ fn check_room(storage: &Storage) -> Result<(), FolderError> {
     let Ok(space) = statvfs(&path) else { return Ok(()) };
     let free = space.f_bavail * space.f_frsize;
     // The segment in use and the one prepared behind it. A server that comes back has its first already.
-    let is_first_start = !fs::read_dir(&path).into_iter().flatten().flatten().any(|entry| {
-        entry.file_name().to_string_lossy().starts_with("wal.")
-    });
+    let is_first_start = !fs::read_dir(&path)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("wal."));
     let needed = storage.segment_bytes * if is_first_start { 2 } else { 0 };
     if free < needed {
         let (free_mib, needed_mib) = (free >> 20, needed >> 20);

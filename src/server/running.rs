@@ -1,5 +1,4 @@
 use std::future::Future;
-use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,8 +57,7 @@ impl Server {
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
             let options = plan::shard(&config, topology)?;
             let shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
-            let role =
-                ShardRole { shard, inbox, commit: to_commit.clone(), desk: desk.clone(), clock };
+            let role = ShardRole { shard, inbox, commit: to_commit.clone(), desk: desk.clone(), clock };
             shards.push(Some(start(move || role.run())));
         }
         let publish_to = to_shards.clone();
@@ -96,10 +94,8 @@ impl Server {
             executors.push(executor.start(move || run_all(roles))?);
         }
 
-        let limits = Limits {
-            per_client: config.limits.connections_per_client,
-            total: config.limits.connections,
-        };
+        let limits =
+            Limits { per_client: config.limits.connections_per_client, total: config.limits.connections };
         let deal_to = to_shards;
         let acceptor = Acceptor::start(
             listener,

@@ -8,7 +8,7 @@ pub(super) fn answer() -> String {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
     let values = [
-        ("zookeeper.version", version::full()),
+        ("zookeeper.version", version::FULL.into()),
         ("host.name", host_name()),
         ("java.version", NO_JVM.into()),
         ("java.vendor", NO_JVM.into()),

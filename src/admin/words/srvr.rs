@@ -24,7 +24,7 @@ pub(super) fn stat(facts: &Facts<'_>) -> String {
 }
 
 fn head(text: &mut String) {
-    let _ = writeln!(text, "Zookeeper version: {}", version::full());
+    let _ = writeln!(text, "Zookeeper version: {}", version::FULL);
 }
 
 fn body(text: &mut String, facts: &Facts<'_>) {

@@ -7,6 +7,7 @@ use super::reaper::{Reaper, ReaperOptions};
 use crate::acl::Interner;
 use crate::error::Code;
 use crate::flow::{CommitBatch, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted};
+use crate::format::wal::RecordBatch;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
 use crate::ops::{self, Asker, Changes, Database, Settings};
@@ -61,6 +62,12 @@ pub struct PipelineOptions {
 pub trait LogSink {
     /// Appends a transaction; the sink encodes it at once.
     fn append(&mut self, zxid: Zxid, header: &TxnHeader, txn: &Txn<'_>);
+}
+
+impl LogSink for RecordBatch {
+    fn append(&mut self, zxid: Zxid, header: &TxnHeader, txn: &Txn<'_>) {
+        self.push(zxid, |record| header.encode(txn, record));
+    }
 }
 
 /// Why a log record cannot be applied.
@@ -263,6 +270,8 @@ impl Pipeline {
                 Ok(path) => Outcome::Synced(path.map(|path| path.into())),
                 Err(_) => Outcome::Failed(Code::MarshallingError),
             },
+            // Only servers create sessions so; the rest a shard answers itself.
+            _ if op == OpCode::CreateSession || !op.is_ordered() => Outcome::Failed(Code::Unimplemented),
             _ => {
                 let header = self.next_header(session, xid, wall);
                 self.write(op, record, session_is_open, identities, &header, log)

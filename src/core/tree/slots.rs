@@ -1,4 +1,5 @@
 use super::node::Node;
+use crate::chunks::Chunks;
 use crate::id::Zxid;
 
 /// Where a node lives in one tree; valid until the node is deleted, meaningless in any other tree.
@@ -145,44 +146,4 @@ impl Slots {
     }
 }
 
-/// A vector in chunks of fixed size.
-#[derive(Clone)]
-struct Chunks<T>(Vec<Vec<T>>);
-
-impl<T> Chunks<T> {
-    /// Appends and returns the index.
-    fn push(&mut self, value: T) -> u32 {
-        if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK_LEN) {
-            // The first chunk grows as it needs; a small tree should cost little.
-            let capacity = if self.0.is_empty() { 0 } else { CHUNK_LEN };
-            self.0.push(Vec::with_capacity(capacity));
-        }
-        let before = (self.0.len() - 1) * CHUNK_LEN;
-        let chunk = self.0.last_mut().expect("a chunk was pushed if there was none");
-        chunk.push(value);
-        (before + chunk.len() - 1) as u32
-    }
-}
-
-impl<T> Default for Chunks<T> {
-    fn default() -> Self {
-        Chunks(Vec::new())
-    }
-}
-
-impl<T> std::ops::Index<u32> for Chunks<T> {
-    type Output = T;
-
-    fn index(&self, index: u32) -> &T {
-        &self.0[index as usize / CHUNK_LEN][index as usize % CHUNK_LEN]
-    }
-}
-
-impl<T> std::ops::IndexMut<u32> for Chunks<T> {
-    fn index_mut(&mut self, index: u32) -> &mut T {
-        &mut self.0[index as usize / CHUNK_LEN][index as usize % CHUNK_LEN]
-    }
-}
-
-const CHUNK_LEN: usize = 4096;
 const _: () = assert!(size_of::<Entry>() == 24 && size_of::<Family>() == 24);

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ringkeeper_core::durable::Durable;
 use ringkeeper_core::format::wal::{
@@ -14,6 +15,7 @@ use super::Options;
 use super::preparer::{self, Coming, Preparer};
 use super::probe::{Access, Method};
 use super::segment::{self, Name};
+use super::stats::WalStats;
 
 /// A log that has been read, is durable as far as it was read, and is ready to be written.
 pub struct Recovered {
@@ -26,9 +28,15 @@ pub struct Recovered {
     pub(super) is_empty: bool,
     pub(super) preparer: Preparer,
     pub(super) next: Option<Coming>,
+    pub(super) stats: Arc<WalStats>,
 }
 
 impl Recovered {
+    /// What the log will do, for other threads to read.
+    pub fn stats(&self) -> Arc<WalStats> {
+        self.stats.clone()
+    }
+
     /// The promise for everything that was read: [`Zxid::ZERO`] for an empty log.
     pub fn durable(&self) -> Durable {
         Durable::promised_by_the_log(self.cursor.chain().last)
@@ -225,7 +233,17 @@ fn make_ready(
         }
     };
     let is_empty = recovered.tail.is_none();
-    Ok(Recovered { dir: dir.to_owned(), options, method, cursor, active, is_empty, preparer, next })
+    Ok(Recovered {
+        dir: dir.to_owned(),
+        options,
+        method,
+        cursor,
+        active,
+        is_empty,
+        preparer,
+        next,
+        stats: Arc::default(),
+    })
 }
 
 fn first_segment(dir: &Path, options: Options, access: Access) -> Result<SegmentHeader, RecoverError> {

@@ -50,16 +50,11 @@ pub struct Wal {
 impl Wal {
     /// Opens a recovered log for writing on the current executor.
     pub async fn open(recovered: Recovered) -> io::Result<Wal> {
-        let Recovered { dir, options, method, cursor, active, is_empty, preparer, next } = recovered;
+        let Recovered { dir, options, method, cursor, active, is_empty, preparer, next, stats } = recovered;
         let file = LogFile::open(&active, method).await?;
         let next = next.map(|coming| open_when_made(coming, Name::Next.path_in(&dir), method));
         let active = Active { path: active, file, is_empty, first: None };
-        Ok(Wal { dir, options, method, cursor, active, next, preparer, stats: Arc::default() })
-    }
-
-    /// What the log does, for other threads to read.
-    pub fn stats(&self) -> Arc<WalStats> {
-        self.stats.clone()
+        Ok(Wal { dir, options, method, cursor, active, next, preparer, stats })
     }
 
     /// Writes what `inbox` has until it is closed; then the last write has returned and the log is closed.
@@ -279,7 +274,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         LocalExecutor::default().run(async {
             let wal = open(dir.path()).await;
-            let stats = wal.stats();
+            let stats = wal.stats.clone();
             let mut heard = Vec::new();
             let inbox = queued(&[10, 10, 700_000, 600_000, 2_000_000, 10]);
             wal.serve(inbox, |durable| heard.push(durable)).await.unwrap();

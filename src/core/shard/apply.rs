@@ -1,0 +1,118 @@
+//! What the commit role publishes.
+
+use super::conn::{Pending, State};
+use super::stats::Sent;
+use super::{CloseReason, Shard, reply};
+use crate::error::Code;
+use crate::flow::{CommitBatch, ConnId, Outcome, Reply, Step};
+use crate::proto::{ConnectResponse, OpCode};
+use crate::time::Instant;
+
+impl Shard {
+    /// Applies a batch whole: changes the tree, sends events, and replies to this shard's requests. Each
+    /// reply is followed at once by the answers to the reads that waited behind its request.
+    pub fn on_commit(&mut self, batch: &CommitBatch, now: Instant) {
+        for step in &batch.steps {
+            match step {
+                Step::Zxid(zxid) => self.tree.advance(*zxid),
+                Step::Delta(delta) => {
+                    let zxid = self.tree.last_zxid();
+                    self.tree.apply(zxid, delta);
+                    self.tell_of(delta, zxid);
+                }
+                Step::Reply(reply) if reply.to.shard == self.id => self.on_reply(reply, now),
+                Step::Close(origin) if origin.shard == self.id => self.on_session_gone(origin.conn),
+                Step::Reply(_) | Step::Close(_) => {}
+            }
+        }
+    }
+
+    fn on_reply(&mut self, reply: &Reply, now: Instant) {
+        let id = reply.to.conn;
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.state != State::Closed) else {
+            return; // The client did not wait.
+        };
+        if conn.out.len() > self.options.output_len_max {
+            return self.close_slow_reader(id);
+        }
+        let Some(pending) = conn.pop_pending() else { return };
+        debug_assert!(pending.waiting.is_none() && pending.xid == reply.xid, "replies come in order");
+        self.outstanding -= 1;
+        self.finish(id, &pending, &reply.outcome, now);
+        self.answer_waiting(id, now);
+        self.resume_if_free(id);
+    }
+
+    /// Gives the client the outcome of a request that the commit role had.
+    fn finish(&mut self, id: ConnId, pending: &Pending, outcome: &Outcome, now: Instant) {
+        let zxid = self.tree.last_zxid();
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if let State::AwaitSession { read_only } = conn.state {
+            return self.finish_connect(id, read_only, pending, outcome, now);
+        }
+        let session = conn.session;
+        if matches!(outcome, Outcome::Failed(Code::SessionMoved)) {
+            return self.close(id, CloseReason::SessionMoved(session));
+        }
+        let len = reply::whole(&mut conn.out, pending.xid, zxid, |out| reply::outcome(outcome, out));
+        let op = OpCode::from_number(pending.op);
+        let sent = Sent { xid: pending.xid, op, zxid, len, received: pending.received, now };
+        sent.count(&mut conn.stats, &mut self.stats);
+        conn.flush(&mut self.effects);
+        if matches!(outcome, Outcome::Closed) {
+            self.close(id, CloseReason::SessionClosed(session));
+        }
+    }
+
+    fn finish_connect(
+        &mut self,
+        id: ConnId,
+        read_only: Option<bool>,
+        pending: &Pending,
+        outcome: &Outcome,
+        now: Instant,
+    ) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        match outcome {
+            Outcome::Connected { session, password, timeout_ms } => {
+                conn.state = State::Open;
+                conn.session = *session;
+                conn.timeout_ms = *timeout_ms;
+                // This server is never in read-only mode.
+                let read_only = read_only.map(|_| false);
+                let (session, password, timeout_ms) = (*session, *password, *timeout_ms);
+                let response = ConnectResponse { timeout_ms, session, password, read_only };
+                self.respond(id, pending, &response, now);
+            }
+            Outcome::Failed(code) => self.close(id, CloseReason::SessionNotOpened(*code)),
+            _ => {
+                let session = conn.session;
+                let response = ConnectResponse::refused(read_only.map(|_| false));
+                self.respond(id, pending, &response, now);
+                self.close(id, CloseReason::SessionRefused(session));
+            }
+        }
+    }
+
+    /// Answers the requests that are now first in their queue, up to the next that commit has.
+    fn answer_waiting(&mut self, id: ConnId, now: Instant) {
+        while let Some(conn) = self.conns.get_mut(id)
+            && conn.pending.front().is_some_and(|first| first.waiting.is_some())
+        {
+            if conn.out.len() > self.options.output_len_max {
+                return self.close_slow_reader(id);
+            }
+            let Some(Pending { xid, op, received, waiting: Some(record), .. }) = conn.pop_pending() else {
+                return;
+            };
+            self.outstanding -= 1;
+            self.answer(id, xid, op, &record, received, now);
+        }
+    }
+
+    fn on_session_gone(&mut self, id: ConnId) {
+        if let Some(session) = self.conns.get(id).map(|conn| conn.session) {
+            self.close(id, CloseReason::SessionGone(session));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The start of a connection (client-protocol §3).
+
+use super::Shard;
+use super::conn::{Pending, State};
+use super::effect::CloseReason;
+use super::reply;
+use super::stats::Sent;
+use crate::flow::{ConnId, Submission};
+use crate::proto::{ConnectRequest, ConnectResponse, OpCode};
+use crate::time::Instant;
+
+impl Shard {
+    /// Looks at a connect request, and asks the commit role for the session.
+    pub(super) fn on_connect(&mut self, id: ConnId, payload: &[u8], now: Instant) {
+        let request = match ConnectRequest::decode(payload) {
+            Ok(request) => request,
+            Err(error) => return self.close(id, CloseReason::BadConnectRequest(error)),
+        };
+        let (seen, ours) = (request.last_zxid_seen, self.tree.last_zxid());
+        if seen > ours {
+            return self.close(id, CloseReason::ZxidAhead { seen, ours });
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.state = State::AwaitSession { read_only: request.read_only };
+        conn.session = request.session;
+        let timeout_ms = request
+            .timeout_ms
+            .min(self.options.session_timeout_ms_max)
+            .max(self.options.session_timeout_ms_min);
+        let password = request.password.and_then(|password| password.try_into().ok());
+        let (xid, op) = (CONNECT_XID, OpCode::CreateSession.number());
+        let pending = Pending { xid, op, received: now, len: 0, waiting: None };
+        self.submit_pending(id, pending, Submission::Connect { password, timeout_ms });
+    }
+
+    /// Answers the connect request that `pending` stands for.
+    pub(super) fn respond(
+        &mut self,
+        id: ConnId,
+        pending: &Pending,
+        response: &ConnectResponse,
+        now: Instant,
+    ) {
+        let zxid = self.tree.last_zxid();
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let len = reply::framed(&mut conn.out, |out| response.encode(out));
+        let sent = Sent {
+            xid: pending.xid,
+            op: Some(OpCode::CreateSession),
+            zxid,
+            len,
+            received: pending.received,
+            now,
+        };
+        sent.count(&mut conn.stats, &mut self.stats);
+        conn.flush(&mut self.effects);
+    }
+}
+
+/// What stands for the xid of a connect request, which has none.
+const CONNECT_XID: i32 = 0;

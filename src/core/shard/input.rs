@@ -1,0 +1,198 @@
+//! From bytes to requests, and from requests to where they are answered.
+
+use std::sync::Arc;
+
+use super::conn::{Pending, State};
+use super::effect::{CloseReason, Effect, Intake, Next};
+use super::framing::{LENGTH_LEN, Split, split};
+use super::{Shard, reply};
+use crate::acl::authenticate;
+use crate::error::Code;
+use crate::flow::{ConnId, Origin, Submission, Submitted};
+use crate::id::Zxid;
+use crate::jute::Reader;
+use crate::proto::{AuthPacket, OpCode, RequestHeader};
+use crate::time::Instant;
+
+impl Shard {
+    /// Takes a connection's input: the rest of the last call's bytes, and what came since. Handles as many
+    /// whole frames as it may.
+    pub fn on_input(&mut self, id: ConnId, bytes: &[u8], now: Instant) -> Intake {
+        let mut consumed = 0;
+        for _ in 0..FRAMES_PER_TURN_MAX {
+            let state = self.conns.get(id).map_or(State::Closed, |conn| conn.state);
+            if matches!(state, State::AwaitAnswer | State::Ending | State::Closed) {
+                return Intake { consumed: bytes.len(), next: Next::Nothing };
+            }
+            if self.must_wait(id) {
+                return self.pause(id, consumed);
+            }
+            let is_first = state == State::AwaitConnect;
+            match split(&bytes[consumed..], is_first, self.options.jute_max_buffer) {
+                Split::Partial(wanted) => return Intake { consumed, next: Next::Bytes(wanted) },
+                Split::Frame(payload) => {
+                    consumed += LENGTH_LEN + payload.len();
+                    self.on_frame(id, payload, now);
+                }
+                Split::BadLength(len) => {
+                    let max = self.options.jute_max_buffer;
+                    self.close(id, CloseReason::BadLength { len, max });
+                }
+                Split::Word(word) => self.on_word(id, word),
+                Split::Telnet => self.close(id, CloseReason::TelnetInterrupt),
+            }
+        }
+        let intake = self.pause(id, consumed);
+        self.resume_if_free(id);
+        intake
+    }
+
+    fn pause(&mut self, id: ConnId, consumed: usize) -> Intake {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.is_paused = true;
+        }
+        Intake { consumed, next: Next::Resume }
+    }
+
+    fn on_word(&mut self, id: ConnId, word: [u8; 4]) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.state = State::AwaitAnswer;
+        conn.stats.received += 1;
+        self.stats.received += 1;
+        self.effects.push(Effect::Word(id, word));
+    }
+
+    fn on_frame(&mut self, id: ConnId, payload: &[u8], now: Instant) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.stats.received += 1;
+        self.stats.received += 1;
+        self.stats.received_bytes += (LENGTH_LEN + payload.len()) as u64;
+        if conn.state == State::AwaitConnect {
+            return self.on_connect(id, payload, now);
+        }
+        conn.last_heard = now;
+        if !conn.is_heard {
+            conn.is_heard = true;
+            self.heard.push(conn.index());
+        }
+        let mut reader = Reader::new(payload);
+        match RequestHeader::decode(&mut reader) {
+            Ok(header) => self.on_request(id, header, reader.rest(), now),
+            Err(_) => self.close(id, CloseReason::ShortFrame { len: payload.len() }),
+        }
+    }
+
+    fn on_request(&mut self, id: ConnId, header: RequestHeader, record: &[u8], now: Instant) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let RequestHeader { xid, op: number } = header;
+        let op = OpCode::from_number(number);
+        match op {
+            Some(OpCode::Auth) => return self.on_auth(id, xid, record),
+            Some(OpCode::Sasl) => return self.on_sasl(id, xid, record),
+            _ if !self.options.policy.admits(&conn.identities) => {
+                reply::header(&mut conn.out, xid, Zxid::ZERO, Code::SessionClosedRequireSaslAuth);
+                self.count_unordered(id);
+                return self.close(id, CloseReason::AuthRequired);
+            }
+            _ => {}
+        }
+        if is_last(number) {
+            conn.state = State::Ending;
+        }
+        match op {
+            Some(op) if op.is_ordered() && op != OpCode::CreateSession => {
+                self.submit(id, xid, op, record, now);
+            }
+            _ if conn.pending.is_empty() => self.answer(id, xid, number, record, now, now),
+            _ => {
+                let waiting = Some(record.into());
+                conn.push_pending(Pending { xid, op: number, received: now, len: record.len(), waiting });
+                self.outstanding += 1;
+            }
+        }
+    }
+
+    fn submit(&mut self, id: ConnId, xid: i32, op: OpCode, record: &[u8], now: Instant) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let what =
+            Submission::Request { xid, op, record: record.into(), identities: Arc::clone(&conn.identities) };
+        let pending = Pending { xid, op: op.number(), received: now, len: record.len(), waiting: None };
+        self.submit_pending(id, pending, what);
+    }
+
+    /// Hands `what` to the commit role; `pending` waits for what becomes of it.
+    pub(super) fn submit_pending(&mut self, id: ConnId, pending: Pending, what: Submission) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let session = conn.session;
+        conn.push_pending(pending);
+        self.outstanding += 1;
+        self.submitted.push(Submitted { origin: Origin { shard: self.id, conn: id }, session, what });
+    }
+
+    /// Auth packets are answered at once, ahead of what is pending (client-protocol §9).
+    fn on_auth(&mut self, id: ConnId, xid: i32, record: &[u8]) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let packet = match AuthPacket::decode(&mut Reader::new(record)) {
+            Ok(packet) => packet,
+            Err(error) => return self.close(id, CloseReason::BadAuthPacket { op: "auth", error }),
+        };
+        match authenticate(packet.scheme.as_deref(), packet.auth, &self.options.policy) {
+            Ok(proven) => {
+                let new = proven.into_iter().filter(|identity| !conn.identities.contains(identity));
+                let identities: Arc<[_]> = conn.identities.iter().cloned().chain(new).collect();
+                if identities.len() > IDENTITIES_MAX {
+                    return self.close(id, CloseReason::TooManyIdentities { max: IDENTITIES_MAX });
+                }
+                conn.identities = identities;
+                reply::header(&mut conn.out, xid, Zxid::ZERO, Code::Ok);
+                self.count_unordered(id);
+            }
+            Err(code) => {
+                reply::header(&mut conn.out, xid, Zxid::ZERO, code);
+                self.count_unordered(id);
+                let scheme = packet.scheme.unwrap_or_default().into();
+                self.close(id, CloseReason::AuthFailed { scheme });
+            }
+        }
+    }
+
+    /// Without a login section for servers a SASL token is answered with a null one and proves nothing
+    /// (client-protocol §10).
+    fn on_sasl(&mut self, id: ConnId, xid: i32, record: &[u8]) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if let Err(error) = Reader::new(record).buffer() {
+            return self.close(id, CloseReason::BadAuthPacket { op: "sasl", error });
+        }
+        reply::whole(&mut conn.out, xid, Zxid::ZERO, |out| {
+            out.buffer(None);
+            Ok(())
+        });
+        self.count_unordered(id);
+    }
+
+    /// Counts a reply that has no place in the order of requests, as ZooKeeper does: without a latency.
+    fn count_unordered(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.stats.sent += 1;
+        self.stats.sent += 1;
+        conn.flush(&mut self.effects);
+    }
+}
+
+/// Whether a connection takes no request after this one: it closes the session, or is none that clients
+/// may send, which closes the connection (client-protocol §5).
+fn is_last(number: i32) -> bool {
+    number == OpCode::CloseSession.number() || !is_known(number)
+}
+
+/// Whether this is the number of an operation that clients may ask for.
+pub(super) fn is_known(number: i32) -> bool {
+    OpCode::from_number(number)
+        .is_some_and(|op| !matches!(op, OpCode::Check | OpCode::DeleteContainer | OpCode::CreateSession))
+}
+
+/// How many frames one call handles before other connections get their turn.
+const FRAMES_PER_TURN_MAX: usize = 128;
+
+/// How many identities one connection may gather.
+const IDENTITIES_MAX: usize = 1_000;

@@ -1,0 +1,89 @@
+use super::harness::*;
+use crate::error::Code;
+use crate::flow::Outcome;
+use crate::proto::OpCode;
+use crate::shard::{CloseReason, Intake, Next, ShardOptions};
+
+#[test]
+fn beyond_the_limit_of_outstanding_requests_only_who_has_none_is_read_from() {
+    let mut harness = Harness::with(ShardOptions { outstanding_max: 2, ..ShardOptions::default() });
+    let (busy, idle) = (harness.open(1), harness.open(2));
+    let writes: Vec<u8> = (1..=5).flat_map(|xid| request(xid, OpCode::Create.number(), b"")).collect();
+    harness.send(busy, &writes);
+    assert_eq!(harness.submitted.len(), 3, "the third is what exceeds the limit");
+    harness.request(idle, 1, OpCode::Create.number(), b"");
+    harness.request(idle, 2, OpCode::Create.number(), b"");
+    assert_eq!(harness.submitted.len(), 4);
+    for _ in 0..7 {
+        harness.transact(vec![], Some(Outcome::Done));
+    }
+    assert_eq!((harness.frames(busy).len(), harness.frames(idle).len()), (5, 2));
+    assert_eq!(harness.shard.report().outstanding, 0);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_from_until_it_does() {
+    let options = ShardOptions { output_pause_len: 100, ..ShardOptions::default() };
+    let mut harness = Harness::with(options);
+    let conn = harness.open(1);
+    harness.stuck = Some(conn);
+    let pings: Vec<u8> = (0..50).flat_map(|_| request(-2, OpCode::Ping.number(), b"")).collect();
+    harness.send(conn, &pings);
+    assert_eq!(harness.shard.report().connections[0].sent, 1 + 5, "five pings are 100 bytes");
+    harness.stuck = None;
+    harness.drain(conn);
+    harness.pump();
+    assert_eq!(harness.frames(conn).len(), 50);
+}
+
+#[test]
+fn a_client_that_lets_events_pile_up_is_closed() {
+    let options = ShardOptions { output_len_max: 200, ..ShardOptions::default() };
+    let mut harness = Harness::with(options);
+    harness.create("/a");
+    let (conn, other) = (harness.open(1), harness.open(2));
+    for conn in [conn, other] {
+        harness.request(conn, 7, OpCode::AddWatch.number(), &path_int("/a", 0));
+    }
+    harness.stuck = Some(conn);
+    for _ in 0..20 {
+        let change = harness.change("/a", b"");
+        harness.transact(vec![change], None);
+    }
+    assert!(matches!(harness.closed[&conn], CloseReason::SlowReader { waiting: 200..300 }));
+    assert!(!harness.closed.contains_key(&other));
+    assert_eq!(harness.frames(other).len(), 1 + 20);
+    assert_eq!(
+        harness.shard.report().watch_count,
+        2,
+        "the closed one's watch is gone, the other's is in both tables"
+    );
+}
+
+#[test]
+fn large_requests_in_process_hold_back_the_connection_s_next() {
+    let options = ShardOptions { pending_len_max: 1_000, ..ShardOptions::default() };
+    let mut harness = Harness::with(options);
+    let conn = harness.open(1);
+    let large: Vec<u8> = (1..=4).flat_map(|xid| request(xid, OpCode::SetData.number(), &[0; 600])).collect();
+    harness.send(conn, &large);
+    assert_eq!(harness.submitted.len(), 2);
+    for left in [2, 2, 1, 0] {
+        harness.transact(vec![], Some(Outcome::Failed(Code::NoNode)));
+        assert_eq!(harness.submitted.len(), left);
+    }
+    assert_eq!(harness.frames(conn).len(), 4);
+}
+
+#[test]
+fn one_connection_s_turn_ends_after_128_frames() {
+    let mut harness = Harness::new();
+    let conn = harness.open(1);
+    let ping = request(-2, OpCode::Ping.number(), b"");
+    let input = ping.repeat(200);
+    let intake = harness.shard.on_input(conn, &input, harness.now);
+    assert_eq!(intake, Intake { consumed: 128 * ping.len(), next: Next::Resume });
+    let mut effects = Vec::new();
+    harness.shard.take_effects(&mut effects);
+    assert_eq!(effects.len(), 2, "one flush and one resume: {effects:?}");
+}

@@ -1,0 +1,106 @@
+//! Requests about watches (client-protocol §8).
+
+use super::reads::{lookup, malformed};
+use super::reply;
+use crate::error::Code;
+use crate::id::Zxid;
+use crate::jute::{Reader, Writer};
+use crate::proto::{AddWatchMode, EventType, SetWatches, WatcherEvent, WatcherType, path_and_type};
+use crate::tree::DataTree;
+use crate::watch::{Modes, WatchManager, Watcher};
+
+/// What a connection's requests about watches work on.
+pub(super) struct WatchRequests<'a> {
+    pub(super) watches: &'a mut WatchManager,
+    pub(super) tree: &'a DataTree,
+    pub(super) watcher: Watcher,
+}
+
+impl WatchRequests<'_> {
+    /// Leaves a watch, as a read asks for.
+    pub(super) fn leave(&mut self, path: &str, modes: Modes) {
+        self.watches.add(path, self.watcher, modes);
+    }
+
+    pub(super) fn add_watch(&mut self, reader: &mut Reader<'_>, out: &mut Writer<'_>) -> Result<(), Code> {
+        let (path, mode) = path_and_type(reader).map_err(malformed)?;
+        let mode = AddWatchMode::from_number(mode).ok_or(Code::MarshallingError)?;
+        self.leave(&path, Modes::added_by(mode));
+        out.int(0);
+        Ok(())
+    }
+
+    pub(super) fn check_watches(&mut self, reader: &mut Reader<'_>) -> Result<(), Code> {
+        let (path, kind) = path_and_type(reader).map_err(malformed)?;
+        let kind = WatcherType::from_number(kind).ok_or(Code::MarshallingError)?;
+        match self.watches.contains(&path, self.watcher, Modes::meant_by(kind)) {
+            true => Ok(()),
+            false => Err(Code::NoWatcher),
+        }
+    }
+
+    pub(super) fn remove_watches(&mut self, reader: &mut Reader<'_>) -> Result<(), Code> {
+        let (path, kind) = path_and_type(reader).map_err(malformed)?;
+        let kind = WatcherType::from_number(kind).ok_or(Code::MarshallingError)?;
+        match self.watches.remove(&path, self.watcher, Modes::meant_by(kind)) {
+            true => Ok(()),
+            false => Err(Code::NoWatcher),
+        }
+    }
+
+    /// Sets a client's watches again, or tells it at once what it has missed; then replies. Returns the
+    /// reply's length.
+    pub(super) fn set_watches(
+        &mut self,
+        reader: &mut Reader<'_>,
+        has_persistent: bool,
+        xid: i32,
+        zxid: Zxid,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        match SetWatches::decode(reader, has_persistent) {
+            Ok(wanted) => {
+                self.catch_up(&wanted, out);
+                reply::header(out, xid, zxid, Code::Ok)
+            }
+            Err(_) => reply::header(out, xid, zxid, Code::MarshallingError),
+        }
+    }
+
+    fn catch_up(&mut self, wanted: &SetWatches<'_>, out: &mut Vec<u8>) {
+        let since = wanted.relative_zxid;
+        for path in &wanted.data {
+            let missed = match lookup(self.tree, path) {
+                None => Some(EventType::NodeDeleted),
+                Some(found) => (found.node.fields().mzxid > since).then_some(EventType::NodeDataChanged),
+            };
+            self.tell_or_leave(path, missed, Modes::DATA, out);
+        }
+        for path in &wanted.exist {
+            let missed = lookup(self.tree, path).map(|_| EventType::NodeCreated);
+            self.tell_or_leave(path, missed, Modes::DATA, out);
+        }
+        for path in &wanted.child {
+            let missed = match lookup(self.tree, path) {
+                None => Some(EventType::NodeDeleted),
+                Some(found) => (found.pzxid() > since).then_some(EventType::NodeChildrenChanged),
+            };
+            self.tell_or_leave(path, missed, Modes::CHILD, out);
+        }
+        for path in &wanted.persistent {
+            self.leave(path, Modes::PERSISTENT);
+        }
+        for path in &wanted.persistent_recursive {
+            self.leave(path, Modes::RECURSIVE);
+        }
+    }
+
+    fn tell_or_leave(&mut self, path: &str, missed: Option<EventType>, modes: Modes, out: &mut Vec<u8>) {
+        match missed {
+            Some(kind) => WatcherEvent { kind, path, zxid: CATCH_UP_ZXID }.encode_frame(out),
+            None => self.leave(path, modes),
+        }
+    }
+}
+
+const CATCH_UP_ZXID: Zxid = Zxid(-1);
