@@ -90,8 +90,8 @@ fn read(dir: &Path, options: Options) -> Result<(Recovered, i64), RecoverError> 
 fn write(dir: &Path, options: Options, last: i64) -> (Vec<Durable>, WalFigures) {
     let (recovered, found) = read(dir, options).expect("the log can be read");
     LocalExecutor::default().run(async {
+        let stats = recovered.stats();
         let wal = Wal::open(recovered).await.expect("the log can be opened");
-        let stats = wal.stats();
         let mut durable = Vec::new();
         wal.run(OneByOne(Written(found + 1..=last, Vec::new())), |upto| durable.push(upto)).await;
         (durable, stats.figures())

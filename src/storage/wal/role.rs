@@ -288,7 +288,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         LocalExecutor::default().run(async {
             let wal = open(dir.path()).await;
-            let stats = wal.stats();
+            let stats = wal.stats.clone();
             let mut heard = Vec::new();
             let mut inbox = queued(&[10]);
             inbox.0.push_front(RecordBatch::new());
