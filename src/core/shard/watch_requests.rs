@@ -58,41 +58,42 @@ impl WatchRequests<'_> {
         zxid: Zxid,
         out: &mut Vec<u8>,
     ) -> usize {
-        match SetWatches::decode(reader, has_persistent) {
-            Ok(wanted) => {
-                self.catch_up(&wanted, out);
-                reply::header(out, xid, zxid, Code::Ok)
-            }
-            Err(_) => reply::header(out, xid, zxid, Code::MarshallingError),
-        }
+        let wanted = SetWatches::decode(reader, has_persistent).ok();
+        let code = match wanted.and_then(|wanted| self.catch_up(&wanted, out)) {
+            Some(()) => Code::Ok,
+            None => Code::MarshallingError,
+        };
+        reply::header(out, xid, zxid, code)
     }
 
-    fn catch_up(&mut self, wanted: &SetWatches<'_>, out: &mut Vec<u8>) {
+    /// `None` as soon as a list is null: what came before it has been done, as in Java.
+    fn catch_up(&mut self, wanted: &SetWatches<'_>, out: &mut Vec<u8>) -> Option<()> {
         let since = wanted.relative_zxid;
-        for path in &wanted.data {
+        for path in wanted.data.as_ref()? {
             let missed = match lookup(self.tree, path) {
                 None => Some(EventType::NodeDeleted),
                 Some(found) => (found.node.fields().mzxid > since).then_some(EventType::NodeDataChanged),
             };
             self.tell_or_leave(path, missed, Modes::DATA, out);
         }
-        for path in &wanted.exist {
+        for path in wanted.exist.as_ref()? {
             let missed = lookup(self.tree, path).map(|_| EventType::NodeCreated);
             self.tell_or_leave(path, missed, Modes::DATA, out);
         }
-        for path in &wanted.child {
+        for path in wanted.child.as_ref()? {
             let missed = match lookup(self.tree, path) {
                 None => Some(EventType::NodeDeleted),
                 Some(found) => (found.pzxid() > since).then_some(EventType::NodeChildrenChanged),
             };
             self.tell_or_leave(path, missed, Modes::CHILD, out);
         }
-        for path in &wanted.persistent {
+        for path in wanted.persistent.as_ref()? {
             self.leave(path, Modes::PERSISTENT);
         }
-        for path in &wanted.persistent_recursive {
+        for path in wanted.persistent_recursive.as_ref()? {
             self.leave(path, Modes::RECURSIVE);
         }
+        Some(())
     }
 
     fn tell_or_leave(&mut self, path: &str, missed: Option<EventType>, modes: Modes, out: &mut Vec<u8>) {
