@@ -9,11 +9,12 @@ use ringkeeper_kit::wire::{Client, Request};
 #[test]
 fn a_second_server_on_the_port_ends_and_says_who_is_in_the_way() {
     let first = server().start();
-    let port = first.addr().port();
-    let refused = refused(server().config("clientPort", port));
-    assert_eq!(refused.status.and_then(|status| status.code()), Some(1), "{refused}");
-    assert!(refused.log.contains(&format!("127.0.0.1:{port} is already in use")), "{refused}");
-    assert!(refused.log.contains("Unexpected exception, exiting abnormally"), "{refused}");
+    let (port, folder) = (first.addr().port().to_string(), tempfile::tempdir().expect("a folder"));
+    let output = run(&[&port, &folder.path().display().to_string()]);
+    let log = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains(&format!(":{port} is already in use")), "{log}");
+    assert!(log.contains("Unexpected exception, exiting abnormally"), "{log}");
     is_served(&first);
 }
 
@@ -53,7 +54,7 @@ fn sigterm_ends_a_server_with_status_0_whatever_its_clients_do() {
 
 #[test]
 fn a_bad_configuration_ends_with_status_2_and_names_the_key() {
-    for (key, value) in [("tickTime", "soon"), ("clientPort", "2181 # no comment"), ("dataDir", "")] {
+    for (key, value) in [("tickTime", "soon"), ("maxClientCnxns", "60 # each"), ("dataDir", "")] {
         let refused = refused(server().config(key, value));
         assert_eq!(refused.status.and_then(|status| status.code()), Some(2), "{refused}");
         assert!(refused.log.contains(key), "{refused}");
