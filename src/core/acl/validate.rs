@@ -10,7 +10,8 @@ use crate::proto::{Acl, AclRef, Identity, RequestAcl, RequestAcls};
 ///
 /// # Errors
 ///
-/// [`Code::InvalidAcl`] if the list is null or empty, or an entry is not one of its scheme;
+/// [`Code::InvalidAcl`] if the list is null or empty, or an entry is not one of its scheme, or `auth`
+/// entries would grow it by more than [`GROWTH_MAX`];
 /// [`Code::MarshallingError`] if an id is null that may not be (client-protocol §5).
 pub fn validate(
     list: &RequestAcls<'_>,
@@ -26,8 +27,9 @@ pub fn validate(
         return Err(Code::InvalidAcl);
     }
     let mut stored = Vec::with_capacity(distinct.len());
+    let mut growth_left = GROWTH_MAX;
     for entry in &distinct {
-        push_stored(entry, identities, policy, &mut stored)?;
+        push_stored(entry, identities, policy, &mut stored, &mut growth_left)?;
     }
     let depends_on_connection = distinct.iter().any(|entry| entry.scheme.as_deref() == Some(AUTH));
     let list_bytes = (!depends_on_connection).then(|| list.bytes());
@@ -62,17 +64,17 @@ fn push_stored(
     identities: &[Identity],
     policy: &Policy,
     stored: &mut Vec<Acl>,
+    growth_left: &mut usize,
 ) -> Result<(), Code> {
     let perms = entry.perms;
     let is_valid: fn(&str) -> bool = match entry.scheme.as_deref().ok_or(Code::InvalidAcl)? {
         AUTH => {
             let before = stored.len();
-            let proven = identities.iter().filter(|identity| is_authenticating(identity, policy));
-            stored.extend(proven.map(|identity| Acl {
-                perms,
-                scheme: identity.scheme.clone(),
-                id: identity.id.clone(),
-            }));
+            for identity in identities.iter().filter(|identity| is_authenticating(identity, policy)) {
+                let len = size_of::<Acl>() + identity.scheme.len() + identity.id.len();
+                *growth_left = growth_left.checked_sub(len).ok_or(Code::InvalidAcl)?;
+                stored.push(Acl { perms, scheme: identity.scheme.clone(), id: identity.id.clone() });
+            }
             return if stored.len() > before { Ok(()) } else { Err(Code::InvalidAcl) };
         }
         WORLD => |id| id == "anyone",
@@ -99,6 +101,10 @@ fn is_digest(id: &str) -> bool {
     let counted = id.trim_end_matches(':');
     counted.bytes().filter(|byte| *byte == b':').count() == 1
 }
+
+/// How many bytes may stand for `auth` entries: a frame of them, each of which stands for every identity of
+/// the connection, would fill the memory. No client can read a list as long as this.
+const GROWTH_MAX: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -139,6 +145,16 @@ mod tests {
     fn a_list_as_long_as_a_frame_is_checked_at_once() {
         let entries: Vec<_> = (0..80_000).map(|perms| (perms, Some("world"), Some("anyone"))).collect();
         assert_eq!(validated(&encoded(&entries), &[]).map(|stored| stored.len()), Ok(80_000));
+    }
+
+    #[test]
+    fn a_frame_of_auth_entries_does_not_multiply_the_identities() {
+        let identities: Vec<_> = (0..100)
+            .map(|user| Identity { scheme: "digest".into(), id: format!("user{user}:h").into() })
+            .collect();
+        let entries: Vec<_> = (0..40_000).map(|perms| (perms, Some("auth"), Some(""))).collect();
+        assert_eq!(validated(&encoded(&entries[..31]), &identities).map(|stored| stored.len()), Ok(3_100));
+        assert_eq!(validated(&encoded(&entries), &identities), Err(Code::InvalidAcl));
     }
 
     fn one(scheme: &str, id: &str) -> Result<(), Code> {

@@ -1,6 +1,7 @@
 //! What the commit role publishes.
 
 use super::conn::{Pending, State};
+use super::input::takes_long;
 use super::stats::Sent;
 use super::{CloseReason, Shard, reply};
 use crate::error::Code;
@@ -106,6 +107,7 @@ impl Shard {
                 return;
             };
             self.outstanding -= 1;
+            conn.has_long_waiting &= !OpCode::from_number(op).is_some_and(takes_long);
             self.answer(id, xid, op, &record, received, now);
         }
     }

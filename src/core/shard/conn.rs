@@ -23,6 +23,8 @@ pub(super) struct Conn {
     pub(super) pending: VecDeque<Pending>,
     /// The length of their records.
     pub(super) pending_len: usize,
+    /// Whether one of them waits that takes time in proportion to the tree: nothing is read behind it.
+    pub(super) has_long_waiting: bool,
     /// What the driver has not taken yet.
     pub(super) out: Vec<u8>,
     /// Whether the driver was told of the output and has not taken its effects since.
@@ -79,6 +81,7 @@ impl Conn {
             timeout_ms: 0,
             pending: VecDeque::new(),
             pending_len: 0,
+            has_long_waiting: false,
             out: Vec::new(),
             is_flushing: false,
             is_paused: false,

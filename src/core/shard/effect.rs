@@ -51,7 +51,7 @@ pub enum CloseReason {
     UnknownOp(i32),
     AuthFailed { scheme: Box<str> },
     AuthRequired,
-    TooManyIdentities { max: usize },
+    TooManyIdentities { max: usize, len_max: usize },
     TelnetInterrupt,
     ZxidAhead { seen: Zxid, ours: Zxid },
     NoHandshake { waited_ms: u64 },
@@ -94,9 +94,11 @@ impl fmt::Display for CloseReason {
                 write!(f, "the client failed to authenticate with scheme {scheme:?}")
             }
             AuthRequired => write!(f, "the client sent a request without the authentication enforced here"),
-            TooManyIdentities { max } => {
-                write!(f, "the client authenticated as more than {max} identities")
-            }
+            TooManyIdentities { max, len_max } => write!(
+                f,
+                "the client authenticated as more than {max} identities, or their names are longer than {len_max} \
+                 bytes"
+            ),
             TelnetInterrupt => write!(f, "the client interrupted its telnet session"),
             ZxidAhead { seen, ours } => write!(
                 f,

@@ -19,6 +19,7 @@ impl Shard {
     /// whole frames as it may.
     pub fn on_input(&mut self, id: ConnId, bytes: &[u8], now: Instant) -> Intake {
         let mut consumed = 0;
+        self.is_turn_spent = false;
         for _ in 0..FRAMES_PER_TURN_MAX {
             let state = self.conns.get(id).map_or(State::Closed, |conn| conn.state);
             if matches!(state, State::AwaitAnswer | State::Ending | State::Closed) {
@@ -26,6 +27,9 @@ impl Shard {
             }
             if self.must_wait(id) {
                 return self.pause(id, consumed);
+            }
+            if self.is_turn_spent {
+                break;
             }
             let is_first = state == State::AwaitConnect;
             match split(&bytes[consumed..], is_first, self.options.jute_max_buffer) {
@@ -106,6 +110,7 @@ impl Shard {
             _ if conn.pending.is_empty() => self.answer(id, xid, number, record, now, now),
             _ => {
                 let waiting = Some(record.into());
+                conn.has_long_waiting |= op.is_some_and(takes_long);
                 conn.push_pending(Pending { xid, op: number, received: now, len: record.len(), waiting });
                 self.outstanding += 1;
             }
@@ -140,8 +145,10 @@ impl Shard {
             Ok(proven) => {
                 let new = proven.into_iter().filter(|identity| !conn.identities.contains(identity));
                 let identities: Arc<[_]> = conn.identities.iter().cloned().chain(new).collect();
-                if identities.len() > IDENTITIES_MAX {
-                    return self.close(id, CloseReason::TooManyIdentities { max: IDENTITIES_MAX });
+                let len = identities.iter().map(|identity| identity.id.len()).sum::<usize>();
+                if identities.len() > IDENTITIES_MAX || len > IDENTITIES_LEN_MAX {
+                    let (max, len_max) = (IDENTITIES_MAX, IDENTITIES_LEN_MAX);
+                    return self.close(id, CloseReason::TooManyIdentities { max, len_max });
                 }
                 conn.identities = identities;
                 reply::header(&mut conn.out, xid, Zxid::ZERO, Code::Ok);
@@ -193,8 +200,15 @@ pub(super) fn is_known(number: i32) -> bool {
         .is_some_and(|op| !matches!(op, OpCode::Check | OpCode::DeleteContainer | OpCode::CreateSession))
 }
 
+/// Whether an answer takes time in proportion to the tree, or to large parts of it, however short it is.
+pub(super) fn takes_long(op: OpCode) -> bool {
+    matches!(op, OpCode::GetAllChildrenNumber | OpCode::GetEphemerals | OpCode::MultiRead)
+}
+
 /// How many frames one call handles before other connections get their turn.
 const FRAMES_PER_TURN_MAX: usize = 128;
 
-/// How many identities one connection may gather.
-const IDENTITIES_MAX: usize = 1_000;
+/// How many identities one connection may gather. Each is compared with each entry of an ACL.
+const IDENTITIES_MAX: usize = 100;
+/// The length of them all: requests on their way hold on to what the connection had when it sent them.
+const IDENTITIES_LEN_MAX: usize = 64 << 10;

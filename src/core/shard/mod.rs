@@ -78,6 +78,8 @@ pub struct Shard {
     /// Sessions that were heard since the last turn on connections that have gone.
     heard_before_close: Vec<(SessionId, Instant)>,
     turn_due: Instant,
+    /// Whether a request was answered that takes time in proportion to the tree: others get their turn now.
+    is_turn_spent: bool,
     /// Connections that owe a handshake, and when; the earliest first.
     handshakes: VecDeque<(Instant, ConnId)>,
     stats: ShardStats,
@@ -101,6 +103,7 @@ impl Shard {
             heard: Vec::new(),
             heard_before_close: Vec::new(),
             turn_due: Instant(0),
+            is_turn_spent: false,
             handshakes: VecDeque::new(),
             stats: ShardStats::default(),
             hits: Vec::new(),
@@ -243,6 +246,7 @@ impl Shard {
             matches!(conn.state, State::AwaitSession { .. })
                 || conn.out.len() >= self.options.output_pause_len
                 || conn.pending_len >= self.options.pending_len_max
+                || conn.has_long_waiting
                 || (self.outstanding > self.options.outstanding_max && !conn.pending.is_empty())
         })
     }

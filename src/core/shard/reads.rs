@@ -71,6 +71,7 @@ impl Shard {
         let sent = Sent { xid, op, zxid, len, received, now };
         sent.count(&mut conn.stats, &mut self.stats);
         conn.flush(&mut self.effects);
+        self.is_turn_spent |= op.is_some_and(input::takes_long);
         if op.is_none() {
             self.close(id, CloseReason::UnknownOp(number));
         }

@@ -87,3 +87,49 @@ fn one_connection_s_turn_ends_after_128_frames() {
     harness.shard.take_effects(&mut effects);
     assert_eq!(effects.len(), 2, "one flush and one resume: {effects:?}");
 }
+
+#[test]
+fn whoever_counts_whole_subtrees_lets_others_have_their_turn_after_each() {
+    let mut harness = Harness::new();
+    let conn = harness.open(1);
+    let one = request(1, OpCode::GetAllChildrenNumber.number(), &bytes(|out| out.text("/zookeeper")));
+    let intake = harness.shard.on_input(conn, &one.repeat(3), harness.now);
+    assert_eq!(intake, Intake { consumed: one.len(), next: Next::Resume });
+    harness.pump();
+    harness.send(conn, &one.repeat(3));
+    assert_eq!(harness.frames(conn).len(), 4, "all are answered in the end");
+}
+
+#[test]
+fn behind_a_request_only_one_count_of_a_whole_subtree_waits() {
+    let mut harness = Harness::new();
+    let conn = harness.open(1);
+    harness.request(conn, 1, OpCode::Create.number(), b"");
+    let count = request(2, OpCode::GetAllChildrenNumber.number(), &bytes(|out| out.text("/zookeeper")));
+    harness.send(conn, &count.repeat(5));
+    assert_eq!(harness.shard.report().outstanding, 2);
+    harness.transact(vec![], Some(Outcome::Done));
+    assert_eq!(harness.frames(conn).len(), 6);
+    assert_eq!(harness.shard.report().outstanding, 0);
+}
+
+#[test]
+fn identities_are_bounded_in_number_and_in_length() {
+    let auth = |user: &str| {
+        bytes(|out| {
+            out.int(0);
+            out.text("digest");
+            out.buffer(Some(format!("{user}:secret").as_bytes()));
+        })
+    };
+    let mut harness = Harness::new();
+    let (many, long) = (harness.open(1), harness.open(2));
+    for user in 0..200 {
+        harness.request(many, -4, OpCode::Auth.number(), &auth(&format!("user{user}")));
+    }
+    assert!(matches!(harness.closed[&many], CloseReason::TooManyIdentities { max: 100, .. }));
+    harness.request(long, -4, OpCode::Auth.number(), &auth(&"x".repeat(1000)));
+    assert!(!harness.closed.contains_key(&long));
+    harness.request(long, -4, OpCode::Auth.number(), &auth(&"x".repeat(100_000)));
+    assert!(matches!(harness.closed[&long], CloseReason::TooManyIdentities { .. }));
+}
