@@ -52,6 +52,7 @@ pub enum CloseReason {
     AuthFailed { scheme: Box<str> },
     AuthRequired,
     TooManyIdentities { max: usize, len_max: usize },
+    TooManyWatches { max: usize },
     TelnetInterrupt,
     ZxidAhead { seen: Zxid, ours: Zxid },
     NoHandshake { waited_ms: u64 },
@@ -99,6 +100,9 @@ impl fmt::Display for CloseReason {
                 "the client authenticated as more than {max} identities, or their names are longer than {len_max} \
                  bytes"
             ),
+            TooManyWatches { max } => {
+                write!(f, "the client has more watches than {max} bytes hold")
+            }
             TelnetInterrupt => write!(f, "the client interrupted its telnet session"),
             ZxidAhead { seen, ours } => write!(
                 f,

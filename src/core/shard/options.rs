@@ -26,6 +26,8 @@ pub struct ShardOptions {
     pub output_len_max: usize,
     /// With so many bytes of requests in process, a connection is not read from.
     pub pending_len_max: usize,
+    /// With more than about so many bytes of watches, a connection is closed.
+    pub watches_len_max: usize,
     /// Seeds hashes of what clients choose; they must not know it.
     pub seed: u64,
 }
@@ -43,6 +45,7 @@ impl Default for ShardOptions {
             output_pause_len: 1 << 20,
             output_len_max: 64 << 20,
             pending_len_max: 4 << 20,
+            watches_len_max: 256 << 20,
             seed: 0,
         }
     }

@@ -73,7 +73,11 @@ impl Shard {
         conn.flush(&mut self.effects);
         self.is_turn_spent |= op.is_some_and(input::takes_long);
         if op.is_none() {
-            self.close(id, CloseReason::UnknownOp(number));
+            return self.close(id, CloseReason::UnknownOp(number));
+        }
+        let max = self.options.watches_len_max;
+        if self.watches.len_of(watcher) > max {
+            self.close(id, CloseReason::TooManyWatches { max });
         }
     }
 }

@@ -63,6 +63,7 @@ impl WatchManager {
         *stored = after;
         if before.is_empty() {
             watched.paths.insert(id);
+            watched.len += entry.len();
         }
         self.totals.change(&mut entry.data_watches, &mut watched.data_watches, before, after);
     }
@@ -125,6 +126,11 @@ impl WatchManager {
         self.totals.data_watches + self.totals.child_watches
     }
 
+    /// About how many bytes the watches of `watcher` take.
+    pub fn len_of(&self, watcher: Watcher) -> usize {
+        self.watchers.get(watcher.0 as usize).map_or(0, |watched| watched.len)
+    }
+
     /// The data table's size.
     pub fn summary(&self) -> WatchSummary {
         WatchSummary {
@@ -158,6 +164,7 @@ impl WatchManager {
 
     fn fire_at(&mut self, id: u32, hearing: Modes, hits: &mut Vec<Watcher>) {
         let Some(path) = &mut self.paths[id] else { return };
+        let len = path.len();
         let Path { data_watches, entries, .. } = path;
         entries.retain(|watcher, stored| {
             if (*stored & hearing).is_empty() {
@@ -173,6 +180,7 @@ impl WatchManager {
             self.totals.change(data_watches, &mut watched.data_watches, before, *stored);
             if stored.is_empty() {
                 watched.paths.remove(&id);
+                watched.len -= len;
             }
             !stored.is_empty()
         });
@@ -189,6 +197,7 @@ impl WatchManager {
         self.totals.change(&mut path.data_watches, &mut watched.data_watches, before, after);
         if after.is_empty() {
             watched.paths.remove(&id);
+            watched.len -= path.len();
             path.entries.remove(watcher);
             self.drop_if_unwatched(id);
         }
@@ -227,6 +236,13 @@ struct Path {
     entries: Entries,
 }
 
+impl Path {
+    /// About how many bytes the path and one of its watchers take.
+    fn len(&self) -> usize {
+        self.text.len() + WATCH_LEN
+    }
+}
+
 fn text(paths: &Chunks<Option<Path>>, id: u32) -> &str {
     paths[id].as_ref().map_or("", |path| &path.text)
 }
@@ -237,6 +253,8 @@ struct Watched {
     paths: HashSet<u32, FixedState>,
     /// How many of the paths are in the data table.
     data_watches: u32,
+    /// The sum of the paths' [`Path::len`].
+    len: usize,
     round: u64,
 }
 
@@ -362,6 +380,9 @@ impl Totals {
         self.recursive -= !(before & Modes::RECURSIVE).is_empty() as usize;
     }
 }
+
+/// What a watch takes beside its path's text: its entries in the tables and their slack.
+const WATCH_LEN: usize = 64;
 
 /// A table with more than this many times the room it needs gives it back.
 const SHRINK_BELOW: usize = 8;

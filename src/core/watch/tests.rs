@@ -53,6 +53,24 @@ fn modes_of_one_watcher_are_independent_and_make_one_event() {
 }
 
 #[test]
+fn what_a_watcher_s_watches_take_goes_with_them() {
+    let mut watches = WatchManager::new(1);
+    watches.add("/a", Watcher(0), Modes::DATA | Modes::CHILD);
+    let one = watches.len_of(Watcher(0));
+    assert!(one > "/a".len());
+    watches.add("/a", Watcher(0), Modes::PERSISTENT);
+    watches.add("/b", Watcher(0), Modes::DATA);
+    watches.add("/c", Watcher(0), Modes::CHILD);
+    assert_eq!((watches.len_of(Watcher(0)), watches.len_of(Watcher(1))), (3 * one, 0));
+    fired(&mut watches, EventType::NodeDeleted, "/b");
+    assert_eq!(watches.len_of(Watcher(0)), 2 * one);
+    assert!(watches.remove("/c", Watcher(0), Modes::CHILD));
+    assert_eq!(watches.len_of(Watcher(0)), one);
+    watches.forget(Watcher(0));
+    assert_eq!(watches.len_of(Watcher(0)), 0);
+}
+
+#[test]
 fn a_watcher_that_is_forgotten_leaves_nothing_behind() {
     let mut watches = WatchManager::new(1);
     for n in 0..100 {

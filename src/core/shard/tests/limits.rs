@@ -133,3 +133,18 @@ fn identities_are_bounded_in_number_and_in_length() {
     harness.request(long, -4, OpCode::Auth.number(), &auth(&"x".repeat(100_000)));
     assert!(matches!(harness.closed[&long], CloseReason::TooManyIdentities { .. }));
 }
+
+#[test]
+fn a_client_that_leaves_watches_without_end_is_closed_and_its_watches_go() {
+    let options = ShardOptions { watches_len_max: 10_000, ..ShardOptions::default() };
+    let mut harness = Harness::with(options);
+    let (greedy, modest) = (harness.open(1), harness.open(2));
+    for n in 0..200 {
+        let path = format!("/not/there/{n}");
+        harness.request(greedy, n, OpCode::Exists.number(), &path_watch(&path, true));
+        harness.request(modest, n, OpCode::Exists.number(), &path_watch("/not/there", true));
+    }
+    assert_eq!(harness.closed[&greedy], CloseReason::TooManyWatches { max: 10_000 });
+    assert!(!harness.closed.contains_key(&modest));
+    assert_eq!(harness.shard.report().watch_count, 1);
+}
