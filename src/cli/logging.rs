@@ -20,6 +20,8 @@ pub(super) fn start() {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // It would complain to stderr, and panic if that is gone: a server outlives the reader of its log.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .finish();
     // Whoever embeds the command line may have a log of their own, which then is the one.

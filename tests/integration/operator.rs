@@ -1,10 +1,13 @@
 //! What the operator sees: exit statuses and messages (config §2).
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Output, Stdio};
 
 use ringkeeper_kit::ringkeeper;
 use ringkeeper_kit::server::{NotServing, Server, Settings};
-use ringkeeper_kit::wire::{Client, Request};
+use ringkeeper_kit::wire::{Client, Request, four_letter_word};
+use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 fn a_second_server_on_the_port_ends_and_says_who_is_in_the_way() {
@@ -77,6 +80,34 @@ fn the_version_is_told_with_status_0() {
     let output = run(&["version"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("ringkeeper"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_server_goes_on_when_nobody_reads_its_log_any_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = Command::new(RINGKEEPER)
+        .arg("0")
+        .arg(folder.path())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut log = BufReader::new(child.stderr.take().expect("its log"));
+    let mut line = String::new();
+    while !line.contains("serving clients on") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).expect("its log can be read"), 0, "it ended");
+    }
+    drop(log);
+    let (_, port) = line.trim().rsplit_once(':').expect("an address");
+    let server = (Ipv4Addr::LOCALHOST, port.parse().expect("a port")).into();
+    for _ in 0..3 {
+        // A frame too long, of which the log tells; then the answer shows that it was told.
+        TcpStream::connect(server).and_then(|mut to| to.write_all(b"abcd")).expect("the bytes leave");
+        assert!(four_letter_word(server, "srvr").expect("an answer").contains("Mode: standalone"));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("a child that was not waited for");
+    assert_eq!(child.wait().expect("a child can be waited for").code(), Some(0));
 }
 
 fn server() -> Settings {

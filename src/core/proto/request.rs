@@ -14,9 +14,6 @@ pub struct RequestHeader {
 }
 
 impl RequestHeader {
-    /// How many bytes the header takes; the operation's record follows.
-    pub const LEN: usize = 8;
-
     /// Reads the header at the start of a frame.
     pub fn decode(reader: &mut Reader<'_>) -> Result<RequestHeader, DecodeError> {
         Ok(RequestHeader { xid: reader.int()?, op: reader.int()? })

@@ -128,7 +128,6 @@ impl Conn {
 pub(super) struct Conns {
     places: Vec<Place>,
     free: Vec<u32>,
-    len: usize,
 }
 
 #[derive(Default)]
@@ -146,7 +145,6 @@ impl Conns {
         let place = &mut self.places[index as usize];
         let id = ConnId(((place.uses as u64) << 32) | index as u64);
         place.conn = Some(Conn::new(id, peer, now));
-        self.len += 1;
         id
     }
 
@@ -154,7 +152,6 @@ impl Conns {
         let place = self.places.get_mut(id.0 as u32 as usize)?;
         let conn = place.conn.take_if(|conn| conn.id == id)?;
         place.uses += 1;
-        self.len -= 1;
         // A place whose uses are spent is not used again: its ids would repeat.
         if place.uses < u32::MAX {
             self.free.push(conn.index());
@@ -185,10 +182,6 @@ impl Conns {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Conn> {
         self.places.iter_mut().filter_map(|place| place.conn.as_mut())
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
 }
 
 #[cfg(test)]
@@ -206,6 +199,6 @@ mod tests {
         assert_eq!(first.0 as u32, second.0 as u32, "the place is used again");
         assert!(conns.get(first).is_none() && conns.remove(first).is_none());
         assert!(conns.get(second).is_some());
-        assert_eq!(conns.len(), 1);
+        assert_eq!(conns.iter().count(), 1);
     }
 }

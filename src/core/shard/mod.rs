@@ -208,11 +208,6 @@ impl Shard {
         !self.submitted.is_empty()
     }
 
-    /// How many connections there are.
-    pub fn connection_count(&self) -> usize {
-        self.conns.len()
-    }
-
     /// Has the driver close the connection. It hears of nothing from now on.
     fn close(&mut self, id: ConnId, reason: CloseReason) {
         let Some(conn) = self.conns.get_mut(id) else { return };

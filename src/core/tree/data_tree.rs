@@ -198,7 +198,8 @@ impl DataTree {
         }
     }
 
-    /// Takes back what [`DataTree::apply`] did, last first. The zxid is the caller's to set back.
+    /// Takes back what [`DataTree::apply`] did, last first. The zxid stays: that of a transaction that changed
+    /// nothing.
     pub fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::Uncreate { node, parent } => {
@@ -223,11 +224,6 @@ impl DataTree {
             }
             Undo::Nothing => {}
         }
-    }
-
-    /// Sets back the zxid of the last applied transaction, after its deltas were undone.
-    pub fn rewind(&mut self, zxid: Zxid) {
-        self.last_zxid = zxid;
     }
 
     fn create(&mut self, node: Node, parent_cversion: i32, parent_slot: Slot, zxid: Zxid) -> Undo {
