@@ -2,7 +2,7 @@
 //! and messages between the machine and the other roles.
 //!
 //! A connection has one task, which reads. Replies are sent by whoever made them, at the end of his
-//! turn: the task that read the requests, or the one that applied a [`CommitBatch`]. Each takes one
+//! turn: the task that read the requests, or the one that applied a [`CommitBatch`](ringkeeper_core::flow::CommitBatch). Each takes one
 //! system call per connection, and waits for nobody; a peer that does not keep up gets a task of its own
 //! until it has caught up.
 

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::jute::Writer;
-use crate::proto::AclRef;
+use crate::proto::{Acl, AclRef};
 
 /// Makes equal ACL lists share one, and knows the lists that requests use most by their bytes.
 ///
@@ -14,6 +14,10 @@ pub struct Interner {
     lists: HashSet<AclRef>,
     /// Forget unused lists when there are so many.
     sweep_at: usize,
+    /// About how many bytes the lists take.
+    len: usize,
+    /// Forget unused lists when they take so many.
+    sweep_at_len: usize,
 }
 
 impl Interner {
@@ -22,7 +26,15 @@ impl Interner {
         let open = AclRef::open();
         let mut open_bytes = Vec::new();
         open.encode(&mut Writer::new(&mut open_bytes));
-        Interner { open, open_bytes, by_bytes: HashMap::new(), lists: HashSet::new(), sweep_at: SWEEP_AT_MIN }
+        Interner {
+            open,
+            open_bytes,
+            by_bytes: HashMap::new(),
+            lists: HashSet::new(),
+            sweep_at: SWEEP_AT_MIN,
+            len: 0,
+            sweep_at_len: SWEEP_AT_LEN_MIN,
+        }
     }
 
     /// The shared list that equals this one.
@@ -33,9 +45,10 @@ impl Interner {
         if let Some(known) = self.lists.get(&list) {
             return known.clone();
         }
-        if self.lists.len() >= self.sweep_at {
+        if self.lists.len() >= self.sweep_at || self.len >= self.sweep_at_len {
             self.sweep();
         }
+        self.len += len(&list);
         self.lists.insert(list.clone());
         list
     }
@@ -61,6 +74,8 @@ impl Interner {
         self.by_bytes.clear();
         self.lists.retain(|list| !list.is_unshared());
         self.sweep_at = (self.lists.len() * 2).max(SWEEP_AT_MIN);
+        self.len = self.lists.iter().map(len).sum();
+        self.sweep_at_len = (self.len * 2).max(SWEEP_AT_LEN_MIN);
     }
 }
 
@@ -70,14 +85,20 @@ impl Default for Interner {
     }
 }
 
+/// About how many bytes a list takes.
+fn len(list: &AclRef) -> usize {
+    list.iter().map(|entry| size_of::<Acl>() + entry.scheme.len() + entry.id.len()).sum()
+}
+
 const SWEEP_AT_MIN: usize = 1024;
+/// A list may be as long as a frame, and be learnt from a request that fails.
+const SWEEP_AT_LEN_MIN: usize = 16 << 20;
 const BY_BYTES_MAX: usize = 256;
 const BYTES_LEN_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::Acl;
 
     fn list(id: usize) -> AclRef {
         AclRef::new([Acl { perms: 1, scheme: "digest".into(), id: format!("u:{id}").into() }])
@@ -101,5 +122,15 @@ mod tests {
         }
         assert!(interner.lists.len() <= SWEEP_AT_MIN + kept.len());
         assert!(std::ptr::eq(&interner.share(list(3))[0], &kept[3][0]), "what is in use is still known");
+    }
+
+    #[test]
+    fn a_few_large_lists_that_nobody_has_are_forgotten_too() {
+        let mut interner = Interner::new();
+        for id in 0..100 {
+            let large = Acl { perms: id, scheme: "digest".into(), id: "u".repeat(1 << 20).into() };
+            interner.share(AclRef::new([large]));
+        }
+        assert!(interner.lists.len() <= SWEEP_AT_LEN_MIN >> 20, "{}", interner.lists.len());
     }
 }

@@ -11,7 +11,7 @@ use crate::proto::{Acl, AclRef, Identity, RequestAcl, RequestAcls};
 /// # Errors
 ///
 /// [`Code::InvalidAcl`] if the list is null or empty, or an entry is not one of its scheme, or `auth`
-/// entries would grow it by more than [`GROWTH_MAX`];
+/// entries would grow it beyond all reason;
 /// [`Code::MarshallingError`] if an id is null that may not be (client-protocol §5).
 pub fn validate(
     list: &RequestAcls<'_>,
