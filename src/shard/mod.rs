@@ -1,10 +1,15 @@
 //! The shard role on its executor: moves bytes between its clients' sockets and the [`Shard`] machine,
 //! and messages between the machine and the other roles.
 //!
-//! A connection has one task, which reads. Replies are sent by whoever made them, at the end of his
-//! turn: the task that read the requests, or the one that applied a [`CommitBatch`](ringkeeper_core::flow::CommitBatch). Each takes one
+//! A connection has one task, which reads. Replies are sent by whoever made them, at the end of its
+//! turn: the task that read the requests, or the one that applied a [`CommitBatch`]. Each takes one
 //! system call per connection, and waits for nobody; a peer that does not keep up gets a task of its own
 //! until it has caught up.
+//!
+//! A connection that ends still sends what is due to its peer, for a bounded time; then it is let go,
+//! whatever the peer does.
+//!
+//! [`CommitBatch`]: ringkeeper_core::flow::CommitBatch
 
 mod behind;
 mod conversation;
