@@ -69,7 +69,7 @@ enum Verb {
 #[derive(Debug, Error)]
 enum StartError {
     #[error("Error processing {file}: {source}")]
-    Config { file: String, source: ConfigError },
+    Config { file: String, source: Box<ConfigError> },
     #[error("Error processing {file}: {file} {reason}")]
     File { file: String, reason: String },
 }
@@ -96,7 +96,7 @@ fn load(arguments: &[String], properties: Vec<(String, String)>) -> Result<Confi
     };
     let raw = raw.with_properties(files::properties_of_environment()).with_properties(properties);
     let file = raw.file().to_owned();
-    let failed = |source| StartError::Config { file: file.clone(), source };
+    let failed = |source| StartError::Config { file: file.clone(), source: Box::new(source) };
     let myid = files::read_myid(&raw);
     let (config, warnings) = Config::prove(&raw, myid.as_deref()).map_err(failed)?;
     for warning in warnings {

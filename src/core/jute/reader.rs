@@ -89,7 +89,10 @@ impl<'a> Reader<'a> {
 
     /// A text, or `None` for null. Malformed UTF-8 becomes U+FFFD, as in Java's reader.
     pub fn ustring(&mut self) -> Result<Option<Cow<'a, str>>, DecodeError> {
-        Ok(self.buffer()?.map(String::from_utf8_lossy))
+        Ok(self.buffer()?.map(|bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(bytes),
+        }))
     }
 
     /// A text that must not be null.

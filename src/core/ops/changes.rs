@@ -35,7 +35,9 @@ impl Changes {
 
     /// Takes the first `count` steps out.
     pub fn take_first(&mut self, count: usize) -> Vec<Step> {
-        let rest = self.steps.split_off(count);
+        // The next steps are likely to be about as many: they get their room at once.
+        let mut rest = Vec::with_capacity(count);
+        rest.extend(self.steps.drain(count..));
         std::mem::replace(&mut self.steps, rest)
     }
 

@@ -60,9 +60,9 @@ pub(super) fn apply(
 ) -> Option<PartOutcome> {
     let parent = db.tree.get(parent_of(path)?)?;
     if let Some(existing) = db.tree.get(path) {
-        let aversion = existing.node.fields().aversion;
+        let (slot, aversion) = (existing.slot, existing.node.fields().aversion);
         let node = existing.node.with_acl(acl.clone(), aversion);
-        db.change(header.zxid, Delta::SetSilently(node), trail);
+        db.change(header.zxid, Delta::SetSilently(node), slot, trail);
         return None;
     }
     let fields = NodeFields {
@@ -76,8 +76,8 @@ pub(super) fn apply(
         acl: acl.clone(),
     };
     let node = Node::new(path, data, fields);
-    let parent_cversion = later_count(parent.cversion(), parent_cversion);
-    db.change(header.zxid, Delta::Create { node: node.clone(), parent_cversion }, trail);
+    let (parent_cversion, slot) = (later_count(parent.cversion(), parent_cversion), parent.slot);
+    db.change(header.zxid, Delta::Create { node: node.clone(), parent_cversion }, slot, trail);
     db.count_stats_node(header.zxid, path, trail);
     let usage = UsageChange { nodes: 1, bytes: node.data_len() as i64 };
     db.account(header.zxid, path, usage, trail);

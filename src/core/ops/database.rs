@@ -7,7 +7,7 @@ use crate::error::Code;
 use crate::flow::PartOutcome;
 use crate::id::Zxid;
 use crate::proto::{Txn, TxnHeader};
-use crate::tree::{DataTree, Delta, Undo};
+use crate::tree::{DataTree, Delta, Slot, Undo};
 
 /// The tree and what is kept beside it to change it: which subtrees have a quota.
 pub struct Database {
@@ -78,9 +78,16 @@ impl Database {
         done.unwrap_or(PartOutcome::Failed(Code::NoNode))
     }
 
-    /// Makes one change, which fits the tree.
-    pub(super) fn change(&mut self, zxid: Zxid, delta: Delta, trail: &mut impl Trail) {
+    /// Opens or closes a session.
+    pub(super) fn change_sessions(&mut self, zxid: Zxid, delta: Delta, trail: &mut impl Trail) {
         let undo = self.tree.apply(zxid, &delta);
+        trail.note(delta, undo);
+    }
+
+    /// Makes one change, which fits the tree, to the node at this slot or below it, see
+    /// [`DataTree::apply_at`].
+    pub(super) fn change(&mut self, zxid: Zxid, delta: Delta, slot: Slot, trail: &mut impl Trail) {
+        let undo = self.tree.apply_at(zxid, &delta, slot);
         self.quotas.follow(&delta);
         trail.note(delta, undo);
     }
@@ -102,8 +109,8 @@ impl Database {
         if self.quotas.is_empty() {
             return;
         }
-        if let Some(delta) = self.quotas.updated_stats(&self.tree, path, usage) {
-            self.change(zxid, delta, trail);
+        if let Some((delta, slot)) = self.quotas.updated_stats(&self.tree, path, usage) {
+            self.change(zxid, delta, slot, trail);
         }
     }
 }

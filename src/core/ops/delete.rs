@@ -4,7 +4,7 @@ use super::write::{Asker, next_version};
 use crate::error::Code;
 use crate::flow::PartOutcome;
 use crate::proto::{PathVersion, Txn, TxnHeader, perms};
-use crate::tree::{Delta, parent_to_write};
+use crate::tree::{Delta, parent_of, parent_to_write};
 
 /// Decides delete.
 pub(super) fn decide<'r>(
@@ -34,10 +34,12 @@ pub(super) fn apply(
     path: &str,
     trail: &mut impl Trail,
 ) -> Option<PartOutcome> {
+    // The root stays, whatever a log says.
+    parent_of(path)?;
     let found = db.tree.get(path).filter(|found| found.num_children() == 0)?;
-    let node = found.node.clone();
+    let (node, slot) = (found.node.clone(), found.slot);
     let usage = UsageChange { nodes: -1, bytes: -(node.data_len() as i64) };
-    db.change(header.zxid, Delta::Delete(node), trail);
+    db.change(header.zxid, Delta::Delete(node), slot, trail);
     db.account(header.zxid, path, usage, trail);
     Some(PartOutcome::Deleted)
 }

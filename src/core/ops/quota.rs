@@ -4,7 +4,7 @@ use std::fmt;
 use super::database::{Database, Trail};
 use crate::error::Code;
 use crate::id::Zxid;
-use crate::tree::{DataTree, Delta, Found, Node, Undo, parent_of};
+use crate::tree::{DataTree, Delta, Found, Node, Slot, Undo, parent_of};
 
 /// The subtrees that have a quota (server-semantics §7): those with a node `zookeeper_limits` in the
 /// place below `/zookeeper/quota` that stands for them. Follows from the tree alone.
@@ -80,13 +80,20 @@ impl Quotas {
         if too_many || too_large { Err(Code::QuotaExceeded) } else { Ok(()) }
     }
 
-    /// The rewritten statistics of the quota that this node counts for, if there is one.
-    pub(super) fn updated_stats(&self, tree: &DataTree, path: &str, change: UsageChange) -> Option<Delta> {
+    /// The rewritten statistics of the quota that this node counts for, if there is one, and where they
+    /// are.
+    pub(super) fn updated_stats(
+        &self,
+        tree: &DataTree,
+        path: &str,
+        change: UsageChange,
+    ) -> Option<(Delta, Slot)> {
         let stats = tree.get(&quota_path(self.root_of(path)?, STATS))?;
         let mut usage = QuotaLimits::in_node(Some(stats));
         usage.set(COUNT, usage.get(COUNT).saturating_add(change.nodes));
         usage.set(BYTES, usage.get(BYTES).saturating_add(change.bytes));
-        Some(Delta::SetSilently(stats.node.with_silent_data(usage.to_string().as_bytes())))
+        let node = stats.node.with_silent_data(usage.to_string().as_bytes());
+        Some((Delta::SetSilently(node), stats.slot))
     }
 
     /// The deepest subtree with a quota that the node is in.
@@ -120,8 +127,8 @@ impl Database {
         let mut usage = QuotaLimits::default();
         usage.set(COUNT, nodes);
         usage.set(BYTES, bytes);
-        let node = stats.node.with_silent_data(usage.to_string().as_bytes());
-        self.change(zxid, Delta::SetSilently(node), trail);
+        let (node, slot) = (stats.node.with_silent_data(usage.to_string().as_bytes()), stats.slot);
+        self.change(zxid, Delta::SetSilently(node), slot, trail);
     }
 }
 

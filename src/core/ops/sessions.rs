@@ -11,7 +11,7 @@ pub fn close_txn(ephemerals: &[Node]) -> Txn<'_> {
 
 /// Adds the session.
 pub(super) fn open(db: &mut Database, header: &TxnHeader, timeout_ms: i32, trail: &mut impl Trail) {
-    db.change(header.zxid, Delta::OpenSession { id: header.client_id, timeout_ms }, trail);
+    db.change_sessions(header.zxid, Delta::OpenSession { id: header.client_id, timeout_ms }, trail);
 }
 
 /// Deletes what is listed and what else the session owns, and then the session.
@@ -27,10 +27,12 @@ pub(super) fn close<'a>(
     for node in ephemerals_of(db, header.client_id) {
         delete::apply(db, header, node.path(), trail);
     }
-    db.change(header.zxid, Delta::CloseSession(header.client_id), trail);
+    db.change_sessions(header.zxid, Delta::CloseSession(header.client_id), trail);
 }
 
-/// What goes with a session.
+/// What goes with a session, by path, so that the same history always has the same order.
 pub fn ephemerals_of(db: &Database, session: SessionId) -> Vec<Node> {
-    db.tree.ephemerals(session).cloned().collect()
+    let mut ephemerals: Vec<_> = db.tree.ephemerals(session).cloned().collect();
+    ephemerals.sort_unstable_by(|one, other| one.path_bytes().cmp(other.path_bytes()));
+    ephemerals
 }

@@ -35,6 +35,6 @@ pub(super) fn apply(
     let found = db.tree.get(path)?;
     let slot = found.slot;
     let node = found.node.with_acl(acl.clone(), version);
-    db.change(header.zxid, Delta::SetSilently(node), trail);
+    db.change(header.zxid, Delta::SetSilently(node), slot, trail);
     Some(PartOutcome::Changed(db.tree.at(slot)?.stat()))
 }

@@ -40,7 +40,7 @@ pub(super) fn apply(
     let slot = found.slot;
     let node = found.node.with_data(data, version, header.zxid, header.time.0);
     let usage = UsageChange { nodes: 0, bytes: node.data_len() as i64 - found.node.data_len() as i64 };
-    db.change(header.zxid, Delta::SetData(node), trail);
+    db.change(header.zxid, Delta::SetData(node), slot, trail);
     db.account(header.zxid, path, usage, trail);
     Some(PartOutcome::Changed(db.tree.at(slot)?.stat()))
 }

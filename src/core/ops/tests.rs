@@ -6,7 +6,7 @@ use crate::id::{SessionId, Zxid};
 use crate::jute::Reader;
 use crate::proto::{AclRef, CreateKind, Identity, OpCode, Txn, TxnHeader, perms};
 use crate::testing::{
-    OPEN, create, create_ttl, create_with, multi, path_version, picture, record, set_acl, set_data,
+    Entry, OPEN, create, create_ttl, create_with, multi, path_version, picture, record, set_acl, set_data,
 };
 use crate::time::WallTime;
 use crate::tree::{DataTree, Delta, TreeOptions};
@@ -92,7 +92,7 @@ impl Bench {
         }
     }
 
-    fn limit(&mut self, path: &str, acl: &[(i32, Option<&str>, Option<&str>)]) {
+    fn limit(&mut self, path: &str, acl: &[Entry<'_>]) {
         self.must(OpCode::SetAcl, set_acl(path, Some(acl), -1));
     }
 
@@ -106,11 +106,11 @@ fn identity(scheme: &str, id: &str) -> Identity {
     Identity { scheme: scheme.into(), id: id.into() }
 }
 
-fn everybody(perms: i32) -> [(i32, Option<&'static str>, Option<&'static str>); 1] {
+fn everybody(perms: i32) -> [Entry<'static>; 1] {
     [(perms, Some("world"), Some("anyone"))]
 }
 
-const BAD_ACL: Option<&[(i32, Option<&str>, Option<&str>)]> = Some(&[(1, Some("nobody"), Some("x"))]);
+const BAD_ACL: Option<&[Entry<'static>]> = Some(&[(1, Some("nobody"), Some("x"))]);
 
 #[test]
 fn create_fails_with_the_first_of_its_reasons() {

@@ -270,6 +270,8 @@ impl Pipeline {
                 Ok(path) => Outcome::Synced(path.map(|path| path.into())),
                 Err(_) => Outcome::Failed(Code::MarshallingError),
             },
+            // Only servers create sessions so; the rest a shard answers itself.
+            _ if op == OpCode::CreateSession || !op.is_ordered() => Outcome::Failed(Code::Unimplemented),
             _ => {
                 let header = self.next_header(session, xid, wall);
                 self.write(op, record, session_is_open, identities, &header, log)

@@ -52,13 +52,11 @@ impl Reaper {
             State::Checking { after, next_deletion } => (after, next_deletion),
         };
         let pause = Duration::from_secs(60) / self.options.per_minute_max.clamp(1, u32::MAX.into()) as u32;
-        let mut looked_at = 0;
-        for found in tree.expendables_after(after) {
+        for (looked_at, found) in tree.expendables_after(after).enumerate() {
             if looked_at == NODES_PER_CALL_MAX || next_deletion > now {
                 self.state = State::Checking { after, next_deletion };
                 return due;
             }
-            looked_at += 1;
             after = Some(found.slot);
             if self.is_due(found, wall) {
                 due.push(found.node.clone());

@@ -165,9 +165,14 @@ impl DataTree {
     /// deleted one doesn't exist, or a deleted one has children. Such a delta breaks our own promise.
     pub fn apply(&mut self, zxid: Zxid, delta: &Delta) -> Undo {
         match delta {
-            Delta::Create { node, parent_cversion } => self.create(node.clone(), *parent_cversion, zxid),
-            Delta::SetData(node) | Delta::SetSilently(node) => Undo::Restore(self.replace(node.clone())),
-            Delta::Delete(node) => self.delete(node.path(), zxid),
+            Delta::Create { node, .. } => {
+                let parent = self.parent_slot(node.path());
+                self.apply_at(zxid, delta, parent)
+            }
+            Delta::SetData(node) | Delta::SetSilently(node) | Delta::Delete(node) => {
+                let slot = self.slot(node.path());
+                self.apply_at(zxid, delta, slot)
+            }
             Delta::OpenSession { id, timeout_ms } => match self.sessions.insert(*id, *timeout_ms) {
                 None => Undo::Unopen(*id),
                 Some(before) => Undo::Reopen(*id, before),
@@ -179,16 +184,31 @@ impl DataTree {
         }
     }
 
+    /// Applies one step like [`DataTree::apply`], when it is known where the node is: for a new node,
+    /// where its parent is. Sessions are nowhere, and the slot means nothing.
+    pub fn apply_at(&mut self, zxid: Zxid, delta: &Delta, slot: Slot) -> Undo {
+        match delta {
+            Delta::Create { node, parent_cversion } => {
+                self.create(node.clone(), *parent_cversion, slot, zxid)
+            }
+            Delta::SetData(node) | Delta::SetSilently(node) => {
+                Undo::Restore(self.replace(slot, node.clone()))
+            }
+            Delta::Delete(_) => self.delete(slot, zxid),
+            Delta::OpenSession { .. } | Delta::CloseSession(_) => self.apply(zxid, delta),
+        }
+    }
+
     /// Takes back what [`DataTree::apply`] did, last first. The zxid is the caller's to set back.
     pub fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::Uncreate { node, parent } => {
                 let parent_slot = self.parent_slot(node.path());
-                self.take_out(node.path());
+                self.take_out(self.slot(node.path()));
                 self.set_counters(parent_slot, parent);
             }
             Undo::Restore(node) => {
-                self.replace(node);
+                self.replace(self.slot(node.path()), node);
             }
             Undo::Undelete { node, own, parent } => {
                 let parent_slot = self.parent_slot(node.path());
@@ -211,8 +231,7 @@ impl DataTree {
         self.last_zxid = zxid;
     }
 
-    fn create(&mut self, node: Node, parent_cversion: i32, zxid: Zxid) -> Undo {
-        let parent_slot = self.parent_slot(node.path());
+    fn create(&mut self, node: Node, parent_cversion: i32, parent_slot: Slot, zxid: Zxid) -> Undo {
         let before = self.slots.family(parent_slot).map(Counters::from);
         self.put_in(node.clone(), parent_slot);
         let family = self.slots.family_mut(parent_slot);
@@ -221,22 +240,21 @@ impl DataTree {
         Undo::Uncreate { node, parent: before }
     }
 
-    fn delete(&mut self, path: &str, zxid: Zxid) -> Undo {
-        let slot = self.slot(path);
+    fn delete(&mut self, slot: Slot, zxid: Zxid) -> Undo {
         let own = self.slots.family(slot).map(Counters::from);
         assert!(
             self.slots.family(slot).is_none_or(|family| family.children == 0),
-            "{path} is deleted and has children"
+            "{:?} is deleted and has children",
+            self.slots.entry(slot).node
         );
         let parent_slot = self.slots.entry(slot).parent;
         let parent = self.slots.family(parent_slot).map(Counters::from);
-        let node = self.take_out(path);
+        let node = self.take_out(slot);
         self.slots.family_mut(parent_slot).pzxid = zxid;
         Undo::Undelete { node, own, parent }
     }
 
-    fn replace(&mut self, node: Node) -> Node {
-        let slot = self.slot(node.path());
+    fn replace(&mut self, slot: Slot, node: Node) -> Node {
         self.approximate_data_size += size_of_node(&node);
         let before = self.slots.entry_mut(slot).node.replace(node);
         let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
@@ -266,10 +284,9 @@ impl DataTree {
         slot
     }
 
-    fn take_out(&mut self, path: &str) -> Node {
-        let slot = self.slot(path);
+    fn take_out(&mut self, slot: Slot) -> Node {
         self.slots.unlink(self.slots.entry(slot).parent, slot);
-        self.table.remove(path, &self.slots);
+        self.table.remove(slot, &self.slots);
         let node =
             self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
         self.approximate_data_size -= size_of_node(&node);

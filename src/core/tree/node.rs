@@ -28,11 +28,18 @@ pub struct NodeFields {
 impl Node {
     /// A node with this path and data; no data at all is not the same as empty data.
     pub fn new(path: &str, data: Option<&[u8]>, fields: NodeFields) -> Node {
-        let bytes = data.unwrap_or_default();
+        let (path_bytes, bytes) = (path.as_bytes(), data.unwrap_or_default());
         let header = Header { path_len: path.len() as u32, has_data: data.is_some(), fields };
-        match bytes {
-            [] => Node(ThinArc::from_header_and_slice(header, path.as_bytes())),
-            _ => Node(ThinArc::from_header_and_slice(header, &[path.as_bytes(), bytes].concat())),
+        let len = path_bytes.len() + bytes.len();
+        if bytes.is_empty() {
+            Node(ThinArc::from_header_and_slice(header, path_bytes))
+        } else if len <= SMALL_LEN_MAX {
+            let mut joined = [0; SMALL_LEN_MAX];
+            joined[..path_bytes.len()].copy_from_slice(path_bytes);
+            joined[path_bytes.len()..len].copy_from_slice(bytes);
+            Node(ThinArc::from_header_and_slice(header, &joined[..len]))
+        } else {
+            Node(ThinArc::from_header_and_slice(header, &[path_bytes, bytes].concat()))
         }
     }
 
@@ -99,6 +106,8 @@ struct Header {
     has_data: bool,
 }
 
+/// Path and data of nodes up to this length are joined on the stack.
+const SMALL_LEN_MAX: usize = 256;
 const _: () = assert!(size_of::<Header>() == 64 && size_of::<Option<Node>>() == 8);
 
 #[cfg(test)]
@@ -124,6 +133,8 @@ mod tests {
         assert_eq!(Node::new("/a", Some(b""), fields()).data(), Some(&b""[..]));
         let node = Node::new("/é", Some(b"xyz"), fields());
         assert_eq!((node.path(), node.data(), node.data_len()), ("/é", Some(&b"xyz"[..]), 3));
+        let large = Node::new("/é", Some(&[7; SMALL_LEN_MAX]), fields());
+        assert_eq!((large.path(), large.data()), ("/é", Some(&[7; SMALL_LEN_MAX][..])));
     }
 
     #[test]

@@ -25,11 +25,22 @@ pub fn parent_to_write(path: &str) -> Option<&str> {
 
 /// Whether a node may have this path (server-semantics §1).
 pub fn is_valid_path(path: &str) -> bool {
-    let Some(below_root) = path.strip_prefix('/') else { return false };
-    let is_plain = |byte: u8| (0x20..0x7f).contains(&byte);
-    below_root.is_empty()
-        || (below_root.split('/').all(|name| !matches!(name, "" | "." | ".."))
-            && (below_root.bytes().all(is_plain) || !below_root.contains(is_banned)))
+    let Some((b'/', below_root)) = path.as_bytes().split_first() else { return false };
+    let (mut start, mut is_ascii) = (0, true);
+    for (at, byte) in below_root.iter().enumerate() {
+        match byte {
+            b'/' if is_no_name(&below_root[start..at]) => return false,
+            b'/' => start = at + 1,
+            0x20..=0x7e => {}
+            0x80.. => is_ascii = false,
+            _ => return false,
+        }
+    }
+    below_root.is_empty() || (!is_no_name(&below_root[start..]) && (is_ascii || !path.contains(is_banned)))
+}
+
+fn is_no_name(name: &[u8]) -> bool {
+    matches!(name, b"" | b"." | b"..")
 }
 
 fn is_banned(char: char) -> bool {

@@ -33,11 +33,13 @@ impl Table {
         });
     }
 
-    /// Takes a path out; its slot still holds the node.
-    pub(super) fn remove(&mut self, path: &str, slots: &Slots) -> Option<Slot> {
-        let hash = self.hash(path.as_bytes());
-        let entry = self.parts[part(hash)].find_entry(hash, |slot| is_at(slots, *slot, path)).ok()?;
-        Some(Slot(entry.remove().0))
+    /// Takes a slot out that still holds its node.
+    pub(super) fn remove(&mut self, slot: Slot, slots: &Slots) {
+        let Some(node) = &slots.entry(slot).node else { return };
+        let hash = self.hash(node.path_bytes());
+        if let Ok(entry) = self.parts[part(hash)].find_entry(hash, |other| *other == slot.0) {
+            entry.remove();
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -8,3 +8,4 @@ mod properties;
 mod reads;
 mod reporting;
 mod watching;
+mod whole;

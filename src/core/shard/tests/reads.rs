@@ -136,7 +136,7 @@ fn get_acl_hides_hashes_from_those_who_may_not_change_them() {
 #[test]
 fn get_all_children_number_counts_all_levels_but_not_the_node() {
     let mut harness = Harness::new();
-    ["/a", "/a/b", "/a/b/c", "/ab"].map(|path| harness.create(path));
+    ["/a", "/a/b", "/a/b/c", "/ab"].into_iter().for_each(|path| harness.create(path));
     let conn = harness.open(1);
     for (path, expected) in [("/a", 2), ("/ab", 0), ("/", 7)] {
         ask(&mut harness, conn, OpCode::GetAllChildrenNumber, &bytes(|out| out.text(path)));

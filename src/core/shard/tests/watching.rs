@@ -89,7 +89,7 @@ fn who_may_not_read_a_node_does_not_hear_of_it_and_loses_the_watch() {
 #[test]
 fn set_watches_tells_what_was_missed_before_its_reply_and_watches_the_rest() {
     let mut harness = Harness::new();
-    ["/old", "/parent", "/parent/new"].map(|path| harness.create(path)); // zxids 1, 2, 3
+    ["/old", "/parent", "/parent/new"].into_iter().for_each(|path| harness.create(path)); // zxids 1, 2, 3
     let conn = harness.open(1); // zxid 4
     let record = set_watches(
         2,

@@ -1,0 +1,5 @@
+//! One ringkeeper in a process of its own, seen from outside.
+
+mod crash;
+mod peers;
+mod protocol;
