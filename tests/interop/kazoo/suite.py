@@ -86,6 +86,7 @@ def suite_environment(module, server, port, scratch):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ZOOKEEPER_"))}
     environment |= {
         "PATH": f"{HERE.parent / 'launcher'}:{environment['PATH']}",
+        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # To start soon.
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": scratch,
         "ZOOKEEPER_CLASSPATH": ":".join(str(jar) for jar in sorted(DEPS.glob("java/*.jar"))),
