@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use ringkeeper_core::config::Config;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::shard::{ConnReport, Latency, ReplySizes, ShardReport};
