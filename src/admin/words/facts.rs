@@ -1,4 +1,3 @@
-use std::path::Path;
 
 use ringkeeper_core::config::Config;
 use ringkeeper_core::id::Zxid;
