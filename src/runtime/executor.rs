@@ -2,6 +2,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use futures_lite::future::yield_now;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 
 /// A thread with a glommio executor, not yet started.
@@ -58,9 +59,14 @@ impl<T: Send + 'static> Running<T> {
     }
 }
 
-/// Starts a task on this executor that nobody waits for.
+/// Starts a task on this executor that nobody waits for, once the current task has had its turn.
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
-    glommio::spawn_local(task).detach();
+    // glommio runs a new task at once, in the middle of its spawner's turn and of what that has borrowed.
+    let later = async {
+        yield_now().await;
+        task.await;
+    };
+    glommio::spawn_local(later).detach();
 }
 
 /// Waits on this executor, to about a millisecond.
@@ -75,3 +81,26 @@ pub async fn sleep(time: Duration) {
 const PREEMPT_AFTER: Duration = Duration::from_millis(100);
 /// For direct I/O; only the log uses it, a few buffers at a time.
 const IO_MEMORY_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn a_spawned_task_does_not_run_inside_its_spawner() {
+        let executor = Executor::new(ExecutorOptions::default()).start(|| async {
+            let has_run = Rc::new(Cell::new(false));
+            let task = has_run.clone();
+            spawn(async move { task.set(true) });
+            let ran_at_once = has_run.get();
+            while !has_run.get() {
+                yield_now().await;
+            }
+            ran_at_once
+        });
+        assert_eq!(executor.expect("an executor").join(), Some(false));
+    }
+}

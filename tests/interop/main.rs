@@ -1,11 +1,12 @@
-//! Real clients against ringkeeper: their own test-suites, and scripts of every operation whose transcripts
-//! must equal those recorded from the real server.
+//! ringkeeper beside the real thing: clients' own test-suites, scripts of every operation whose transcripts
+//! must equal those recorded from the real server, and the same random requests to both servers.
 //!
 //! `RERECORD=1` records the transcripts anew, from the ZooKeeper that `tests/setup` fetched. A test fails,
 //! and says what to run, where something that it needs was not fetched.
 
 mod c_client;
 mod cli_mt;
+mod differential;
 mod golden;
 mod kazoo;
 mod launcher;

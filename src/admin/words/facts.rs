@@ -1,4 +1,3 @@
-
 use ringkeeper_core::config::Config;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::shard::{ConnReport, Latency, ReplySizes, ShardReport};

@@ -260,8 +260,8 @@ impl WatcherType {
     }
 }
 
-/// Reads the record of addWatch, checkWatches and removeWatches: a path and a number.
-pub fn path_and_type<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, i32), DecodeError> {
+/// Reads the record of addWatch: a path and a number.
+pub fn path_and_mode<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, i32), DecodeError> {
     Ok((reader.text()?, reader.int()?))
 }
 

@@ -1,11 +1,13 @@
 //! Requests about watches (client-protocol §8).
 
+use std::borrow::Cow;
+
 use super::reads::{lookup, malformed};
 use super::reply;
 use crate::error::Code;
 use crate::id::Zxid;
 use crate::jute::{Reader, Writer};
-use crate::proto::{AddWatchMode, EventType, SetWatches, WatcherEvent, WatcherType, path_and_type};
+use crate::proto::{AddWatchMode, EventType, SetWatches, WatcherEvent, WatcherType, path_and_mode};
 use crate::tree::DataTree;
 use crate::watch::{Modes, WatchManager, Watcher};
 
@@ -23,7 +25,7 @@ impl WatchRequests<'_> {
     }
 
     pub(super) fn add_watch(&mut self, reader: &mut Reader<'_>, out: &mut Writer<'_>) -> Result<(), Code> {
-        let (path, mode) = path_and_type(reader).map_err(malformed)?;
+        let (path, mode) = path_and_mode(reader).map_err(malformed)?;
         let mode = AddWatchMode::from_number(mode).ok_or(Code::MarshallingError)?;
         self.leave(&path, Modes::added_by(mode));
         out.int(0);
@@ -31,18 +33,16 @@ impl WatchRequests<'_> {
     }
 
     pub(super) fn check_watches(&mut self, reader: &mut Reader<'_>) -> Result<(), Code> {
-        let (path, kind) = path_and_type(reader).map_err(malformed)?;
-        let kind = WatcherType::from_number(kind).ok_or(Code::MarshallingError)?;
-        match self.watches.contains(&path, self.watcher, Modes::meant_by(kind)) {
+        let (path, kind) = watched_path(reader)?;
+        match path.is_some_and(|path| self.watches.contains(&path, self.watcher, Modes::meant_by(kind))) {
             true => Ok(()),
             false => Err(Code::NoWatcher),
         }
     }
 
     pub(super) fn remove_watches(&mut self, reader: &mut Reader<'_>) -> Result<(), Code> {
-        let (path, kind) = path_and_type(reader).map_err(malformed)?;
-        let kind = WatcherType::from_number(kind).ok_or(Code::MarshallingError)?;
-        match self.watches.remove(&path, self.watcher, Modes::meant_by(kind)) {
+        let (path, kind) = watched_path(reader)?;
+        match path.is_some_and(|path| self.watches.remove(&path, self.watcher, Modes::meant_by(kind))) {
             true => Ok(()),
             false => Err(Code::NoWatcher),
         }
@@ -101,6 +101,13 @@ impl WatchRequests<'_> {
             None => self.leave(path, modes),
         }
     }
+}
+
+/// The record of checkWatches and removeWatches. A null path is legal there, and nothing watches it.
+fn watched_path<'a>(reader: &mut Reader<'a>) -> Result<(Option<Cow<'a, str>>, WatcherType), Code> {
+    let path = reader.ustring().map_err(malformed)?;
+    let kind = reader.int().map_err(malformed)?;
+    Ok((path, WatcherType::from_number(kind).ok_or(Code::MarshallingError)?))
 }
 
 const CATCH_UP_ZXID: Zxid = Zxid(-1);

@@ -176,7 +176,7 @@ SITE = pathlib.Path(kazoo.tests.__file__).parents[2]
 JAVA_VERSION = "3.9.5"
 
 # The modules spend most of their time waiting, so more of them than cores can run at once.
-MODULES_AT_ONCE = 4
+MODULES_AT_ONCE = 6
 
 # What takes longest starts first, so that it does not run on alone.
 LONG = ["test_client", "test_eventlet_handler", "test_watchers", "test_partitioner"]

@@ -1,10 +1,12 @@
 //! What the tests share.
 //!
 //! Servers to start, all with one handle, [`server::Server`]: [`java::server`] for the real ZooKeeper that
-//! `tests/setup` fetches, [`ringkeeper::server`] for the program under test.
+//! `tests/setup` fetches, [`ringkeeper::server`] for the program under test. A client to ask them with:
+//! [`wire`].
 
 pub mod deps;
 pub mod java;
 pub mod ports;
 pub mod ringkeeper;
 pub mod server;
+pub mod wire;

@@ -137,6 +137,15 @@ impl Server {
     /// # Panics
     /// When the server is running.
     pub fn try_start(&mut self) -> Result<(), NotServing> {
+        self.launch();
+        self.until_serving()
+    }
+
+    /// Starts a stopped server again and does not wait until it serves: for a test that kills it first.
+    ///
+    /// # Panics
+    /// When the server is running.
+    pub fn launch(&mut self) {
         assert!(self.child.is_none(), "the server is running already");
         let config = self.write_config();
         let properties: Vec<String> =
@@ -154,7 +163,6 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.settings.program.display()));
         self.child = Some(child);
-        self.until_serving()
     }
 
     /// Asks the server to stop (SIGTERM) and waits until it has ended.
