@@ -19,7 +19,7 @@ fn a_bad_value_ends_the_start_with_file_line_key_and_javas_last_words() {
     for (line, expected) in [
         ("tickTime=2000 # ms", "tickTime: For input string: \"2000 # ms\""),
         ("standaloneEnabled=yes", "Invalid option yes for standaloneEnabled. Choose 'true' or 'false.'"),
-        ("clientPort=70000", "clientPort: 70000 is not allowed, it must be from 0 to 65535"),
+        ("clientPort=70000", "clientPort: port out of range:70000"),
         ("electionAlg=1", "Invalid electionAlg value. Only 3 is supported."),
         ("ringkeeper.layout=wide", "ringkeeper.layout: \"wide\" is not allowed"),
         ("x=\\u12", "Malformed \\uxxxx encoding."),
