@@ -61,3 +61,30 @@ impl fmt::Display for Reason {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn the_process_ends_with_the_reasons_status() {
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["runtime::fatal::tests::dies", "--exact", "--ignored"])
+            .env(DIE, "")
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(Reason::SnapshotWrite.exit_status()));
+    }
+
+    #[test]
+    #[ignore = "started by another test"]
+    fn dies() {
+        if std::env::var_os(DIE).is_some() {
+            fatal(Reason::SnapshotWrite, "as asked");
+        }
+    }
+
+    const DIE: &str = "RINGKEEPER_TEST_DIE";
+}
