@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use ringkeeper_core::flow::{CommitBatch, ConnId};
 use ringkeeper_core::shard::{CloseReason, Effect, Next, Shard};
 use tracing::{debug, info};
@@ -33,7 +34,7 @@ struct State {
     applied: u64,
     /// Connections whose input waits until the shard has applied what is published.
     behind: Vec<Rc<Bell>>,
-    conns: HashMap<ConnId, Conn>,
+    conns: HashMap<ConnId, Conn, FixedState>,
     effects: Vec<Effect>,
     /// Where all connections read to; what must be kept is copied out.
     scratch: Box<[u8]>,
@@ -65,7 +66,7 @@ impl Driver {
             shard,
             applied: 0,
             behind: Vec::new(),
-            conns: HashMap::new(),
+            conns: HashMap::default(),
             effects: Vec::new(),
             scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
             output: Vec::new(),
