@@ -1,4 +1,61 @@
-//! ringkeeper, a drop-in replacement for an Apache ZooKeeper server.
+//! ringkeeper, a drop-in replacement for an Apache ZooKeeper server: thread-per-core on io_uring.
+//!
+//! What the server decides lives in [`ringkeeper_core`], as state machines without I/O or a clock. This
+//! crate moves bytes and messages for them.
+//!
+//! # The map
+//!
+//! ```text
+//!            clients
+//!               |            net: one acceptor, which deals connections to the least loaded shard
+//!        +------v------+  ShardTurn   +-----------+  RecordBatch  +---------------+
+//!        | shard 0..n  |------------->|  commit   |-------------->| storage::wal  |
+//!        |             |<-------------|           |<--------------|               |
+//!        +-------------+  CommitBatch +-----------+    Durable    +---------------+
+//! ```
+//!
+//! | module | what it is | the machine that it drives |
+//! |---|---|---|
+//! | [`net`] | client ports: listening, who may connect, to which shard | |
+//! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
+//! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
+//! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
+//! | [`admin`] | four-letter words | |
+//! | [`wiring`] | what roles say to each other | |
+//! | [`topology`] | which role runs on which executor | |
+//! | [`server`] | builds the roles and joins their inboxes | |
+//! | [`preflight`] | what must be right about the machine | |
+//! | [`cli`] | the command line | [`ringkeeper_core::config`] |
+//! | [`runtime`] | the thin layer over glommio: executors, inboxes, sockets, `fatal` | |
+//!
+//! # Invariants
+//!
+//! 1. **Nothing acknowledged is lost.** A reply to a write is published only up to a zxid for which there
+//!    is a [`Durable`](ringkeeper_core::durable::Durable), and only the log makes one, after the write that
+//!    carries the transaction has returned. A write that fails ends the process, through
+//!    [`runtime::fatal`].
+//! 2. **One order.** The commit role gives each transaction its zxid; the log, every shard and recovery
+//!    see them in that order.
+//! 3. **A shard is always exactly at some zxid.** It applies a [`CommitBatch`] between requests, never
+//!    during one, and queues the watch events of each change before anything that could show it.
+//! 4. **A session's requests are answered in their order**; nobody waits for another session's.
+//! 5. **Roles know messages and not one another**, and what they hold stays on their executor. Only
+//!    znodes are shared, and they never change.
+//! 6. **Everything that a peer can make grow has a bound**, and says what happens there: see
+//!    [`ShardOptions`](ringkeeper_core::shard::ShardOptions).
+//!
+//! `tests/tidy` checks what of this the compiler does not.
+//!
+//! # Where this departs from the first design
+//!
+//! - One kind of inbox serves roles on one executor and on several ([`runtime::inbox`]): what is posted
+//!   are whole turns and batches, so a lock-free queue costs little per request, and a layout is only a
+//!   matter of placement.
+//! - What a parent knows of its children is kept beside its node, not in it ([`ringkeeper_core::tree`]):
+//!   creating a child copies no data, and children cost no table of their own.
+//! - Connections are accepted by an ordinary thread: it is rare, and must not wait for a busy shard.
+//!
+//! [`CommitBatch`]: ringkeeper_core::flow::CommitBatch
 
 pub mod admin;
 pub mod cli;

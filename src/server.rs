@@ -6,8 +6,6 @@ mod running;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::path::Path;
-use std::process::ExitCode;
 
 use ringkeeper_core::config::{ClientPort, Config};
 use ringkeeper_core::prep::Pipeline;
@@ -15,7 +13,7 @@ use ringkeeper_core::tree::DataTree;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::net::{ListenError, listen};
 use crate::preflight::{self, Preflight};
@@ -25,22 +23,10 @@ use crate::topology::Topology;
 use crate::version;
 use running::Server;
 
-/// Serves with this configuration until SIGTERM or SIGINT. The exit status is the Java server's
-/// (config §2), but for a clean stop, which is 0.
-pub fn run(config: Config) -> ExitCode {
-    info!("ringkeeper {}", version::FULL);
-    match serve(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error!("{}: {error}", error.headline());
-            ExitCode::from(error.exit_status())
-        }
-    }
-}
-
-/// Why the server could not start.
+/// Why the server could not start. The texts say what to change.
 #[derive(Debug, Error)]
-enum StartError {
+#[allow(missing_docs, reason = "the texts say what each is")]
+pub enum StartError {
     #[error(transparent)]
     Preflight(#[from] preflight::Failure),
     #[error("clientPortAddress={host} is no address of this machine: {source}")]
@@ -49,22 +35,22 @@ enum StartError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Recover(#[from] wal::RecoverError),
-    #[error("DigestAuthenticationProvider.digestAlg={0} is no algorithm that this server has")]
-    DigestAlgorithm(String),
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
 }
 
 impl StartError {
-    fn exit_status(&self) -> u8 {
+    /// The exit status that the Java server has for it (config §2).
+    pub fn exit_status(&self) -> u8 {
         match self {
             StartError::Preflight(failure) => failure.exit_status(),
-            StartError::DigestAlgorithm(_) => 2,
+            StartError::Unresolved { .. } => 2,
             _ => 1,
         }
     }
 
-    fn headline(&self) -> &'static str {
+    /// What the Java server says on stderr before it ends with that.
+    pub fn headline(&self) -> &'static str {
         match self.exit_status() {
             2 => "Invalid config, exiting abnormally",
             3 => "Unable to access datadir, exiting abnormally",
@@ -73,16 +59,21 @@ impl StartError {
     }
 }
 
-fn serve(config: Config) -> Result<(), StartError> {
+/// Serves with this configuration until SIGTERM or SIGINT.
+pub fn run(config: Config) -> Result<(), StartError> {
+    info!("ringkeeper {}", version::FULL);
     // From here on, a signal waits until there is something to stop.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let cpus = std::thread::available_parallelism()?.get();
     let topology = Topology::plan(&config.layout, cpus);
     let listener = listen_for_clients(&config.client_port)?;
-    let _held =
-        preflight::check(&Preflight { storage: &config.storage, executors: topology.executors.len() })?;
+    let _held = preflight::check(&Preflight {
+        storage: &config.storage,
+        executors: topology.executors.len(),
+        connections_max: config.limits.connections,
+    })?;
     let clock = Clock::start();
-    let mut pipeline = Pipeline::new(plan::pipeline(&config, &topology)?, DataTree::new(plan::tree(&config)));
+    let mut pipeline = Pipeline::new(plan::pipeline(&config, &topology), DataTree::new(plan::tree(&config)));
     let recovered = recover(&config, &mut pipeline)?;
     pipeline.on_durable(recovered.durable().upto());
     pipeline.recovered(clock.now(), clock.wall());
@@ -109,12 +100,12 @@ fn recover(config: &Config, pipeline: &mut Pipeline) -> Result<wal::Recovered, S
         force_sync: config.storage.force_sync,
         slow_sync: std::time::Duration::from_millis(config.storage.sync_warning_ms),
     };
-    let folder = version_2(&config.storage.data_log_dir);
+    let folder = config.storage.log_dir();
     Ok(wal::recover(&folder, options, |_, payload| Ok(pipeline.recover(payload)?))?)
 }
 
 fn listen_for_clients(port: &ClientPort) -> Result<TcpListener, StartError> {
-    let backlog = u32::try_from(port.backlog).unwrap_or(DEFAULT_BACKLOG);
+    let backlog = u32::try_from(port.backlog).ok().filter(|backlog| *backlog > 0).unwrap_or(DEFAULT_BACKLOG);
     let unresolved = |host: &str, source| StartError::Unresolved { host: host.to_owned(), source };
     let address = match &port.host {
         None => SocketAddr::from((EVERY_INTERFACE, port.port)),
@@ -131,11 +122,6 @@ fn listen_for_clients(port: &ClientPort) -> Result<TcpListener, StartError> {
         }
         listening => Ok(listening?),
     }
-}
-
-/// Where ZooKeeper keeps its files below a folder.
-fn version_2(folder: &Path) -> std::path::PathBuf {
-    folder.join("version-2")
 }
 
 const EVERY_INTERFACE: [u16; 8] = [0; 8];

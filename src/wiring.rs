@@ -2,6 +2,7 @@
 //! of them share an executor.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringkeeper_core::durable::Durable;
 use ringkeeper_core::flow::{CommitBatch, ConnId, ShardTurn};
@@ -22,6 +23,27 @@ pub enum ToCommit {
     Stop,
     /// The log has written everything it was given and ended.
     LogEnded,
+}
+
+/// How far the commit role has published, for the shards to know whether they are behind.
+///
+/// A client that was answered by one shard may tell another client, which asks another shard. As long as
+/// that shard has not applied what the first one had, the second client would read the past, which it
+/// never does with one Java server. So a shard that is behind applies what is published before it takes
+/// more input. One load per read from a socket is what that costs.
+#[derive(Clone, Debug, Default)]
+pub struct Published(Arc<AtomicU64>);
+
+impl Published {
+    /// One more batch is about to be posted to the shards.
+    pub fn advance(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many batches have been published.
+    pub fn batches(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// What a shard is told.

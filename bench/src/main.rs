@@ -1,3 +1,68 @@
 //! Measures ZooKeeper-compatible servers side by side, with the floors they stand on.
+//!
+//! | module         | what it is about                                                  |
+//! |----------------|-------------------------------------------------------------------|
+//! | `side_by_side` | the command: rounds, servers one after the other, the report kept |
+//! | `load`         | the closed loop; `client`, `session` and `wire` below it          |
+//! | `server`       | servers under load; `floor` is what they are compared with        |
+//! | `process`      | what a server used; `host` what it ran on; `affinity` where       |
+//! | `summary`      | medians of the rounds; `goals` judges them, `report` shows them   |
 
-fn main() {}
+mod affinity;
+mod client;
+mod floor;
+mod goals;
+mod host;
+mod latency;
+mod load;
+mod process;
+mod report;
+mod server;
+mod session;
+mod side_by_side;
+mod summary;
+mod wire;
+
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures ZooKeeper, ringkeeper and the floors under the same loads
+    SideBySide(Box<side_by_side::Settings>),
+    /// Serves the echo floor; started by the other commands
+    #[command(hide = true)]
+    EchoFloor { addr: SocketAddr, data_len: usize },
+    /// Runs a program that ends with its parent; started by the other commands
+    #[command(hide = true)]
+    Launch { words: Vec<OsString> },
+    /// Measures the disk floor and prints it as JSON; started by the other commands
+    #[command(hide = true)]
+    DiskFloor { dir: PathBuf, seconds: f64 },
+}
+
+fn main() -> Result<()> {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
+    match Arguments::parse().command {
+        Command::SideBySide(settings) => side_by_side::run(*settings),
+        Command::EchoFloor { addr, data_len } => floor::echo::serve(addr, data_len),
+        Command::Launch { words } => match server::launch(&words)? {},
+        Command::DiskFloor { dir, seconds } => {
+            let latency = floor::disk::measure(&dir, Duration::from_secs_f64(seconds))?;
+            Ok(serde_json::to_writer(io::stdout(), &latency)?)
+        }
+    }
+}

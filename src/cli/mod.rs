@@ -1,18 +1,25 @@
 //! The command line: what `zkServer.sh` and `QuorumPeerMain` take.
 
-mod files;
+mod config_files;
+mod key_list;
+mod logging;
 
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ringkeeper_core::config::{Config, ConfigError, Raw};
-use thiserror::Error;
-use tracing::{error, warn};
+use config_files::Start;
+use ringkeeper_core::config::Severity;
+use tracing::{debug, error, warn};
 
 use crate::{server, version};
 
-/// Runs the command that the arguments ask for, and says how it ended.
-pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+/// Runs the command that the arguments ask for, and says how it ended. The first argument is the
+/// program's name. Exit statuses are the Java server's (config §2).
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    logging::start();
     let (properties, rest) = split_properties(arguments);
     let arguments = match Arguments::try_parse_from(rest) {
         Ok(arguments) => arguments,
@@ -22,126 +29,174 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(INVALID) } else { ExitCode::SUCCESS };
         }
     };
-    match arguments.verb {
-        Some(Verb::Version) => {
-            // As zkServer.sh says it.
-            println_version();
-            ExitCode::SUCCESS
+    let start = match arguments.verb {
+        Some(Verb::Version) => return print(format_args!("Apache ZooKeeper, version {}\n", version::FULL)),
+        Some(Verb::Keys { part }) => return print(key_list::text(part.as_deref().unwrap_or_default())),
+        Some(Verb::StartForeground { start }) if start.is_empty() => Start::Default,
+        Some(Verb::StartForeground { start }) => start_of(start),
+        None => start_of(arguments.start),
+    };
+    match config_files::load(&start, &properties) {
+        Ok((config, notices)) => {
+            for notice in notices {
+                match notice.severity {
+                    Severity::Warning => warn!("{notice}"),
+                    Severity::Note => debug!("{notice}"),
+                }
+            }
+            match server::run(config) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => refuse(error.headline(), &error, error.exit_status()),
+            }
         }
-        Some(Verb::StartForeground { config }) => start(config.as_slice(), properties),
-        None if arguments.start.is_empty() => {
-            let _ = <Arguments as clap::CommandFactory>::command().print_help();
-            ExitCode::from(INVALID)
-        }
-        None => start(&arguments.start, properties),
+        Err(error) => match start {
+            Start::Arguments { .. } => refuse("Invalid arguments, exiting abnormally", error, INVALID),
+            _ => refuse("Invalid config, exiting abnormally", error, INVALID),
+        },
     }
 }
 
+/// Logs why the process ends and says so on stderr in the words that Java has for it.
+fn refuse(headline: &str, reason: impl Display, exit_status: u8) -> ExitCode {
+    error!("{reason}");
+    // Nobody is left to tell if stderr is gone.
+    let _ = writeln!(io::stderr(), "{headline}");
+    ExitCode::from(exit_status)
+}
+
 /// A drop-in replacement for an Apache ZooKeeper server.
-///
-/// `-Dname=value` sets a system property, before or after the verb; the variables SERVER_JVMFLAGS and
-/// JVMFLAGS may hold some too. RINGKEEPER_LOG chooses what is logged (error, warn, info, debug, trace).
 #[derive(Debug, Parser)]
-#[command(name = "ringkeeper", version = version::FULL, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "ringkeeper",
+    version = version::FULL,
+    override_usage = USAGE,
+    after_help = MORE,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
 struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
     /// As QuorumPeerMain takes it: a configuration file, or port, dataDir and optionally tickTime and
     /// maxClientCnxns.
-    #[arg(num_args = 0..=4, value_name = "ZOO_CFG | PORT DATADIR [TICKTIME] [MAXCNXNS]")]
-    start: Vec<String>,
+    #[arg(num_args = 0..=ARGUMENTS_MAX, value_name = "START")]
+    start: Vec<OsString>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Serve until told to stop, and log to stderr. Without a file: on 127.0.0.1:2181, with data in
-    /// ./data.
+    /// Serve until told to stop, and log to stderr.
+    ///
+    /// Without a file: on 127.0.0.1:2181, with data in ./data, answering all four-letter words.
+    #[command(override_usage = USAGE_OF_START_FOREGROUND)]
     StartForeground {
-        /// A ZooKeeper configuration.
-        #[arg(value_name = "ZOO_CFG")]
-        config: Option<String>,
+        /// A ZooKeeper configuration; or port, dataDir and optionally tickTime and maxClientCnxns.
+        #[arg(num_args = 0..=ARGUMENTS_MAX, value_name = "START")]
+        start: Vec<OsString>,
+    },
+    /// List the keys of zoo.cfg: what each is for, its default, and what this version makes of it.
+    Keys {
+        /// Only keys whose name has this in it.
+        part: Option<String>,
     },
     /// Say which version this is.
     Version,
 }
 
-/// Why the configuration could not be used.
-#[derive(Debug, Error)]
-enum StartError {
-    #[error("Error processing {file}: {source}")]
-    Config { file: String, source: ConfigError },
-    #[error("Error processing {file}: {file} {reason}")]
-    File { file: String, reason: String },
-}
-
-fn start(arguments: &[String], properties: Vec<(String, String)>) -> ExitCode {
-    match load(arguments, properties) {
-        Ok(config) => server::run(config),
-        Err(error) => {
-            error!("Invalid config, exiting abnormally: {error}");
-            ExitCode::from(INVALID)
-        }
+/// One argument is a configuration file, two to four are `port dataDir [tickTime] [maxClientCnxns]`.
+fn start_of(arguments: Vec<OsString>) -> Start {
+    if let [file] = &arguments[..] {
+        return Start::File(file.clone());
+    }
+    let mut words = arguments.into_iter().map(|word| word.to_string_lossy().into_owned());
+    Start::Arguments {
+        port: words.next().unwrap_or_default(),
+        data_dir: words.next().unwrap_or_default(),
+        tick_time: words.next(),
+        max_client_cnxns: words.next(),
     }
 }
 
-fn load(arguments: &[String], properties: Vec<(String, String)>) -> Result<Config, StartError> {
-    let raw = match arguments {
-        [] => Raw::from_file("the default configuration", include_bytes!("default.cfg")),
-        [file] => {
-            let text =
-                files::read_config(file).map_err(|reason| StartError::File { file: file.clone(), reason })?;
-            Raw::from_file(file, &text)
-        }
-        arguments => Raw::from_arguments(arguments),
-    };
-    let raw = raw.with_properties(files::properties_of_environment()).with_properties(properties);
-    let file = raw.file().to_owned();
-    let failed = |source| StartError::Config { file: file.clone(), source };
-    let myid = files::read_myid(&raw);
-    let (config, warnings) = Config::prove(&raw, myid.as_deref()).map_err(failed)?;
-    for warning in warnings {
-        warn!("{warning}");
-    }
-    Ok(config)
-}
-
-/// Takes `-Dname=value` and `-Dname` out of the arguments.
-fn split_properties(arguments: impl IntoIterator<Item = String>) -> (Vec<(String, String)>, Vec<String>) {
+/// Takes `-Dname=value` and `-Dname` out of the arguments: they may stand anywhere.
+fn split_properties(arguments: impl IntoIterator<Item = OsString>) -> (Vec<String>, Vec<OsString>) {
     let (mut properties, mut rest) = (Vec::new(), Vec::new());
     for argument in arguments {
-        match files::property(&argument) {
-            Some(property) => properties.push(property),
-            None => rest.push(argument),
+        match argument.to_string_lossy() {
+            word if word.starts_with("-D") => properties.push(word.into_owned()),
+            _ => rest.push(argument),
         }
     }
     (properties, rest)
 }
 
-#[allow(clippy::print_stdout, reason = "the answer to the command")]
-fn println_version() {
-    println!("Apache ZooKeeper, version {}", version::FULL);
+/// Prints the answer to a command. That nobody reads it to its end is no failure.
+fn print(answer: impl Display) -> ExitCode {
+    match write!(io::stdout(), "{answer}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
 }
 
+const ARGUMENTS_MAX: usize = 4;
 /// Java's exit status for bad arguments and bad configurations.
 const INVALID: u8 = 2;
+
+const USAGE: &str = "\
+ringkeeper [-Dname=value]... start-foreground [ZOO_CFG]
+       ringkeeper [-Dname=value]... ZOO_CFG
+       ringkeeper [-Dname=value]... PORT DATADIR [TICKTIME] [MAXCLIENTCNXNS]
+       ringkeeper keys [PART]
+       ringkeeper version";
+
+const USAGE_OF_START_FOREGROUND: &str = "\
+ringkeeper start-foreground [ZOO_CFG]
+       ringkeeper start-foreground PORT DATADIR [TICKTIME] [MAXCLIENTCNXNS]";
+
+const MORE: &str = "\
+-Dname=value sets a Java system property such as zookeeper.maxCnxns, anywhere on the command line. The
+variables SERVER_JVMFLAGS and JVMFLAGS may hold some too. What zoo.cfg says comes before a property.
+
+RINGKEEPER_LOG says what is logged: error, warn, info (the default), debug or trace, for all or for a part
+of the program, as in `info,ringkeeper::net=debug`.
+
+Exit status: 0 stopped as asked, 1 anything not named here, 2 bad arguments or configuration, 3 a data
+folder that cannot be used.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn properties_are_taken_from_anywhere_on_the_command_line() {
-        let arguments = ["ringkeeper", "-Da=1", "start-foreground", "-Db", "zoo.cfg"];
-        let (properties, rest) = split_properties(arguments.map(String::from));
-        assert_eq!(properties, [("a".into(), "1".into()), ("b".into(), String::new())]);
-        assert_eq!(rest, ["ringkeeper", "start-foreground", "zoo.cfg"]);
+    fn words(text: &str) -> Vec<OsString> {
+        text.split_whitespace().map(OsString::from).collect()
     }
 
     #[test]
-    fn the_default_configuration_is_good_and_warns_of_nothing() {
-        let raw = Raw::from_file("default", include_bytes!("default.cfg"));
-        let (config, warnings) = Config::prove(&raw, None).expect("a good configuration");
-        assert_eq!(warnings, []);
-        assert_eq!((config.client_port.host.as_deref(), config.client_port.port), (Some("127.0.0.1"), 2181));
+    fn properties_are_taken_from_anywhere_on_the_command_line() {
+        let (properties, rest) = split_properties(words("ringkeeper -Da=1 start-foreground -Db zoo.cfg"));
+        assert_eq!(properties, ["-Da=1", "-Db"]);
+        assert_eq!(rest, words("ringkeeper start-foreground zoo.cfg"));
+    }
+
+    #[test]
+    fn the_arguments_are_understood_as_quorum_peer_main_would() {
+        assert_eq!(start_of(words("zoo.cfg")), Start::File("zoo.cfg".into()));
+        assert_eq!(
+            start_of(words("2181 /d 500")),
+            Start::Arguments {
+                port: "2181".into(),
+                data_dir: "/d".into(),
+                tick_time: Some("500".into()),
+                max_client_cnxns: None
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_start_is_a_usage_error() {
+        for line in ["ringkeeper 1 /d 3 4 5", "ringkeeper start-foreground 1 /d 3 4 5", "ringkeeper --serve"]
+        {
+            let error = Arguments::try_parse_from(words(line)).expect_err(line);
+            assert!(error.use_stderr(), "{line}");
+        }
     }
 }

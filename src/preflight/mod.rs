@@ -1,52 +1,67 @@
 //! What must be right about the machine before anything is served, each with what to change if it is not.
 
 mod folders;
-mod kernel;
+mod io_uring;
 mod limits;
+mod lock;
+mod room;
 
 use ringkeeper_core::config::Storage;
 use thiserror::Error;
 
 pub use folders::{FolderError, Held};
-pub use kernel::KernelError;
-pub use limits::LimitError;
+pub use io_uring::IoUringError;
+pub use limits::MemlockError;
+pub use lock::LockError;
+pub use room::RoomError;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Preflight<'a> {
     /// Where data will lie.
     pub storage: &'a Storage,
-    /// How many executors there will be.
+    /// How many executors there will be, at least 1.
     pub executors: usize,
+    /// How many clients may be connected; 0 is no limit.
+    pub connections_max: usize,
 }
 
 /// Why the server cannot run here.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "each error says what it is")]
 pub enum Failure {
-    /// The kernel does not give us io_uring.
     #[error(transparent)]
-    Kernel(#[from] KernelError),
-    /// A limit of this process is too low.
+    IoUring(#[from] IoUringError),
     #[error(transparent)]
-    Limit(#[from] LimitError),
-    /// A folder cannot be used.
+    Memlock(#[from] MemlockError),
     #[error(transparent)]
     Folder(#[from] FolderError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Room(#[from] RoomError),
 }
 
 impl Failure {
-    /// The exit status, as Java's (config §2).
+    /// The exit status that the Java server has for it (config §2).
     pub fn exit_status(&self) -> u8 {
         match self {
-            Failure::Folder(_) => 3,
-            Failure::Kernel(_) | Failure::Limit(_) => 1,
+            Failure::Folder(_) | Failure::Lock(_) | Failure::Room(_) => 3,
+            Failure::IoUring(_) | Failure::Memlock(_) => 1,
         }
     }
 }
 
 /// Checks everything, and holds the data folders for this process as long as what it returns lives.
+/// Raises the process's soft limits on the way. What works but won't for long is logged as a warning.
 pub fn check(preflight: &Preflight<'_>) -> Result<Held, Failure> {
-    kernel::check_io_uring()?;
-    limits::raise(preflight.executors)?;
-    Ok(folders::hold(preflight.storage)?)
+    io_uring::check()?;
+    limits::raise_memlock(preflight.executors)?;
+    limits::raise_descriptors(preflight.connections_max);
+    let storage = preflight.storage;
+    let held = folders::hold(storage)?;
+    // The segment in use and the one prepared behind it. A server that comes back has both already.
+    let segments = if folders::has_log(&storage.log_dir())? { 0 } else { 2 };
+    room::check(&storage.log_dir(), segments * storage.segment_bytes, storage.segment_bytes)?;
+    Ok(held)
 }

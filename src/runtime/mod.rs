@@ -11,7 +11,7 @@ mod socket;
 pub use bell::Bell;
 pub use clock::Clock;
 pub use executor::{Executor, ExecutorOptions, Running, sleep, spawn};
-pub use fatal::{Reason, fatal};
+pub use fatal::{Reason, fatal, make_panics_fatal};
 pub use inbox::{Inbox, Sender, inbox};
 pub use socket::Socket;
 

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use ringkeeper_core::acl::{DigestAlgorithm, Policy};
+use ringkeeper_core::acl::Policy;
 use ringkeeper_core::config::Config;
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::ops::Settings;
@@ -11,21 +11,20 @@ use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
 use ringkeeper_core::shard::ShardOptions;
 use ringkeeper_core::tree::TreeOptions;
 
-use super::StartError;
 use crate::topology::Topology;
 
 pub(super) fn tree(config: &Config) -> TreeOptions {
     TreeOptions { extended_types: config.security.extended_types, seed: seed() }
 }
 
-pub(super) fn pipeline(config: &Config, topology: &Topology) -> Result<PipelineOptions, StartError> {
+pub(super) fn pipeline(config: &Config, topology: &Topology) -> PipelineOptions {
     let Config { containers, security, .. } = config;
-    Ok(PipelineOptions {
+    PipelineOptions {
         server: STANDALONE,
         shards: topology.shards,
         tick_ms: config.sessions.tick_ms,
         settings: Settings {
-            policy: policy(config)?,
+            policy: policy(config),
             extended_types: security.extended_types,
             enforce_quota: security.enforce_quota,
             reconfig_enabled: security.reconfig_enabled,
@@ -35,12 +34,12 @@ pub(super) fn pipeline(config: &Config, topology: &Topology) -> Result<PipelineO
             per_minute_max: containers.max_per_minute.into(),
             never_used_ms_max: containers.max_never_used_ms,
         },
-    })
+    }
 }
 
-pub(super) fn shard(config: &Config, topology: &Topology) -> Result<ShardOptions, StartError> {
-    Ok(ShardOptions {
-        policy: policy(config)?,
+pub(super) fn shard(config: &Config, topology: &Topology) -> ShardOptions {
+    ShardOptions {
+        policy: policy(config),
         session_timeout_ms_min: config.sessions.min_timeout_ms,
         session_timeout_ms_max: config.sessions.max_timeout_ms,
         jute_max_buffer: config.limits.frame_bytes,
@@ -48,20 +47,18 @@ pub(super) fn shard(config: &Config, topology: &Topology) -> Result<ShardOptions
         sessionless_timeout: Duration::from_millis(config.sessions.handshake_ms),
         seed: seed(),
         ..ShardOptions::default()
-    })
+    }
 }
 
-fn policy(config: &Config) -> Result<Policy, StartError> {
+fn policy(config: &Config) -> Policy {
     let security = &config.security;
-    let algorithm = DigestAlgorithm::from_name(&security.digest_algorithm)
-        .ok_or_else(|| StartError::DigestAlgorithm(security.digest_algorithm.clone()))?;
-    Ok(Policy {
+    Policy {
         skip_acl: security.skip_acl,
         digest_enabled: security.digest_enabled,
-        digest_algorithm: algorithm,
+        digest_algorithm: security.digest_algorithm,
         super_digest: security.super_digest.as_deref().map(Box::from),
         enforced_schemes: security.enforced_schemes.iter().map(|scheme| scheme.as_str().into()).collect(),
-    })
+    }
 }
 
 /// A number that clients cannot guess.

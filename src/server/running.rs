@@ -18,7 +18,7 @@ use crate::runtime::{Clock, Executor, Inbox, Reason, Running, Sender, fatal, inb
 use crate::shard::ShardRole;
 use crate::storage::wal::{Batches, Recovered, Wal};
 use crate::topology::{Role, Topology};
-use crate::wiring::{ToCommit, ToShard};
+use crate::wiring::{Published, ToCommit, ToShard};
 
 /// A server that serves.
 pub(super) struct Server {
@@ -53,11 +53,13 @@ impl Server {
             clock,
         }));
 
+        let published = Published::default();
         let mut shards = Vec::new();
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
-            let options = plan::shard(&config, topology)?;
+            let options = plan::shard(&config, topology);
             let shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
-            let role = ShardRole { shard, inbox, commit: to_commit.clone(), desk: desk.clone(), clock };
+            let (commit, desk, published) = (to_commit.clone(), desk.clone(), published.clone());
+            let role = ShardRole { shard, inbox, commit, desk, published, clock };
             shards.push(Some(start(move || role.run())));
         }
         let publish_to = to_shards.clone();
@@ -67,6 +69,7 @@ impl Server {
             ticks: to_commit.clone(),
             log: to_log,
             publish: Box::new(move |batch| {
+                published.advance();
                 publish_to.iter().for_each(|shard| shard.post(ToShard::Commit(Arc::clone(&batch))));
             }),
             clock,

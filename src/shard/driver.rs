@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use ringkeeper_core::flow::{CommitBatch, ConnId};
 use ringkeeper_core::shard::{CloseReason, Effect, Next, Shard};
 use tracing::{debug, info};
@@ -15,7 +16,7 @@ use tracing::{debug, info};
 use crate::admin::{Desk, Question, Reset};
 use crate::net::Admitted;
 use crate::runtime::{Bell, Clock, Sender, Socket, sleep, spawn};
-use crate::wiring::ToCommit;
+use crate::wiring::{Published, ToCommit};
 
 /// What the tasks of a shard share: the machine, and the sockets of its connections.
 pub(super) struct Driver {
@@ -23,12 +24,17 @@ pub(super) struct Driver {
     turn_due: Bell,
     commit: Sender<ToCommit>,
     desk: Arc<Desk>,
+    published: Published,
     clock: Clock,
 }
 
 struct State {
     shard: Shard,
-    conns: HashMap<ConnId, Conn>,
+    /// How many batches the shard has applied.
+    applied: u64,
+    /// Connections whose input waits until the shard has applied what is published.
+    behind: Vec<Rc<Bell>>,
+    conns: HashMap<ConnId, Conn, FixedState>,
     effects: Vec<Effect>,
     /// Where all connections read to; what must be kept is copied out.
     scratch: Box<[u8]>,
@@ -44,19 +50,28 @@ struct Conn {
     unsent: Vec<u8>,
     /// Nothing more is said to this peer after what was queued.
     is_ending: bool,
-    _admitted: Admitted,
+    /// Its place among the connections, until its end is told to the peer.
+    admitted: Option<Admitted>,
 }
 
 impl Driver {
-    pub(super) fn new(shard: Shard, commit: Sender<ToCommit>, desk: Arc<Desk>, clock: Clock) -> Driver {
+    pub(super) fn new(
+        shard: Shard,
+        commit: Sender<ToCommit>,
+        desk: Arc<Desk>,
+        published: Published,
+        clock: Clock,
+    ) -> Driver {
         let state = State {
             shard,
-            conns: HashMap::new(),
+            applied: 0,
+            behind: Vec::new(),
+            conns: HashMap::default(),
             effects: Vec::new(),
             scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
             output: Vec::new(),
         };
-        Driver { state: RefCell::new(state), turn_due: Bell::default(), commit, desk, clock }
+        Driver { state: RefCell::new(state), turn_due: Bell::default(), commit, desk, published, clock }
     }
 
     pub(super) fn on_accept(
@@ -74,7 +89,7 @@ impl Driver {
             resume: resume.clone(),
             unsent: Vec::new(),
             is_ending: false,
-            _admitted: admitted,
+            admitted: Some(admitted),
         };
         state.conns.insert(id, conn);
         (id, socket, resume)
@@ -89,10 +104,17 @@ impl Driver {
         socket: &Socket,
         kept: &mut Vec<u8>,
     ) -> Poll<io::Result<Next>> {
-        let State { shard, scratch, .. } = &mut *self.state.borrow_mut();
+        let State { shard, scratch, applied, conns, behind, .. } = &mut *self.state.borrow_mut();
         let len = ready!(socket.poll_recv(cx, scratch))?;
         if len == 0 {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        if *applied < self.published.batches()
+            && let Some(conn) = conns.get(&id)
+        {
+            kept.extend_from_slice(&scratch[..len]);
+            behind.push(conn.resume.clone());
+            return Poll::Ready(Ok(Next::Resume));
         }
         let now = self.clock.now();
         let intake = if kept.is_empty() {
@@ -133,7 +155,12 @@ impl Driver {
     }
 
     pub(super) fn on_commit(&self, batch: &CommitBatch) {
-        self.state.borrow_mut().shard.on_commit(batch, self.clock.now());
+        let State { shard, applied, behind, .. } = &mut *self.state.borrow_mut();
+        shard.on_commit(batch, self.clock.now());
+        *applied += 1;
+        if *applied == self.published.batches() {
+            behind.drain(..).for_each(|resume| resume.ring());
+        }
     }
 
     pub(super) fn on_tick(&self) {
@@ -267,8 +294,10 @@ impl Driver {
     }
 
     /// Everything was said. The peer may still be sending: it gets a moment to see our end first.
-    fn finish(self: &Rc<Self>, id: ConnId, conn: &Conn, shard: &mut Shard) {
+    fn finish(self: &Rc<Self>, id: ConnId, conn: &mut Conn, shard: &mut Shard) {
         shard.on_closed(id);
+        // Who sees this connection end may count on its place.
+        conn.admitted = None;
         conn.socket.end_writing();
         let driver = self.clone();
         spawn(async move {

@@ -18,7 +18,7 @@ use ringkeeper_core::shard::Shard;
 use crate::admin::Desk;
 use crate::net::{Accepted, Admitted};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
-use crate::wiring::{ToCommit, ToShard};
+use crate::wiring::{Published, ToCommit, ToShard};
 use driver::Driver;
 
 /// The shard role, ready to run.
@@ -31,6 +31,8 @@ pub struct ShardRole {
     pub commit: Sender<ToCommit>,
     /// Who answers four-letter words.
     pub desk: Arc<Desk>,
+    /// How far the commit role is.
+    pub published: Published,
     /// The time.
     pub clock: Clock,
 }
@@ -38,8 +40,8 @@ pub struct ShardRole {
 impl ShardRole {
     /// Runs until [`ToShard::Stop`].
     pub async fn run(self) {
-        let ShardRole { shard, mut inbox, commit, desk, clock } = self;
-        let driver = Rc::new(Driver::new(shard, commit, desk, clock));
+        let ShardRole { shard, mut inbox, commit, desk, published, clock } = self;
+        let driver = Rc::new(Driver::new(shard, commit, desk, published, clock));
         spawn(driver.clone().submit_turns());
         spawn(tick(driver.clone()));
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);

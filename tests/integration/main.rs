@@ -1,5 +1,6 @@
 //! One ringkeeper in a process of its own, seen from outside.
 
+mod config;
 mod crash;
 mod peers;
 mod protocol;

@@ -1,6 +1,7 @@
 //! kazoo's own test-suite.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,15 +14,9 @@ use crate::{scratch_dir, source};
 fn kazoo_passes_every_test_of_its_suite_that_it_passes_with_java() {
     let results = scratch_dir().join("kazoo.txt");
     let logs = scratch_dir().join("kazoo");
-    let run = Command::new(deps::python())
-        .arg(source("kazoo/suite.py"))
-        .args(["run", env!("CARGO_BIN_EXE_ringkeeper")])
-        .args([&results, &logs])
-        .output()
-        .expect("the interpreter of tests/.deps");
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    suite(["run".as_ref(), BINARY.as_ref(), results.as_os_str(), logs.as_os_str()]);
 
-    let java = read_results(&source("kazoo/java_3.9.5.txt"));
+    let java = read_results(&source(JAVA_RESULTS));
     let ringkeeper = read_results(&results);
     assert_eq!(
         java.keys().collect::<Vec<_>>(),
@@ -39,6 +34,20 @@ fn kazoo_passes_every_test_of_its_suite_that_it_passes_with_java() {
         logs.display(),
         differing.join("\n")
     );
+    let table = suite(["table".as_ref(), source(JAVA_RESULTS).as_os_str(), results.as_os_str()]);
+    let compat = fs::read_to_string(deps::tests_dir().join("../COMPAT.md")).expect("COMPAT.md");
+    assert!(compat.contains(&table), "COMPAT.md has another table than this:\n{table}");
+}
+
+/// What suite.py prints when run with these arguments.
+fn suite<'a>(arguments: impl IntoIterator<Item = &'a OsStr>) -> String {
+    let run = Command::new(deps::python())
+        .arg(source("kazoo/suite.py"))
+        .args(arguments)
+        .output()
+        .expect("the interpreter of tests/.deps");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).expect("suite.py prints text")
 }
 
 /// The outcome of each test, as suite.py writes them.
@@ -50,3 +59,6 @@ fn read_results(path: &Path) -> BTreeMap<String, String> {
         .map(|(outcome, name)| (name.into(), outcome.into()))
         .collect()
 }
+
+const BINARY: &str = env!("CARGO_BIN_EXE_ringkeeper");
+const JAVA_RESULTS: &str = "kazoo/java_3.9.5.txt";

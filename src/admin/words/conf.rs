@@ -1,4 +1,4 @@
-use super::facts::{Facts, version_2};
+use super::facts::Facts;
 
 /// `conf`: what the server was configured with.
 pub(super) fn answer(facts: &Facts<'_>) -> String {
@@ -6,9 +6,9 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     let values = [
         ("clientPort", facts.client_port().to_string()),
         ("secureClientPort", "-1".into()),
-        ("dataDir", version_2(&config.storage.data_dir).display().to_string()),
+        ("dataDir", config.storage.snap_dir().display().to_string()),
         ("dataDirSize", facts.data_dir_size().to_string()),
-        ("dataLogDir", version_2(&config.storage.data_log_dir).display().to_string()),
+        ("dataLogDir", config.storage.log_dir().display().to_string()),
         ("dataLogSize", facts.log_dir_size().to_string()),
         ("tickTime", config.sessions.tick_ms.to_string()),
         ("maxClientCnxns", config.limits.connections_per_client.to_string()),

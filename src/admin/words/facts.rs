@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use ringkeeper_core::config::Config;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::shard::{ConnReport, Latency, ReplySizes, ShardReport};
@@ -125,17 +123,12 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn data_dir_size(&self) -> u64 {
-        size_below(&version_2(&self.options.config.storage.data_dir))
+        size_below(&self.options.config.storage.snap_dir())
     }
 
     pub(super) fn log_dir_size(&self) -> u64 {
-        size_below(&version_2(&self.options.config.storage.data_log_dir))
+        size_below(&self.options.config.storage.log_dir())
     }
-}
-
-/// Where ZooKeeper keeps its files below a folder.
-pub(super) fn version_2(folder: &Path) -> std::path::PathBuf {
-    folder.join("version-2")
 }
 
 /// A number as Java prints a double rounded to four places: always with a fraction, never with a tail of

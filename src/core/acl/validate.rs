@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::ip::Network;
 use super::{AUTH, DIGEST, IP, Interner, Policy, WORLD};
 use crate::error::Code;
@@ -19,12 +21,7 @@ pub fn validate(
     if let Some(known) = interner.known(list.bytes()) {
         return Ok(known);
     }
-    let mut distinct: Vec<RequestAcl<'_>> = Vec::new();
-    for entry in list.entries() {
-        if !distinct.contains(&entry) {
-            distinct.push(entry);
-        }
-    }
+    let distinct = distinct(list)?;
     if distinct.is_empty() {
         return Err(Code::InvalidAcl);
     }
@@ -35,6 +32,29 @@ pub fn validate(
     let depends_on_connection = distinct.iter().any(|entry| entry.scheme.as_deref() == Some(AUTH));
     let list_bytes = (!depends_on_connection).then(|| list.bytes());
     Ok(interner.learn(AclRef::new(stored), list_bytes))
+}
+
+/// The entries without duplicates, in their order.
+///
+/// Java compares each with those before it, perms first, then scheme, then id, and fails where it has to
+/// ask a null one. A list may have as many entries as a frame holds, so here none is compared with all.
+fn distinct<'a>(list: &RequestAcls<'a>) -> Result<Vec<RequestAcl<'a>>, Code> {
+    let mut distinct: Vec<RequestAcl<'_>> = Vec::new();
+    let (mut perms, mut schemes, mut whole) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for entry in list.entries() {
+        let scheme = (entry.perms, entry.scheme.clone());
+        let asks_a_null_scheme = entry.scheme.is_none() && perms.contains(&entry.perms);
+        let asks_a_null_id = entry.id.is_none() && schemes.contains(&scheme);
+        if asks_a_null_scheme || asks_a_null_id {
+            return Err(Code::MarshallingError);
+        }
+        perms.insert(entry.perms);
+        schemes.insert(scheme);
+        if whole.insert(entry.clone()) {
+            distinct.push(entry);
+        }
+    }
+    Ok(distinct)
 }
 
 fn push_stored(
@@ -106,6 +126,21 @@ mod tests {
         Ok(first.iter().map(|entry| (entry.perms, format!("{}:{}", entry.scheme, entry.id))).collect())
     }
 
+    #[test]
+    fn a_null_that_has_to_be_compared_is_a_marshalling_error() {
+        let open = (17, Some("world"), Some("anyone"));
+        let refused = |second| validated(&encoded(&[open, second]), &[]).expect_err("a null");
+        assert_eq!(refused((17, None, Some("x"))), Code::MarshallingError);
+        assert_eq!(refused((16, None, Some("x"))), Code::InvalidAcl);
+        assert_eq!(refused((17, Some("world"), None)), Code::MarshallingError);
+    }
+
+    #[test]
+    fn a_list_as_long_as_a_frame_is_checked_at_once() {
+        let entries: Vec<_> = (0..80_000).map(|perms| (perms, Some("world"), Some("anyone"))).collect();
+        assert_eq!(validated(&encoded(&entries), &[]).map(|stored| stored.len()), Ok(80_000));
+    }
+
     fn one(scheme: &str, id: &str) -> Result<(), Code> {
         validated(&encoded(&[(1, Some(scheme), Some(id))]), &[]).map(|_| ())
     }
@@ -155,7 +190,7 @@ mod tests {
     fn auth_becomes_the_connection_s_proven_identities() {
         let identity = |scheme: &str, id: &str| Identity { scheme: scheme.into(), id: id.into() };
         let who = [identity("ip", "127.0.0.1"), identity("super", ""), identity("digest", "bob:h")];
-        let list = encoded(&[(3, Some("auth"), None), (3, Some("auth"), None)]);
+        let list = encoded(&[(3, Some("auth"), None)]);
         assert_eq!(validated(&list, &who), Ok(vec![(3, "digest:bob:h".to_owned())]));
         assert_eq!(validated(&list, &who[..2]), Err(Code::InvalidAcl));
     }

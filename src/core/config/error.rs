@@ -2,81 +2,193 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// Where a value stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::raw::MalformedEscape;
+
+/// Where a setting was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// In a file, on the line that starts it; line 0 for the command line's short form.
-    File {
-        /// The file's name as given.
-        file: String,
-        /// The line, from 1.
-        line: usize,
-    },
-    /// In a system property.
-    Property {
-        /// Its full name.
-        name: String,
-    },
+    /// A line of the configuration file; the first is 1.
+    Line(u32),
+    /// An argument of a start as `port dataDir [tickTime] [maxClientCnxns]`; the first is 1.
+    Argument(u8),
+    /// A `-D` in the environment variable SERVER_JVMFLAGS.
+    ServerJvmFlags,
+    /// A `-D` in the environment variable JVMFLAGS.
+    JvmFlags,
+    /// A `-D` on the command line.
+    CommandLine,
 }
-
-/// Why a configuration cannot be used. The texts contain Java's own (config §2).
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ConfigError {
-    /// A value cannot be what its key means.
-    #[error("{origin}: {key}={value}: {reason}")]
-    BadValue {
-        /// Where it stands.
-        origin: Origin,
-        /// The key.
-        key: String,
-        /// The value as written.
-        value: String,
-        /// What is wrong and what would be right.
-        reason: String,
-    },
-    /// A key that must be there is not.
-    #[error("{file}: {name} is not set")]
-    Missing {
-        /// The file where it should be.
-        file: String,
-        /// The key.
-        name: &'static str,
-    },
-    /// Values that are each right do not fit each other.
-    #[error("{file}: {reason}")]
-    Contradiction {
-        /// The file.
-        file: String,
-        /// What does not fit.
-        reason: String,
-    },
-    /// The configuration asks for something that this version does not have and that must not be
-    /// left out silently.
-    #[error("{file}: {what} is not supported by this version of ringkeeper")]
-    Unsupported {
-        /// The file.
-        file: String,
-        /// What was asked for.
-        what: String,
-    },
-}
-
-/// Something an operator should know, and that does not keep the server from starting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning(pub String);
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::File { file, line: 0 } => write!(f, "{file}"),
-            Origin::File { file, line } => write!(f, "{file}, line {line}"),
-            Origin::Property { name } => write!(f, "-D{name}"),
+            Origin::Line(number) => write!(f, "line {number}"),
+            Origin::Argument(number) => write!(f, "argument {number}"),
+            Origin::ServerJvmFlags => f.write_str("SERVER_JVMFLAGS"),
+            Origin::JvmFlags => f.write_str("JVMFLAGS"),
+            Origin::CommandLine => f.write_str("command line"),
         }
     }
 }
 
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// Why no server starts from a configuration: which file, where in it, and what is wrong. The operator's
+/// to correct; the process ends with exit status 2 (config §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The configuration, as it was named to us.
+    pub file: String,
+    /// Where the offending setting was made; `None` if something is missing or does not fit together.
+    pub origin: Option<Origin>,
+    /// The offending key.
+    pub key: Option<String>,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl ConfigError {
+    /// A file that could not be taken as a whole, or settings that do not fit together.
+    pub fn whole(file: &str, problem: impl Into<Problem>) -> ConfigError {
+        ConfigError { file: file.to_owned(), origin: None, key: None, problem: problem.into() }
     }
+}
+
+impl From<(&str, MalformedEscape)> for ConfigError {
+    fn from((file, malformed): (&str, MalformedEscape)) -> ConfigError {
+        let origin = Some(Origin::Line(malformed.line));
+        ConfigError { file: file.to_owned(), origin, key: None, problem: Problem::Malformed(malformed) }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error processing {}", self.file)?;
+        if let Some(origin) = self.origin {
+            write!(f, ", {origin}")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, ", {key}")?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+/// What is wrong with a configuration. Where ZooKeeper has a text for it, the text is ZooKeeper's
+/// (config §2), sometimes followed by what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the text of each says what it is")]
+pub enum Problem {
+    #[error(transparent)]
+    Malformed(#[from] MalformedEscape),
+    #[error("For input string: \"{text}\"{}", hint(.text))]
+    NotANumber { text: String },
+    #[error("{value} is not allowed, it must be {allowed}")]
+    OutOfBounds { value: i64, allowed: String },
+    #[error("port out of range:{value} (it must be from 0 to 65535)")]
+    PortOutOfRange { value: i32 },
+    #[error("Invalid option {text} for {key}. Choose 'true' or 'false.'{}", hint(.text))]
+    NotABool { key: String, text: String },
+    #[error("\"{text}\" is not allowed, it must be {allowed}{}", hint(.text))]
+    NotAChoice { text: String, allowed: String },
+    #[error("Illegal time interval suffix: {text}")]
+    IntervalSuffix { text: String },
+    #[error("Invalid electionAlg value. Only 3 is supported.")]
+    ElectionAlg,
+    #[error("Unrecognised peertype: {text}")]
+    PeerType { text: String },
+    #[error(
+        "{text} is no digest algorithm of this server, which has SHA1, SHA-224 to SHA-512 and SHA3-224 to SHA3-512"
+    )]
+    DigestAlgorithm { text: String },
+    #[error("metrics provider class was not found (it is {text})")]
+    MetricsProvider { text: String },
+    #[error("\"{text}\" is no list of CPUs such as 0,2-5: {why}")]
+    CpuList { text: String, why: String },
+
+    #[error("{path} file is missing")]
+    FileMissing { path: String },
+    #[error("{path} cannot be read: {why}")]
+    FileUnreadable { path: String, why: String },
+    #[error("dataDir is not set")]
+    DataDirNotSet,
+    #[error("tickTime is not set (it is 0; it must be at least 1 ms)")]
+    TickTimeNotSet,
+    #[error("clientPort is not set: this server would serve nobody")]
+    ClientPortNotSet,
+    #[error("clientPortAddress is set but clientPort is not set")]
+    ClientAddressWithoutPort,
+    #[error("secureClientPortAddress is set but secureClientPort is not set")]
+    SecureAddressWithoutPort,
+    #[error("minSessionTimeout must not be larger than maxSessionTimeout ({min} ms and {max} ms)")]
+    SessionTimeouts { min: i32, max: i32 },
+    #[error("serverid {text} is not a number (first line of the file myid in dataDir)")]
+    MyId { text: String },
+    #[error("zookeeper.enforce.auth.enabled is true zookeeper.enforce.auth.schemes must be  configured.")]
+    EnforceWithoutSchemes,
+    #[error("Authentication scheme {scheme} is not available.")]
+    SchemeNotAvailable { scheme: String },
+    #[error(
+        "Authentication scheme sasl is not available. This version of ringkeeper has no SASL, and starting \
+         would let in clients that should be refused: remove the key, or protect the port with \
+         enforce.auth.enabled and enforce.auth.schemes=digest"
+    )]
+    SaslRequired,
+    #[error("{needed} is disabled, so cannot enable {key}")]
+    QuorumAuthNeeds { key: &'static str, needed: &'static str },
+    #[error("this key is none of ringkeeper's: it has {known}")]
+    UnknownOwnKey { known: String },
+    #[error("ringkeeper.shards is for ringkeeper.layout=split only, the layout is {layout}")]
+    ShardsWithoutSplit { layout: &'static str },
+
+    #[error("parameter: {key} must be in a separate dynamic config file")]
+    MemberInStaticFile { key: String },
+    #[error("Unrecognised parameter: {key}")]
+    ForeignInDynamicFile { key: String },
+    #[error("dynamic file shouldn't have version inside")]
+    VersionInDynamicFile,
+    #[error(
+        "{text} does not have the form server_config or server_config;client_config where server_config is \
+         the pipe separated list of host:port:port or host:port:port:type and client_config is \
+         host:clientPort;host:secureClientPort or clientPort or host:clientPort or ';secureClientPort' or \
+         ';host:secureClientPort'"
+    )]
+    ServerForm { text: String },
+    #[error("{text} starts with '[' but has no matching ']:'")]
+    NoClosingBracket { text: String },
+    #[error("{text} doesn't have a port after colon")]
+    NoPortAfterColon { text: String },
+    #[error("Address unresolved: {host}:{port}")]
+    ServerPort { host: String, port: String },
+    #[error(
+        "Client and election port must be different! Please update the configuration file on server.{id}"
+    )]
+    SamePorts { id: i64 },
+    #[error("Multiple address feature is disabled, but multiple addresses were specified for sid {id}")]
+    MultiAddressDisabled { id: i64 },
+    #[error("Multiple addresses should have similar roles: {first} vs {other}")]
+    RolesDiffer { first: &'static str, other: &'static str },
+    #[error("Observers w/o participants is an invalid configuration")]
+    ObserversOnly,
+    #[error("Observers w/o quorum is an invalid configuration")]
+    ObserversWithoutQuorum,
+    #[error("standaloneEnabled = false then number of participants should be >0")]
+    NoParticipants,
+    #[error(
+        "client address for this server (id = {id}) in static config file is {fixed} is different from \
+         client address found in dynamic file: {dynamic}"
+    )]
+    ClientAddressMismatch { id: i64, fixed: String, dynamic: String },
+    #[error(
+        "this is the configuration of an ensemble ({voters}), and this version of ringkeeper runs standalone \
+         servers only. It does not start one in place of an ensemble's member, because clients would write \
+         to a history of their own. For a standalone server leave at most one server. line and \
+         standaloneEnabled=true"
+    )]
+    EnsembleNotSupported { voters: String },
+}
+
+/// A note for those who expect a comment behind a value.
+fn hint(text: &str) -> &'static str {
+    if text.contains('#') { " (a comment needs a line of its own)" } else { "" }
 }

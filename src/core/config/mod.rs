@@ -1,19 +1,110 @@
-//! zoo.cfg and system properties, in two steps: [`Raw`] is what stands there, [`Config`] is proven.
+//! Configuration, in two steps: [`Raw`] is `zoo.cfg` as written, [`Config`] is proven.
 //!
-//! [`KEYS`] lists every key that ZooKeeper knows, once, with what this server makes of it. An unknown
-//! key in zoo.cfg is legal and becomes a system property, as in Java.
+//! The steps are pure: the server crate reads the files and the environment and hands in what they hold.
+//! Each key is one entry of the table that [`keys`] goes through: name, where it may be set, default,
+//! bounds, help, its Java property, and what this version makes of it. The rules are those of config.md;
+//! where they leave a key without effect silently, a [`Notice`] says so.
 
+mod admin;
+mod client_port;
+mod containers;
+mod defines;
 mod error;
-mod keys;
-mod numbers;
-mod properties;
-mod proven;
+mod key;
+mod key_table;
+mod kind;
+mod layout;
+mod limits;
+mod members;
+mod my_id;
+mod notice;
 mod raw;
-mod servers;
+mod security;
+mod sessions;
+mod settings;
+mod storage;
 
-pub use error::{ConfigError, Warning};
-pub use keys::{KEYS, Key, Place, Status};
-pub use proven::{
-    Admin, ClientPort, Config, Containers, Layout, LayoutKind, Limits, Security, Sessions, Storage,
-};
-pub use raw::Raw;
+pub use admin::Admin;
+pub use client_port::{ClientPort, HostPort};
+pub use containers::Containers;
+pub use defines::Defines;
+pub use error::{ConfigError, Origin, Problem};
+pub use key::{AnyKey, Place, Status};
+pub use key_table::{all as keys, find as find_key};
+pub use layout::{Layout, LayoutKind};
+pub use limits::{LargeRequests, Limits};
+pub use members::{PeerAddress, ServerLine};
+pub use notice::{Notice, Severity};
+pub use raw::{MalformedEscape, Raw, RawValue};
+pub use security::Security;
+pub use sessions::Sessions;
+pub use storage::Storage;
+
+use members::Members;
+use settings::Settings;
+
+use crate::id::ServerId;
+
+/// A configuration that a server can start from: each value within its bounds, and fitting the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where data lies and how it is written.
+    pub storage: Storage,
+    /// Where clients connect.
+    pub client_port: ClientPort,
+    /// Sessions, and the server's grain of time.
+    pub sessions: Sessions,
+    /// How much clients may take.
+    pub limits: Limits,
+    /// Who may do what.
+    pub security: Security,
+    /// When empty containers and outlived TTL nodes go.
+    pub containers: Containers,
+    /// What operators may ask.
+    pub admin: Admin,
+    /// Which role runs where.
+    pub layout: Layout,
+    /// What the file `myid` says. A standalone server need not have it, and shows 0 whatever it says.
+    pub my_id: Option<ServerId>,
+}
+
+/// All that a configuration is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The configuration file as errors name it.
+    pub file: &'a str,
+    /// What it holds.
+    pub raw: &'a Raw,
+    /// Name and content of the file that `dynamicConfigFile` names, if it names one.
+    pub dynamic: Option<(&'a str, &'a Raw)>,
+    /// The Java system properties given.
+    pub defines: &'a Defines,
+    /// The content of the file `myid` in `dataDir`, if it is there.
+    pub my_id: Option<&'a str>,
+}
+
+impl Config {
+    /// Proves a configuration, or says what is wrong with it. The notices are for the log.
+    pub fn prove(sources: &Sources<'_>) -> Result<(Config, Vec<Notice>), ConfigError> {
+        let settings = Settings { file: sources.file, raw: sources.raw, defines: sources.defines };
+        let mut notices = settings.examine()?;
+        let members = Members::prove(sources, &settings, &mut notices)?;
+        let my_id = my_id::prove(sources)?;
+        let own_line = my_id.and_then(|id| members.line(id));
+        let config = Config {
+            storage: Storage::prove(&settings, &mut notices)?,
+            client_port: ClientPort::prove(&settings, own_line)?,
+            sessions: Sessions::prove(&settings)?,
+            limits: Limits::prove(&settings)?,
+            security: Security::prove(&settings)?,
+            containers: Containers::prove(&settings)?,
+            admin: Admin::prove(&settings)?,
+            layout: Layout::prove(&settings)?,
+            my_id,
+        };
+        Ok((config, notices))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
     pub fn ustring(&mut self) -> Result<Option<Cow<'a, str>>, DecodeError> {
         Ok(self.buffer()?.map(|bytes| match std::str::from_utf8(bytes) {
             Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(bytes),
+            Err(_) => Cow::Owned(decode_malformed(bytes)),
         }))
     }
 
@@ -140,6 +140,25 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Decodes malformed UTF-8 as Java does: a surrogate, which Java's own writer makes of half a character
+/// beyond U+FFFF, becomes one U+FFFD and not one for each of its three bytes.
+fn decode_malformed(mut bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    while let Some(chunk) = bytes.utf8_chunks().next() {
+        text.push_str(chunk.valid());
+        let rest = &bytes[chunk.valid().len()..];
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+        let skipped = match rest {
+            [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
+            _ => chunk.invalid().len(),
+        };
+        bytes = &rest[skipped..];
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +192,11 @@ mod tests {
     fn malformed_utf8_reads_as_the_replacement_character() {
         let bytes = [0, 0, 0, 2, b'/', 0xff];
         assert_eq!(Reader::new(&bytes).text().as_deref(), Ok("/\u{fffd}"));
+    }
+
+    #[test]
+    fn a_pair_of_surrogates_reads_as_two_replacement_characters() {
+        let bytes = [0, 0, 0, 8, b'a', 0xed, 0xa0, 0xbd, 0xed, 0xb8, 0x80, b'b'];
+        assert_eq!(Reader::new(&bytes).text().as_deref(), Ok("a\u{fffd}\u{fffd}b"));
     }
 }

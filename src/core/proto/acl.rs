@@ -110,7 +110,7 @@ pub struct Identity {
 }
 
 /// One entry of an ACL list in a request, before it is checked: scheme and id may be null.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the fields are ZooKeeper's own")]
 pub struct RequestAcl<'a> {
     pub perms: i32,

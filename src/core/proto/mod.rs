@@ -18,7 +18,7 @@ pub use opcode::OpCode;
 pub use reply::{EventType, ReplyHeader, WatcherEvent, begin_frame, end_frame, xid};
 pub use request::{
     AddWatchMode, AuthPacket, CreateFlags, CreateRequest, MultiHeader, PathVersion, PathWatch, RequestHeader,
-    SetAclRequest, SetDataRequest, SetWatches, WatcherType, path_and_type,
+    SetAclRequest, SetDataRequest, SetWatches, WatcherType, path_and_mode,
 };
 pub use stat::Stat;
 pub use txn::{CreateKind, Txn, TxnHeader};

@@ -191,32 +191,31 @@ impl<'a> AuthPacket<'a> {
 }
 
 /// setWatches and setWatches2: what a client watched before it lost its connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// A list may be null, which ends the request with an error, but only when its turn comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are ZooKeeper's own")]
 pub struct SetWatches<'a> {
     pub relative_zxid: Zxid,
-    pub data: Vec<Cow<'a, str>>,
-    pub exist: Vec<Cow<'a, str>>,
-    pub child: Vec<Cow<'a, str>>,
-    pub persistent: Vec<Cow<'a, str>>,
-    pub persistent_recursive: Vec<Cow<'a, str>>,
+    pub data: Option<Vec<Cow<'a, str>>>,
+    pub exist: Option<Vec<Cow<'a, str>>>,
+    pub child: Option<Vec<Cow<'a, str>>>,
+    /// Empty in setWatches, as the next one.
+    pub persistent: Option<Vec<Cow<'a, str>>>,
+    pub persistent_recursive: Option<Vec<Cow<'a, str>>>,
 }
 
 impl<'a> SetWatches<'a> {
     /// Reads the record of setWatches, or with `has_persistent` that of setWatches2.
     pub fn decode(reader: &mut Reader<'a>, has_persistent: bool) -> Result<SetWatches<'a>, DecodeError> {
-        let mut watches = SetWatches {
+        Ok(SetWatches {
             relative_zxid: Zxid(reader.long()?),
             data: paths(reader)?,
             exist: paths(reader)?,
             child: paths(reader)?,
-            ..SetWatches::default()
-        };
-        if has_persistent {
-            watches.persistent = paths(reader)?;
-            watches.persistent_recursive = paths(reader)?;
-        }
-        Ok(watches)
+            persistent: if has_persistent { paths(reader)? } else { Some(Vec::new()) },
+            persistent_recursive: if has_persistent { paths(reader)? } else { Some(Vec::new()) },
+        })
     }
 }
 
@@ -260,15 +259,14 @@ impl WatcherType {
     }
 }
 
-/// Reads the record of addWatch, checkWatches and removeWatches: a path and a number.
-pub fn path_and_type<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, i32), DecodeError> {
+/// Reads the record of addWatch: a path and a number.
+pub fn path_and_mode<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, i32), DecodeError> {
     Ok((reader.text()?, reader.int()?))
 }
 
-fn paths<'a>(reader: &mut Reader<'a>) -> Result<Vec<Cow<'a, str>>, DecodeError> {
-    let offset = reader.offset();
-    let count = reader.count(PATH_LEN_MIN)?.ok_or(DecodeError::UnexpectedNull { offset })?;
-    (0..count).map(|_| reader.text()).collect()
+fn paths<'a>(reader: &mut Reader<'a>) -> Result<Option<Vec<Cow<'a, str>>>, DecodeError> {
+    let Some(count) = reader.count(PATH_LEN_MIN)? else { return Ok(None) };
+    (0..count).map(|_| reader.text()).collect::<Result<_, _>>().map(Some)
 }
 
 const PATH_LEN_MIN: usize = 4;
@@ -285,13 +283,5 @@ mod tests {
         assert_eq!(WatcherType::from_number(1), Some(WatcherType::Children));
         assert_eq!(WatcherType::from_number(5), Some(WatcherType::PersistentRecursive));
         assert_eq!((WatcherType::from_number(0), WatcherType::from_number(6)), (None, None));
-    }
-
-    #[test]
-    fn a_null_list_of_watches_is_refused() {
-        let mut bytes = vec![0; 8];
-        bytes.extend((-1i32).to_be_bytes());
-        let refused = SetWatches::decode(&mut Reader::new(&bytes), false);
-        assert_eq!(refused, Err(DecodeError::UnexpectedNull { offset: 8 }));
     }
 }

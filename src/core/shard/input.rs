@@ -10,7 +10,7 @@ use crate::acl::authenticate;
 use crate::error::Code;
 use crate::flow::{ConnId, Origin, Submission, Submitted};
 use crate::id::Zxid;
-use crate::jute::Reader;
+use crate::jute::{DecodeError, Reader};
 use crate::proto::{AuthPacket, OpCode, RequestHeader};
 use crate::time::Instant;
 
@@ -160,8 +160,10 @@ impl Shard {
     /// (client-protocol §10).
     fn on_sasl(&mut self, id: ConnId, xid: i32, record: &[u8]) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        if let Err(error) = Reader::new(record).buffer() {
-            return self.close(id, CloseReason::BadAuthPacket { op: "sasl", error });
+        let token = Reader::new(record).buffer();
+        match token.and_then(|token| token.ok_or(DecodeError::UnexpectedNull { offset: 0 })) {
+            Ok(_) => {}
+            Err(error) => return self.close(id, CloseReason::BadAuthPacket { op: "sasl", error }),
         }
         reply::whole(&mut conn.out, xid, Zxid::ZERO, |out| {
             out.buffer(None);

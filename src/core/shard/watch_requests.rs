@@ -1,11 +1,13 @@
 //! Requests about watches (client-protocol §8).
 
+use std::borrow::Cow;
+
 use super::reads::{lookup, malformed};
 use super::reply;
 use crate::error::Code;
 use crate::id::Zxid;
 use crate::jute::{Reader, Writer};
-use crate::proto::{AddWatchMode, EventType, SetWatches, WatcherEvent, WatcherType, path_and_type};
+use crate::proto::{AddWatchMode, EventType, SetWatches, WatcherEvent, WatcherType, path_and_mode};
 use crate::tree::DataTree;
 use crate::watch::{Modes, WatchManager, Watcher};
 
@@ -23,7 +25,7 @@ impl WatchRequests<'_> {
     }
 
     pub(super) fn add_watch(&mut self, reader: &mut Reader<'_>, out: &mut Writer<'_>) -> Result<(), Code> {
-        let (path, mode) = path_and_type(reader).map_err(malformed)?;
+        let (path, mode) = path_and_mode(reader).map_err(malformed)?;
         let mode = AddWatchMode::from_number(mode).ok_or(Code::MarshallingError)?;
         self.leave(&path, Modes::added_by(mode));
         out.int(0);
@@ -31,18 +33,16 @@ impl WatchRequests<'_> {
     }
 
     pub(super) fn check_watches(&mut self, reader: &mut Reader<'_>) -> Result<(), Code> {
-        let (path, kind) = path_and_type(reader).map_err(malformed)?;
-        let kind = WatcherType::from_number(kind).ok_or(Code::MarshallingError)?;
-        match self.watches.contains(&path, self.watcher, Modes::meant_by(kind)) {
+        let (path, kind) = watched_path(reader)?;
+        match path.is_some_and(|path| self.watches.contains(&path, self.watcher, Modes::meant_by(kind))) {
             true => Ok(()),
             false => Err(Code::NoWatcher),
         }
     }
 
     pub(super) fn remove_watches(&mut self, reader: &mut Reader<'_>) -> Result<(), Code> {
-        let (path, kind) = path_and_type(reader).map_err(malformed)?;
-        let kind = WatcherType::from_number(kind).ok_or(Code::MarshallingError)?;
-        match self.watches.remove(&path, self.watcher, Modes::meant_by(kind)) {
+        let (path, kind) = watched_path(reader)?;
+        match path.is_some_and(|path| self.watches.remove(&path, self.watcher, Modes::meant_by(kind))) {
             true => Ok(()),
             false => Err(Code::NoWatcher),
         }
@@ -58,41 +58,42 @@ impl WatchRequests<'_> {
         zxid: Zxid,
         out: &mut Vec<u8>,
     ) -> usize {
-        match SetWatches::decode(reader, has_persistent) {
-            Ok(wanted) => {
-                self.catch_up(&wanted, out);
-                reply::header(out, xid, zxid, Code::Ok)
-            }
-            Err(_) => reply::header(out, xid, zxid, Code::MarshallingError),
-        }
+        let wanted = SetWatches::decode(reader, has_persistent).ok();
+        let code = match wanted.and_then(|wanted| self.catch_up(&wanted, out)) {
+            Some(()) => Code::Ok,
+            None => Code::MarshallingError,
+        };
+        reply::header(out, xid, zxid, code)
     }
 
-    fn catch_up(&mut self, wanted: &SetWatches<'_>, out: &mut Vec<u8>) {
+    /// `None` as soon as a list is null: what came before it has been done, as in Java.
+    fn catch_up(&mut self, wanted: &SetWatches<'_>, out: &mut Vec<u8>) -> Option<()> {
         let since = wanted.relative_zxid;
-        for path in &wanted.data {
+        for path in wanted.data.as_ref()? {
             let missed = match lookup(self.tree, path) {
                 None => Some(EventType::NodeDeleted),
                 Some(found) => (found.node.fields().mzxid > since).then_some(EventType::NodeDataChanged),
             };
             self.tell_or_leave(path, missed, Modes::DATA, out);
         }
-        for path in &wanted.exist {
+        for path in wanted.exist.as_ref()? {
             let missed = lookup(self.tree, path).map(|_| EventType::NodeCreated);
             self.tell_or_leave(path, missed, Modes::DATA, out);
         }
-        for path in &wanted.child {
+        for path in wanted.child.as_ref()? {
             let missed = match lookup(self.tree, path) {
                 None => Some(EventType::NodeDeleted),
                 Some(found) => (found.pzxid() > since).then_some(EventType::NodeChildrenChanged),
             };
             self.tell_or_leave(path, missed, Modes::CHILD, out);
         }
-        for path in &wanted.persistent {
+        for path in wanted.persistent.as_ref()? {
             self.leave(path, Modes::PERSISTENT);
         }
-        for path in &wanted.persistent_recursive {
+        for path in wanted.persistent_recursive.as_ref()? {
             self.leave(path, Modes::RECURSIVE);
         }
+        Some(())
     }
 
     fn tell_or_leave(&mut self, path: &str, missed: Option<EventType>, modes: Modes, out: &mut Vec<u8>) {
@@ -101,6 +102,13 @@ impl WatchRequests<'_> {
             None => self.leave(path, modes),
         }
     }
+}
+
+/// The record of checkWatches and removeWatches. A null path is legal there, and nothing watches it.
+fn watched_path<'a>(reader: &mut Reader<'a>) -> Result<(Option<Cow<'a, str>>, WatcherType), Code> {
+    let path = reader.ustring().map_err(malformed)?;
+    let kind = reader.int().map_err(malformed)?;
+    Ok((path, WatcherType::from_number(kind).ok_or(Code::MarshallingError)?))
 }
 
 const CATCH_UP_ZXID: Zxid = Zxid(-1);

@@ -130,8 +130,7 @@ impl DataTree {
 
     /// The sum of the lengths of paths and data, as ZooKeeper counts it (server-semantics §2).
     pub fn approximate_data_size(&self) -> u64 {
-        let root = self.get("/").map_or(0, |root| root.node.data_len() as u64);
-        self.approximate_data_size + root
+        self.approximate_data_size
     }
 
     /// The stat that clients see of a node that has never had a child.
@@ -399,8 +398,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// A node's share of `approximate_data_size`; the root's second name is empty and adds nothing but its
-/// data, which [`DataTree::approximate_data_size`] adds.
+/// A node's share of `approximate_data_size`. The root's second name is empty and adds nothing.
 fn size_of_node(node: &Node) -> u64 {
     (utf16_len(node.path()) + node.data_len()) as u64
 }

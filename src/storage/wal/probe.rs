@@ -45,7 +45,7 @@ impl Method {
         let path = dir.join(PROBE_FILE);
         let method = probe(&path, force_sync);
         match fs::remove_file(&path) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
             _ => method,
         }
     }

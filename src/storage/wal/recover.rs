@@ -9,6 +9,7 @@ use ringkeeper_core::format::wal::{
     self as format, BLOCK_LEN, Corruption, Cursor, Reason, Recovery, RecoveryError, SegmentHeader, Sync,
 };
 use ringkeeper_core::id::Zxid;
+use rustix::fs::Advice;
 use thiserror::Error;
 
 use super::Options;
@@ -157,10 +158,16 @@ fn read(
 ) -> Result<format::Recovered, RecoverError> {
     let mut recovery = Recovery::default();
     let mut bytes = Vec::new();
-    for file in files {
+    for (index, file) in files.iter().enumerate() {
         bytes.clear();
         let opened = File::open(&file.path).map_err(io_error("open", &file.path))?;
         opened.take(file.header.len).read_to_end(&mut bytes).map_err(io_error("read", &file.path))?;
+        if let Some(next) = files.get(index + 1) {
+            // The disk reads it while `each` is busy with this one.
+            let opened = File::open(&next.path).map_err(io_error("open", &next.path))?;
+            rustix::fs::fadvise(&opened, 0, None, Advice::WillNeed)
+                .map_err(|err| io_error("read", &next.path)(err.into()))?;
+        }
         let is_named = matches!(file.name, Name::First(_));
         recovery.read(&bytes, is_named, &mut each).map_err(|err| match err {
             RecoveryError::Corrupt { segment, what } => {

@@ -284,6 +284,44 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_batch_is_no_write_and_no_promise() {
+        let dir = tempfile::tempdir().unwrap();
+        LocalExecutor::default().run(async {
+            let wal = open(dir.path()).await;
+            let stats = wal.stats.clone();
+            let mut heard = Vec::new();
+            let mut inbox = queued(&[10]);
+            inbox.0.push_front(RecordBatch::new());
+            inbox.0.push_back(RecordBatch::new());
+            wal.serve(inbox, |durable| heard.push(durable)).await.unwrap();
+            assert_eq!((heard, stats.figures().writes), (vec![durable(1)], 1));
+        });
+    }
+
+    #[test]
+    fn through_the_page_cache_the_log_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        for sync in [SyncBy::Write, SyncBy::Fdatasync, SyncBy::Nothing] {
+            LocalExecutor::default().run(async {
+                let mut recovered = recover(dir.path(), Options::default(), |_, _| Ok(())).unwrap();
+                recovered.method = Method { access: Access::Buffered, sync };
+                let start = recovered.durable().upto().0;
+                let mut batch = RecordBatch::new();
+                batch.push(Zxid(start + 1), |out| out.extend_from_slice(b"record"));
+                let inbox = Queued(VecDeque::from([batch]));
+                Wal::open(recovered).await.unwrap().serve(inbox, |_| {}).await.unwrap();
+            });
+        }
+        let mut records = Vec::new();
+        recover(dir.path(), Options::default(), |zxid, record| {
+            records.push((zxid.0, record.to_vec()));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(records, [1, 2, 3].map(|zxid| (zxid, b"record".to_vec())));
+    }
+
+    #[test]
     fn a_full_disk_ends_the_log_and_acknowledges_nothing_more() {
         let dir = tempfile::tempdir().unwrap();
         LocalExecutor::default().run(async {

@@ -1,0 +1,457 @@
+//! The closed loop: each connection keeps a fixed number of requests in flight, and asks anew as soon as a
+//! reply comes. One thread, one system call each to wait, to read and to write, whatever the depth.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::time::{ClockId, clock_gettime};
+use serde::{Serialize, Serializer};
+
+use crate::client::Client;
+use crate::latency::{Latency, Recorder};
+use crate::process::{MachineCpu, Probe, Usage};
+use crate::session::Session;
+use crate::wire::{Operation, Request};
+
+/// How many connections, and how many requests each keeps in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
+    pub(crate) connections: usize,
+    pub(crate) outstanding: usize,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) operation: Operation,
+    pub(crate) shape: Shape,
+    /// The znode whose children are read, set or created.
+    pub(crate) parent: String,
+    /// How many children there are to choose from, at random; creates count up from 0 instead.
+    pub(crate) children: u32,
+    /// Bytes of data in each.
+    pub(crate) data_len: usize,
+}
+
+/// How long a load lasts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) warmup: Duration,
+    pub(crate) measure: Duration,
+    /// Warm-up and measurement together end here at the latest, the warm-up at a quarter of it.
+    pub(crate) requests_max: u64,
+}
+
+/// What a load found.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Measured {
+    /// Replies that came while the measurement lasted.
+    pub(crate) requests: u64,
+    pub(crate) seconds: f64,
+    /// Of the same. What was in flight when the measurement began counts from then: a stall that began
+    /// earlier shows, and the time that taking the first samples took does not.
+    pub(crate) latency: Latency,
+    pub(crate) server: Usage,
+    pub(crate) generator_cpu_ns: u64,
+    /// The part of all CPUs' time that neither the server nor the generator used, and that was not idle.
+    pub(crate) others_busy: f64,
+}
+
+/// Runs `load` against the server at `addr`, and measures behind the warm-up. `probe` is the server's.
+///
+/// # Errors
+/// Anything but the expected reply to each request, in order; or no reply at all for [`STALL_MAX`].
+pub(crate) fn run(addr: SocketAddr, load: &Load, span: &Span, probe: &Probe) -> Result<Measured> {
+    let mut turns = Turns::start(addr, load, span.requests_max)?;
+    turns.go_on_until(span.warmup, span.requests_max / 4)?;
+
+    let (before, machine) = (probe.sample()?, MachineCpu::now()?);
+    turns.open_window();
+    let (server_cpu, own_cpu, start) = (probe.cpu()?, generator_cpu()?, Instant::now());
+    turns.go_on_until(turns.elapsed() + span.measure, span.requests_max)?;
+    let elapsed = start.elapsed();
+    let (server_cpu, own_cpu) = (probe.cpu()? - server_cpu, generator_cpu()? - own_cpu);
+    let (requests, latency) = (turns.replies, turns.recorder.summary());
+    let machine = MachineCpu::now()?.since(machine);
+    let server = Usage::between(&before, &probe.sample()?, server_cpu);
+
+    turns.finish()?;
+    Ok(Measured {
+        requests,
+        seconds: elapsed.as_secs_f64(),
+        latency: latency.context("no request was answered while measuring")?,
+        server,
+        generator_cpu_ns: own_cpu.as_nanos() as u64,
+        others_busy: machine.busy_beyond(server_cpu + own_cpu),
+    })
+}
+
+/// Creates `parent` with `children` children of `data_len` bytes.
+pub(crate) fn populate(addr: SocketAddr, parent: &str, children: u32, data_len: usize) -> Result<()> {
+    create_parent(addr, parent)?;
+    let load = Load {
+        operation: Operation::Create,
+        shape: Shape { connections: 1, outstanding: 32 },
+        parent: parent.to_owned(),
+        children,
+        data_len,
+    };
+    let mut turns = Turns::start(addr, &load, children.into())?;
+    turns.go_on_until(Duration::MAX, children.into())?;
+    turns.finish()
+}
+
+/// Creates an empty znode.
+pub(crate) fn create_parent(addr: SocketAddr, path: &str) -> Result<()> {
+    let mut session = Session::open(addr)?;
+    session.create(path)?;
+    session.close()
+}
+
+struct Turns {
+    epoll: Epoll,
+    clients: Vec<Client>,
+    request: Request,
+    next_child: NextChild,
+    requests_left: u64,
+    requests_max: u64,
+    clock: Instant,
+    recorder: Recorder,
+    /// When the measurement began, in ns of `clock`; nothing is recorded before.
+    record_from: Option<u64>,
+    replies: u64,
+}
+
+enum NextChild {
+    Random(fastrand::Rng, u32),
+    CountingUp(u32),
+}
+
+impl Shape {
+    /// All requests in flight.
+    pub(crate) fn in_flight(self) -> usize {
+        self.connections * self.outstanding
+    }
+}
+
+impl FromStr for Shape {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Shape> {
+        let (connections, outstanding) = text.split_once('x').context("a shape is like 16x32")?;
+        let shape = Shape {
+            connections: connections.parse().context("connections: not a number")?,
+            outstanding: outstanding.parse().context("requests in flight: not a number")?,
+        };
+        ensure!((1..=CONNECTIONS_MAX).contains(&shape.connections), "1 to {CONNECTIONS_MAX} connections");
+        ensure!(
+            (1..=OUTSTANDING_MAX).contains(&shape.outstanding),
+            "1 to {OUTSTANDING_MAX} requests in flight on each"
+        );
+        Ok(shape)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}x{}", self.connections, self.outstanding)
+    }
+}
+
+impl Serialize for Shape {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Turns {
+    /// Connects and sends each connection's first requests.
+    fn start(addr: SocketAddr, load: &Load, requests_max: u64) -> Result<Turns> {
+        let data = vec![b'd'; load.data_len];
+        let mut turns = Turns {
+            epoll: Epoll::new(EpollCreateFlags::empty())?,
+            clients: Vec::with_capacity(load.shape.connections),
+            request: Request::new(load.operation, &load.parent, &data),
+            next_child: match load.operation {
+                Operation::Create => NextChild::CountingUp(0),
+                Operation::Read | Operation::Set => {
+                    NextChild::Random(fastrand::Rng::with_seed(SEED), load.children)
+                }
+            },
+            requests_left: requests_max,
+            requests_max,
+            clock: Instant::now(),
+            recorder: Recorder::new(),
+            record_from: None,
+            replies: 0,
+        };
+        for index in 0..load.shape.connections {
+            let client = Client::new(Session::open(addr)?.into_stream())?;
+            turns.epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+            turns.clients.push(client);
+        }
+        for index in 0..load.shape.connections {
+            turns.ask(index, load.shape.outstanding as u32)?;
+        }
+        Ok(turns)
+    }
+
+    /// From here on replies count and latencies are recorded.
+    fn open_window(&mut self) {
+        self.replies = 0;
+        self.record_from = Some(self.now());
+    }
+
+    /// Takes turns until `elapsed` since the start, or until `requests` have been sent.
+    fn go_on_until(&mut self, elapsed: Duration, requests: u64) -> Result<()> {
+        while self.elapsed() < elapsed && self.requests_max - self.requests_left < requests {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Asks nothing more, waits for what is in flight, and ends the sessions.
+    fn finish(mut self) -> Result<()> {
+        self.requests_left = 0;
+        while self.clients.iter().any(|client| client.in_flight() > 0) {
+            self.turn()?;
+        }
+        for client in self.clients {
+            Session::resume(client.into_stream())?.close()?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        let mut events = [EpollEvent::empty(); EVENTS_PER_TURN_MAX];
+        let count = match self.epoll.wait(&mut events, EpollTimeout::try_from(STALL_MAX)?) {
+            Ok(0) => bail!("the server has not answered anything for {STALL_MAX:?}"),
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(error) => return Err(error).context("cannot wait for replies"),
+        };
+        for event in &events[..count] {
+            self.serve(event.data() as usize)?;
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, index: usize) -> Result<()> {
+        self.clients[index].receive()?;
+        let now = self.now();
+        let (recorder, record_from) = (&mut self.recorder, self.record_from);
+        let replies = self.clients[index].take_replies(&self.request, |sent| {
+            if let Some(record_from) = record_from {
+                recorder.record(now - sent.max(record_from));
+            }
+        })?;
+        self.replies += u64::from(replies);
+        self.ask(index, replies)
+    }
+
+    fn ask(&mut self, index: usize, requests: u32) -> Result<()> {
+        let requests = self.requests_left.min(requests.into());
+        self.requests_left -= requests;
+        let now = self.now();
+        for _ in 0..requests {
+            let child = self.next_child.take();
+            self.clients[index].queue(&self.request, child, now);
+        }
+        self.clients[index].flush()
+    }
+
+    fn now(&self) -> u64 {
+        self.elapsed().as_nanos() as u64
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+}
+
+impl NextChild {
+    fn take(&mut self) -> u32 {
+        match self {
+            NextChild::Random(random, children) => random.u32(..*children),
+            NextChild::CountingUp(next) => {
+                *next += 1;
+                *next - 1
+            }
+        }
+    }
+}
+
+fn generator_cpu() -> Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
+}
+
+/// No server is silent for so long unless it hangs.
+const STALL_MAX: Duration = Duration::from_secs(20);
+
+const EVENTS_PER_TURN_MAX: usize = 64;
+
+/// Not for meeting limits of a server, but for being a load that one thread can make.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// Keeps what is in flight on a connection well below any socket's buffer.
+const OUTSTANDING_MAX: usize = 128;
+
+/// The same znodes in the same order for every server.
+const SEED: u64 = 0x7a6b;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+    use crate::wire;
+
+    #[test]
+    fn latency_and_count_are_those_of_a_server_with_a_known_delay() {
+        const DELAY: Duration = Duration::from_millis(2);
+        let addr = stub(|batch| {
+            thread::sleep(DELAY);
+            batch
+        });
+        let load = load(Operation::Read, Shape { connections: 2, outstanding: 1 });
+        let span = Span { warmup: DELAY * 5, measure: DELAY * 50, requests_max: u64::MAX };
+        let measured = run(addr, &load, &span, &own_probe()).unwrap();
+        // A sleep may take longer, never shorter: these bounds hold on any machine. Only the two requests
+        // that were in flight when the measurement began may count for less.
+        let Latency { count, mean_us, p50_us, max_us, .. } = measured.latency;
+        let whole = count.saturating_sub(2) as f64 * DELAY.as_secs_f64() * 1e6;
+        assert!(mean_us * count as f64 >= 0.999 * whole, "{measured:?}");
+        assert!(max_us >= p50_us);
+        assert!(measured.seconds >= (DELAY * 50).as_secs_f64());
+        let turns_max = measured.seconds / DELAY.as_secs_f64() + 1.0;
+        assert!(measured.requests as f64 <= 2.0 * turns_max, "{measured:?}");
+        assert_eq!(count, measured.requests);
+    }
+
+    #[test]
+    fn each_connection_keeps_exactly_its_depth_in_flight() {
+        const DEPTH: usize = 4;
+        // Answers only when the depth is reached, so a loop that sent less would stall, and all at once,
+        // so that one that sent more would show.
+        let mut waiting = Vec::new();
+        let addr = stub(move |batch| {
+            waiting.extend(batch);
+            assert!(waiting.len() <= DEPTH, "{} requests in flight", waiting.len());
+            if waiting.len() == DEPTH { std::mem::take(&mut waiting) } else { Vec::new() }
+        });
+        let load = load(Operation::Set, Shape { connections: 1, outstanding: DEPTH });
+        let mut turns = Turns::start(addr, &load, 1000).unwrap();
+        turns.go_on_until(Duration::MAX, 1000).unwrap();
+        assert_eq!(turns.requests_left, 0);
+        turns.finish().unwrap();
+    }
+
+    #[test]
+    fn a_load_ends_at_its_number_of_requests_and_warms_up_with_a_quarter_of_them() {
+        let addr = stub(|batch| batch);
+        let load = load(Operation::Create, Shape { connections: 1, outstanding: 1 });
+        let span = Span { warmup: Duration::MAX, measure: Duration::from_secs(3600), requests_max: 400 };
+        let measured = run(addr, &load, &span, &own_probe()).unwrap();
+        // The 100th and the 400th request are in flight when the measurement begins and ends.
+        assert_eq!(measured.requests, 300);
+    }
+
+    #[test]
+    fn replies_in_the_wrong_order_end_the_load() {
+        let addr = stub(|mut batch| {
+            batch.reverse();
+            batch
+        });
+        let load = load(Operation::Read, Shape { connections: 1, outstanding: 2 });
+        let mut turns = Turns::start(addr, &load, 1000).unwrap();
+        let error = turns.go_on_until(Duration::MAX, 1000).unwrap_err();
+        assert!(error.to_string().contains("came instead"), "{error:#}");
+    }
+
+    #[test]
+    fn a_server_that_closes_the_connection_ends_the_load() {
+        let mut left = 10;
+        let addr = stub(move |batch| {
+            left -= 1;
+            assert!(left > 0, "the end of this stub");
+            batch
+        });
+        let load = load(Operation::Read, Shape { connections: 1, outstanding: 1 });
+        let mut turns = Turns::start(addr, &load, 1000).unwrap();
+        let error = turns.go_on_until(Duration::MAX, 1000).unwrap_err();
+        assert!(error.to_string().contains("closed a connection"), "{error:#}");
+    }
+
+    #[test]
+    fn a_shape_reads_as_it_is_written() {
+        let shape: Shape = "16x32".parse().unwrap();
+        assert_eq!(shape, Shape { connections: 16, outstanding: 32 });
+        assert_eq!(shape.to_string(), "16x32");
+        for bad in ["16", "0x1", "1x0", "x", "1x129", "-1x1"] {
+            assert!(bad.parse::<Shape>().is_err(), "{bad}");
+        }
+    }
+
+    fn load(operation: Operation, shape: Shape) -> Load {
+        Load { operation, shape, parent: "/stub".into(), children: 10, data_len: DATA_LEN }
+    }
+
+    fn own_probe() -> Probe {
+        Probe::new(std::process::id()).unwrap()
+    }
+
+    const DATA_LEN: usize = 100;
+
+    /// A server that hands each connection's requests, as they come, to a copy of `answer`, and replies to
+    /// those that it returns.
+    fn stub<A>(answer: A) -> SocketAddr
+    where
+        A: FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>> + Clone + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, answer) = (stream.unwrap(), answer.clone());
+                thread::spawn(move || serve(stream, answer));
+            }
+        });
+        addr
+    }
+
+    fn serve(mut stream: TcpStream, mut answer: impl FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>>) {
+        let mut input = Vec::new();
+        let mut handshaken = false;
+        loop {
+            let mut chunk = [0; 4096];
+            match stream.read(&mut chunk) {
+                Ok(0) | Err(_) => return,
+                Ok(len) => input.extend_from_slice(&chunk[..len]),
+            }
+            let mut requests = Vec::new();
+            while let Some(frame) = wire::first_frame(&input).unwrap().map(<[u8]>::to_vec) {
+                input.drain(..4 + frame.len());
+                requests.push(frame);
+            }
+            let mut output = Vec::new();
+            if !handshaken && !requests.is_empty() {
+                requests.remove(0);
+                wire::append_connect_response(&mut output);
+                handshaken = true;
+            }
+            let closing = requests.pop_if(|request| *request == wire::close_request(i32::MAX)[4..]);
+            let answered = if requests.is_empty() { Vec::new() } else { answer(requests) };
+            for request in answered.into_iter().chain(closing) {
+                wire::append_hollow_reply(&request, DATA_LEN, &mut output).unwrap();
+            }
+            stream.write_all(&output).unwrap();
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What the kernel knows about a process: CPU, switches, bytes written, memory (proc(5)).
+
+use std::fs;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use serde::Serialize;
+
+/// Reads the figures of one process, all its threads and kernel workers included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe {
+    pid: Pid,
+    clock: ClockId,
+}
+
+/// The counters at one moment. They only grow, except for memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    user_ticks: u64,
+    system_ticks: u64,
+    context_switches: u64,
+    written_bytes: u64,
+    resident_bytes: u64,
+}
+
+/// What a process used between two samples.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Usage {
+    /// CPU time, user and kernel, exact.
+    pub(crate) cpu_ns: u64,
+    /// The part of it spent in the kernel, as far as the timer tick tells; `None` if it never ticked.
+    pub(crate) kernel_share: Option<f64>,
+    /// Context switches, voluntary or not, of threads that still live.
+    pub(crate) context_switches: u64,
+    /// Bytes handed to the storage layer.
+    pub(crate) written_bytes: u64,
+    /// Resident memory at the second sample.
+    pub(crate) resident_bytes: u64,
+}
+
+/// How long all CPUs of the machine were busy and idle, in ticks: since it started, or in between.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MachineCpu {
+    busy: u64,
+    idle: u64,
+}
+
+impl Probe {
+    /// A probe of the process `pid`.
+    pub(crate) fn new(pid: u32) -> Result<Probe> {
+        let pid = Pid::from_raw(pid as i32);
+        let clock = clock_getcpuclockid(pid).with_context(|| format!("process {pid} has no CPU clock"))?;
+        Ok(Probe { pid, clock })
+    }
+
+    /// The CPU time used so far. One system call: cheap enough for the edges of a measurement.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        Ok(clock_gettime(self.clock).context("the process under measurement is gone")?.into())
+    }
+
+    /// Everything else. Takes long enough to disturb whoever waits.
+    pub(crate) fn sample(&self) -> Result<Sample> {
+        let (user_ticks, system_ticks) =
+            cpu_ticks(&self.read("stat")?).context("/proc/PID/stat is strange")?;
+        let status = self.read("status")?;
+        let resident_kib = field(&status, "VmRSS").context("/proc/PID/status names no VmRSS")?;
+        let written_bytes =
+            field(&self.read("io")?, "write_bytes").context("/proc/PID/io names no write_bytes")?;
+        Ok(Sample {
+            user_ticks,
+            system_ticks,
+            context_switches: self.context_switches()?,
+            written_bytes,
+            resident_bytes: resident_kib * 1024,
+        })
+    }
+
+    fn context_switches(&self) -> Result<u64> {
+        let mut sum = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            match fs::read_to_string(task?.path().join("status")) {
+                Ok(status) => sum += switches(&status),
+                // A thread may end between the listing and the reading: then it has no figures any more.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => {}
+                Err(error) => return Err(error).context("cannot read a thread's status"),
+            }
+        }
+        Ok(sum)
+    }
+
+    fn read(&self, file: &str) -> Result<String> {
+        let path = format!("/proc/{}/{file}", self.pid);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
+    }
+}
+
+impl Usage {
+    /// The difference of two samples, with the CPU time that the caller took from [`Probe::cpu`].
+    pub(crate) fn between(before: &Sample, after: &Sample, cpu: Duration) -> Usage {
+        let user = after.user_ticks - before.user_ticks;
+        let system = after.system_ticks - before.system_ticks;
+        let ticks = user + system;
+        Usage {
+            cpu_ns: cpu.as_nanos() as u64,
+            kernel_share: (ticks > 0).then(|| system as f64 / ticks as f64),
+            context_switches: after.context_switches.saturating_sub(before.context_switches),
+            written_bytes: after.written_bytes - before.written_bytes,
+            resident_bytes: after.resident_bytes,
+        }
+    }
+}
+
+impl MachineCpu {
+    /// The counters since the machine started.
+    pub(crate) fn now() -> Result<MachineCpu> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        machine_ticks(&stat).context("/proc/stat is strange")
+    }
+
+    /// What was added since `before`.
+    pub(crate) fn since(self, before: MachineCpu) -> MachineCpu {
+        // The idle figure of a CPU may step back by a tick.
+        let idle = self.idle.saturating_sub(before.idle);
+        MachineCpu { busy: self.busy - before.busy, idle }
+    }
+
+    /// Which part of all CPUs' time was busy and is not accounted for by `known`.
+    pub(crate) fn busy_beyond(self, known: Duration) -> f64 {
+        let busy = self.busy as f64 - known.as_secs_f64() * TICKS_PER_SECOND;
+        busy.max(0.0) / (self.busy + self.idle).max(1) as f64
+    }
+}
+
+/// The `cpu` line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal.
+fn machine_ticks(stat: &str) -> Option<MachineCpu> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|figure| figure.parse().ok()).collect();
+    let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
+    Some(MachineCpu { busy: user + nice + system + irq + softirq + steal, idle: idle + iowait })
+}
+
+/// utime and stime of /proc/PID/stat: the 12th and 13th field behind the program's name, which may itself
+/// hold blanks and parentheses.
+fn cpu_ticks(stat: &str) -> Option<(u64, u64)> {
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().skip(11);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+fn switches(status: &str) -> u64 {
+    ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"]
+        .iter()
+        .filter_map(|name| field(status, name))
+        .sum()
+}
+
+/// The number behind `name:` in a file of one field a line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// USER_HZ, which is part of the kernel's interface and the same everywhere.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_accounts_for_is_the_work_of_others() {
+        let before = machine_ticks("cpu  10 0 10 100 0 0 0 0 0 0\ncpu0 1 2 3\n").unwrap();
+        let after = machine_ticks("cpu  40 10 20 200 40 3 2 5 0 0\n").unwrap();
+        let between = after.since(before);
+        assert_eq!(between, MachineCpu { busy: 60, idle: 140 });
+        assert!((between.busy_beyond(Duration::from_millis(400)) - 0.1).abs() < 1e-9);
+        assert_eq!(between.busy_beyond(Duration::from_secs(1)), 0.0);
+        assert_eq!(machine_ticks("cpu  1 2 3\n"), None);
+    }
+
+    #[test]
+    fn cpu_ticks_are_found_behind_any_program_name() {
+        let tail = "S 1 2 3 0 -1 4194560 5000 0 7 0 1234 567 0 0 20 0 30 0 99";
+        assert_eq!(cpu_ticks(&format!("42 (java) {tail}")), Some((1234, 567)));
+        assert_eq!(cpu_ticks(&format!("42 (a) (b c) {tail}")), Some((1234, 567)));
+        assert_eq!(cpu_ticks("42 (java) S 1"), None);
+        assert_eq!(cpu_ticks(""), None);
+    }
+
+    #[test]
+    fn a_field_is_the_number_behind_its_whole_name() {
+        let status = "Name:\tx\nVmHWM:\t  90 kB\nVmRSS:\t  80 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t5\n";
+        assert_eq!(field(status, "VmRSS"), Some(80));
+        assert_eq!(field(status, "Vm"), None);
+        assert_eq!(field(status, "Name"), None);
+        assert_eq!(switches(status), 12);
+        let io = "wchar: 9\nwrite_bytes: 4096\ncancelled_write_bytes: 1\n";
+        assert_eq!(field(io, "write_bytes"), Some(4096));
+    }
+
+    #[test]
+    fn work_done_by_this_process_shows_in_its_own_samples() {
+        let probe = Probe::new(std::process::id()).unwrap();
+        let (before, cpu_before) = (probe.sample().unwrap(), probe.cpu().unwrap());
+        let mut sum = 0u64;
+        while probe.cpu().unwrap() < cpu_before + Duration::from_millis(20) {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let used = Usage::between(&before, &probe.sample().unwrap(), probe.cpu().unwrap() - cpu_before);
+        assert!(used.cpu_ns >= 20_000_000);
+        assert!(used.resident_bytes > 0);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_an_error() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert!(Probe::new(pid).and_then(|probe| probe.sample()).is_err());
+    }
+}

@@ -1,0 +1,225 @@
+//! Servers under measurement: started on their CPUs, with the same configuration and fresh data.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fmt, thread};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::Serialize;
+
+use crate::affinity::Cpus;
+use crate::process::Probe;
+use crate::session::Session;
+
+/// What can stand under a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Subject {
+    /// Apache ZooKeeper.
+    Java,
+    Ringkeeper,
+    /// The echo floor.
+    Echo,
+}
+
+/// How to start each subject.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    pub(crate) java: PathBuf,
+    /// The folder of ZooKeeper's jars.
+    pub(crate) java_libs: PathBuf,
+    pub(crate) java_heap_mb: u32,
+    pub(crate) ringkeeper: PathBuf,
+    pub(crate) data_len: usize,
+}
+
+/// A running server. Dropping it kills it and removes its data.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    addr: SocketAddr,
+    dir: PathBuf,
+}
+
+impl Server {
+    /// Starts `subject` on `cpus`, with its data in a folder of its own below `dir`, and waits until it
+    /// gives sessions.
+    pub(crate) fn start(subject: Subject, programs: &Programs, cpus: &Cpus, dir: &Path) -> Result<Server> {
+        let dir = dir.join(subject.to_string());
+        remove_if_there(&dir)?;
+        fs::create_dir_all(dir.join("data"))?;
+        let addr = free_addr()?;
+        let config = dir.join("zoo.cfg");
+        fs::write(&config, configuration(&dir, addr)?)?;
+        let log = File::create(dir.join(LOG))?;
+        let mut command = launched(&programs.command(subject, &config, addr)?)?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut server = Server { child: cpus.spawn(&mut command)?, addr, dir };
+        server.wait_until_serving().with_context(|| format!("{subject} does not serve"))?;
+        Ok(server)
+    }
+
+    /// Where clients connect.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Reads the figures of the server's process.
+    pub(crate) fn probe(&self) -> Result<Probe> {
+        Probe::new(self.child.id())
+    }
+
+    /// Asks the server to end, and insists after a while.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM)?;
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while self.child.try_wait()?.is_none() && Instant::now() < deadline {
+            thread::sleep(POLL_INTERVAL);
+        }
+        Ok(()) // Dropping does the rest.
+    }
+
+    fn wait_until_serving(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let refusal = match Session::open(self.addr).and_then(Session::close) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => refusal,
+            };
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended with {status}, and wrote:\n{}", self.log_tail());
+            }
+            if Instant::now() > deadline {
+                return Err(refusal).with_context(|| format!("it wrote:\n{}", self.log_tail()));
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    fn log_tail(&self) -> String {
+        let log = fs::read(self.dir.join(LOG)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Errors mean that it is gone already, or that the folder is: either is what is wanted here.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Becomes the program that `words` name, and dies when its parent does, however that ends: a server that
+/// stayed behind would disturb all later measurements. Returns only if that fails.
+pub(crate) fn launch(words: &[OsString]) -> Result<Infallible> {
+    let (program, arguments) = words.split_first().context("there is nothing to launch")?;
+    set_pdeathsig(Signal::SIGKILL)?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot run {}", program.display()))
+}
+
+fn launched(command: &Command) -> Result<Command> {
+    let mut launcher = Command::new(env::current_exe()?);
+    launcher.arg("launch").arg("--").arg(command.get_program()).args(command.get_args());
+    Ok(launcher)
+}
+
+impl Programs {
+    /// Whether what `subject` needs is there.
+    pub(crate) fn check(&self, subject: Subject) -> Result<()> {
+        match subject {
+            Subject::Java => {
+                ensure!(
+                    self.java_libs.join("zookeeper-3.9.5.jar").exists(),
+                    "{} does not hold ZooKeeper 3.9.5: run tests/setup, which fetches it, or name another \
+                     folder with --java-libs",
+                    self.java_libs.display()
+                );
+            }
+            Subject::Ringkeeper => {
+                ensure!(self.ringkeeper.exists(), "there is no {}", self.ringkeeper.display());
+            }
+            Subject::Echo => {}
+        }
+        Ok(())
+    }
+
+    fn command(&self, subject: Subject, config: &Path, addr: SocketAddr) -> Result<Command> {
+        Ok(match subject {
+            Subject::Java => {
+                // As zkServer.sh starts it, apart from the admin server, which needs more jars.
+                let mut command = Command::new(&self.java);
+                command
+                    .arg(format!("-Xmx{}m", self.java_heap_mb))
+                    .arg("-Dzookeeper.admin.enableServer=false")
+                    .arg("-cp")
+                    .arg(self.java_libs.join("*"))
+                    .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+                    .arg(config);
+                command
+            }
+            Subject::Ringkeeper => {
+                let mut command = Command::new(&self.ringkeeper);
+                command.arg("start-foreground").arg(config);
+                command
+            }
+            Subject::Echo => {
+                let mut command = Command::new(env::current_exe()?);
+                command.arg("echo-floor").arg(addr.to_string()).arg(self.data_len.to_string());
+                command
+            }
+        })
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Subject::Java => "java",
+            Subject::Ringkeeper => "ringkeeper",
+            Subject::Echo => "echo",
+        })
+    }
+}
+
+fn configuration(dir: &Path, addr: SocketAddr) -> Result<String> {
+    Ok(format!(
+        "tickTime=2000\ndataDir={}\nclientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\n",
+        dir.join("data").canonicalize()?.display(),
+        addr.port(),
+        addr.ip(),
+    ))
+}
+
+/// Free now; nobody else is expected to take ports on a machine that measures.
+fn free_addr() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn remove_if_there(dir: &Path) -> Result<()> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+    }
+    Ok(())
+}
+
+const LOG: &str = "server.log";
+const LOG_TAIL_LINES: usize = 20;
+
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);

@@ -1,0 +1,70 @@
+//! One client session, used call by call: to open it, to prepare the tree, and to end it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::wire;
+
+/// An open session on its own connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    stream: TcpStream,
+}
+
+impl Session {
+    /// Connects and opens a new session.
+    pub(crate) fn open(addr: SocketAddr) -> Result<Session> {
+        let stream = TcpStream::connect_timeout(&addr, ANSWER_TIMEOUT)
+            .with_context(|| format!("cannot connect to {addr}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        let mut session = Session { stream };
+        let answer = session.call(&wire::connect_request(SESSION_TIMEOUT_MS))?;
+        wire::check_connect_response(&answer)?;
+        Ok(session)
+    }
+
+    /// Creates an empty persistent node.
+    pub(crate) fn create(&mut self, path: &str) -> Result<()> {
+        let answer = self.call(&wire::create_request(1, path))?;
+        wire::check_reply(&answer, 1).with_context(|| format!("cannot create {path}"))
+    }
+
+    /// Ends the session, and waits until the server has confirmed it.
+    pub(crate) fn close(mut self) -> Result<()> {
+        let answer = self.call(&wire::close_request(CLOSE_XID))?;
+        wire::check_reply(&answer, CLOSE_XID).context("cannot close the session")
+    }
+
+    /// Gives the connection away, the session still open.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Takes a connection back from [`Session::into_stream`]; no reply may be outstanding on it.
+    pub(crate) fn resume(stream: TcpStream) -> Result<Session> {
+        stream.set_nonblocking(false)?;
+        Ok(Session { stream })
+    }
+
+    fn call(&mut self, frame: &[u8]) -> Result<Vec<u8>> {
+        self.stream.write_all(frame).context("cannot send a request")?;
+        let mut prefix = [0; 4];
+        self.stream.read_exact(&mut prefix).context("the server did not answer")?;
+        let mut answer = vec![0; wire::frame_len(prefix)?];
+        self.stream.read_exact(&mut answer).context("the server's answer breaks off")?;
+        Ok(answer)
+    }
+}
+
+/// Long, because a server under test may be starting or collecting garbage; bounded, so that no run hangs.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longer than any pause of a load: sessions under load need no pings.
+const SESSION_TIMEOUT_MS: i32 = 30_000;
+
+/// No load counts that far.
+const CLOSE_XID: i32 = i32::MAX;

@@ -1,0 +1,309 @@
+//! The few frames that the load needs, written apart from the server's own codec, so that a mistake
+//! there cannot hide here (client-protocol §2 to §5).
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// What a load asks for, over and over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Operation {
+    /// getData without a watch.
+    Read,
+    /// setData at any version.
+    Set,
+    /// create of a persistent node with an open ACL.
+    Create,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Operation::Read => "read",
+            Operation::Set => "set",
+            Operation::Create => "create",
+        })
+    }
+}
+
+/// One operation on any child of one parent: a frame made once, of which only the xid and the child's
+/// name change from request to request.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    frame: Vec<u8>,
+    name_at: usize,
+    reply_len: usize,
+}
+
+impl Request {
+    /// The operation on children of `parent` (a path without a trailing slash) that hold `data`.
+    pub(crate) fn new(operation: Operation, parent: &str, data: &[u8]) -> Request {
+        let path = format!("{parent}/{}", "0".repeat(NAME_LEN));
+        let mut frame = open_frame(0, operation.code());
+        put_buffer(&mut frame, path.as_bytes());
+        let name_at = frame.len() - NAME_LEN;
+        let body_len = match operation {
+            Operation::Read => {
+                frame.push(0); // no watch
+                4 + data.len() + STAT_LEN
+            }
+            Operation::Set => {
+                put_buffer(&mut frame, data);
+                put_int(&mut frame, ANY_VERSION);
+                STAT_LEN
+            }
+            Operation::Create => {
+                put_buffer(&mut frame, data);
+                put_open_acl(&mut frame);
+                put_int(&mut frame, PERSISTENT);
+                4 + path.len()
+            }
+        };
+        close_frame(&mut frame);
+        Request { frame, name_at, reply_len: REPLY_HEADER_LEN + body_len }
+    }
+
+    /// Appends the request for the child that number `child` names.
+    pub(crate) fn append(&self, xid: i32, child: u32, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&self.frame);
+        out[start + 4..start + 8].copy_from_slice(&xid.to_be_bytes());
+        let name = &mut out[start + self.name_at..start + self.name_at + NAME_LEN];
+        for (place, digit) in name.iter_mut().rev().enumerate() {
+            *digit = HEX_DIGITS[(child >> (4 * place)) as usize & 0xf];
+        }
+    }
+
+    /// How long the payload of a successful reply is.
+    pub(crate) fn reply_len(&self) -> usize {
+        self.reply_len
+    }
+}
+
+impl Operation {
+    fn code(self) -> i32 {
+        match self {
+            Operation::Read => GET_DATA,
+            Operation::Set => SET_DATA,
+            Operation::Create => CREATE,
+        }
+    }
+}
+
+/// The frame that opens a new session.
+pub(crate) fn connect_request(timeout_ms: i32) -> Vec<u8> {
+    let mut frame = vec![0; 4];
+    put_int(&mut frame, 0); // protocol version
+    put_long(&mut frame, 0); // last zxid seen
+    put_int(&mut frame, timeout_ms);
+    put_long(&mut frame, 0); // no session yet
+    put_buffer(&mut frame, &[0; PASSWORD_LEN]);
+    frame.push(0); // not content with a read-only server
+    close_frame(&mut frame);
+    frame
+}
+
+/// Whether the payload of the answer to [`connect_request`] grants a session.
+pub(crate) fn check_connect_response(payload: &[u8]) -> Result<()> {
+    ensure!(payload.len() == CONNECT_RESPONSE_LEN, "the handshake's answer has {} bytes", payload.len());
+    ensure!(int_at(payload, 4) > 0, "the server refused the session");
+    Ok(())
+}
+
+/// The frame that creates an empty persistent node.
+pub(crate) fn create_request(xid: i32, path: &str) -> Vec<u8> {
+    let mut frame = open_frame(xid, CREATE);
+    put_buffer(&mut frame, path.as_bytes());
+    put_buffer(&mut frame, &[]);
+    put_open_acl(&mut frame);
+    put_int(&mut frame, PERSISTENT);
+    close_frame(&mut frame);
+    frame
+}
+
+/// The frame that ends the session.
+pub(crate) fn close_request(xid: i32) -> Vec<u8> {
+    let mut frame = open_frame(xid, CLOSE_SESSION);
+    close_frame(&mut frame);
+    frame
+}
+
+/// The payload at the front of `bytes`, without its length; `None` while some of it is missing.
+///
+/// # Errors
+/// A length that no reply has: the stream is not, or no longer, ZooKeeper's.
+pub(crate) fn first_frame(bytes: &[u8]) -> Result<Option<&[u8]>> {
+    let Some(prefix) = bytes.first_chunk::<4>() else { return Ok(None) };
+    Ok(bytes[4..].get(..frame_len(*prefix)?))
+}
+
+/// How many bytes follow the four that start a frame.
+///
+/// # Errors
+/// As [`first_frame`].
+pub(crate) fn frame_len(prefix: [u8; 4]) -> Result<usize> {
+    let len = i32::from_be_bytes(prefix);
+    ensure!((0..=FRAME_LEN_MAX).contains(&len), "a frame claims {len} bytes");
+    Ok(len as usize)
+}
+
+/// Whether `payload` is the successful reply to request `xid`.
+pub(crate) fn check_reply(payload: &[u8], xid: i32) -> Result<()> {
+    ensure!(payload.len() >= REPLY_HEADER_LEN, "a reply has only {} bytes", payload.len());
+    let (got, code) = (int_at(payload, 0), int_at(payload, 12));
+    ensure!(got == xid, "the reply to request {xid} is missing, one to {got} came instead");
+    if code != 0 {
+        bail!("request {xid} failed with ZooKeeper's error {code}");
+    }
+    Ok(())
+}
+
+/// Appends what a server would reply to the request `payload`, as far as lengths and the header go, which
+/// is all that a floor owes: the rest is zero.
+pub(crate) fn append_hollow_reply(payload: &[u8], data_len: usize, out: &mut Vec<u8>) -> Result<()> {
+    let header = payload.first_chunk::<8>().context("a request without a header")?;
+    let body_len = match int_at(header, 4) {
+        GET_DATA => 4 + data_len + STAT_LEN,
+        SET_DATA => STAT_LEN,
+        CREATE => 4 + payload.get(8..12).map_or(0, |len| int_at(len, 0).max(0) as usize),
+        _ => 0,
+    };
+    let len = REPLY_HEADER_LEN + body_len;
+    out.extend_from_slice(&(len as i32).to_be_bytes());
+    out.extend_from_slice(&header[..4]);
+    out.resize(out.len() + len - 4, 0);
+    Ok(())
+}
+
+/// Appends the answer to [`connect_request`] that grants a session.
+pub(crate) fn append_connect_response(out: &mut Vec<u8>) {
+    put_int(out, CONNECT_RESPONSE_LEN as i32);
+    put_int(out, 0); // protocol version
+    put_int(out, 30_000); // timeout, ms
+    put_long(out, 1); // session
+    put_buffer(out, &[0; PASSWORD_LEN]);
+    out.push(0); // not read-only
+}
+
+fn open_frame(xid: i32, code: i32) -> Vec<u8> {
+    let mut frame = vec![0; 4];
+    put_int(&mut frame, xid);
+    put_int(&mut frame, code);
+    frame
+}
+
+fn close_frame(frame: &mut [u8]) {
+    let len = frame.len() as i32 - 4;
+    frame[..4].copy_from_slice(&len.to_be_bytes());
+}
+
+fn put_open_acl(out: &mut Vec<u8>) {
+    put_int(out, 1); // entries
+    put_int(out, ALL_PERMISSIONS);
+    put_buffer(out, b"world");
+    put_buffer(out, b"anyone");
+}
+
+fn put_buffer(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_int(out, bytes.len() as i32);
+    out.extend_from_slice(bytes);
+}
+
+fn put_int(out: &mut Vec<u8>, value: i32) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+fn put_long(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
+/// The caller has checked the length.
+fn int_at(bytes: &[u8], at: usize) -> i32 {
+    i32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+const CREATE: i32 = 1;
+const GET_DATA: i32 = 4;
+const SET_DATA: i32 = 5;
+const CLOSE_SESSION: i32 = -11;
+
+const PERSISTENT: i32 = 0;
+const ANY_VERSION: i32 = -1;
+const ALL_PERMISSIONS: i32 = 31;
+
+const REPLY_HEADER_LEN: usize = 16;
+const STAT_LEN: usize = 68;
+const PASSWORD_LEN: usize = 16;
+const CONNECT_RESPONSE_LEN: usize = 4 + 4 + 8 + 4 + PASSWORD_LEN + 1;
+const FRAME_LEN_MAX: i32 = 1 << 20;
+
+/// Names are a child's number in hexadecimal, so that every request of a load has the same length.
+const NAME_LEN: usize = 8;
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_the_protocols_bytes_with_its_own_xid_and_child() {
+        let mut out = vec![0xaa];
+        Request::new(Operation::Read, "/p", b"").append(0x0102_0304, 0xfe_dcba, &mut out);
+        let mut expected = vec![0xaa, 0, 0, 0, 24, 1, 2, 3, 4, 0, 0, 0, 4, 0, 0, 0, 11];
+        expected.extend_from_slice(b"/p/00fedcba\0");
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn a_set_carries_data_and_any_version() {
+        let mut out = Vec::new();
+        Request::new(Operation::Set, "/p", b"xy").append(1, 0, &mut out);
+        assert_eq!(out[out.len() - 10..], [0, 0, 0, 2, b'x', b'y', 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!(first_frame(&out).unwrap().unwrap().len(), out.len() - 4);
+    }
+
+    #[test]
+    fn a_hollow_reply_is_as_long_as_the_request_expects() {
+        for operation in [Operation::Read, Operation::Set, Operation::Create] {
+            let request = Request::new(operation, "/parent", &[7; 100]);
+            let (mut asked, mut replied) = (Vec::new(), Vec::new());
+            request.append(77, 5, &mut asked);
+            append_hollow_reply(first_frame(&asked).unwrap().unwrap(), 100, &mut replied).unwrap();
+            let reply = first_frame(&replied).unwrap().unwrap();
+            assert_eq!(reply.len(), request.reply_len(), "{operation}");
+            assert_eq!(reply.len() + 4, replied.len());
+            check_reply(reply, 77).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_reply_out_of_order_or_with_an_error_is_refused() {
+        let mut reply = [0; REPLY_HEADER_LEN];
+        reply[3] = 9;
+        assert!(check_reply(&reply, 9).is_ok());
+        assert!(check_reply(&reply, 8).unwrap_err().to_string().contains("one to 9 came instead"));
+        reply[12..].copy_from_slice(&(-101i32).to_be_bytes());
+        assert!(check_reply(&reply, 9).unwrap_err().to_string().contains("error -101"));
+        assert!(check_reply(&reply[..15], 9).is_err());
+    }
+
+    #[test]
+    fn a_frame_is_taken_only_when_whole() {
+        assert_eq!(first_frame(&[0, 0, 0]).unwrap(), None);
+        assert_eq!(first_frame(&[0, 0, 0, 2, 1]).unwrap(), None);
+        assert_eq!(first_frame(&[0, 0, 0, 2, 1, 2, 3]).unwrap(), Some(&[1, 2][..]));
+        assert!(first_frame(&[0xff, 0, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn a_refused_session_is_told_from_a_granted_one() {
+        let mut granted = Vec::new();
+        append_connect_response(&mut granted);
+        check_connect_response(first_frame(&granted).unwrap().unwrap()).unwrap();
+        granted[8..12].fill(0);
+        assert!(check_connect_response(&granted[4..]).is_err());
+    }
+}

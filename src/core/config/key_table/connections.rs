@@ -1,0 +1,288 @@
+//! Connections, limits and throttling (config §6).
+
+use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
+use crate::config::key::{AnyKey, Key};
+use crate::config::kind::{Flag, Int, OptionalInt, Text};
+
+pub(in crate::config) static JUTE_MAX_BUFFER: Key<Int<i32>> = Key::bare(
+    "jute.maxbuffer",
+    Int::any(0xfffff).at_least(8),
+    Supported,
+    "bytes of the largest frame that is accepted",
+);
+
+pub(in crate::config) static JUTE_EXTRA_SIZE: Key<OptionalInt<i32>> = Key::property(
+    "jute.maxbuffer.extrasize",
+    OptionalInt::raised_to(1024),
+    NotYet("records that are on disk are read whatever their size"),
+    "bytes by which a record in a file may exceed jute.maxbuffer; jute.maxbuffer if unset",
+);
+
+pub(in crate::config) static MAX_CNXNS: Key<Int<i32>> =
+    Key::property("maxCnxns", Int::any(0), Supported, "connections of all clients; 0: no limit");
+
+pub(in crate::config) static GLOBAL_OUTSTANDING_LIMIT: Key<Int<i32>> = Key::property(
+    "globalOutstandingLimit",
+    Int::any(1000).at_least(1),
+    Supported,
+    "requests in process from which on connections that have one are not read",
+);
+
+pub(in crate::config) static TCP_KEEP_ALIVE: Key<Flag> =
+    Key::property("clientTcpKeepAlive", Flag::or(false), Supported, "TCP keepalive on clients' connections");
+
+pub(in crate::config) static SESSIONLESS_TIMEOUT: Key<Int<i32>> = Key::property(
+    "nio.sessionlessCnxnTimeout",
+    Int::any(10_000).at_least(1),
+    Supported,
+    "ms that a connection may stay without a session",
+);
+
+pub(in crate::config) static LARGE_REQUEST_MAX_BYTES: Key<Int<i32>> = Key::property(
+    "largeRequestMaxBytes",
+    Int::any(100 * 1024 * 1024).at_least(1),
+    NO_THROTTLE,
+    "bytes of all large requests in process",
+);
+
+pub(in crate::config) static LARGE_REQUEST_THRESHOLD: Key<Int<i32>> = Key::property(
+    "largeRequestThreshold",
+    Int::any(-1),
+    NO_THROTTLE,
+    "bytes from which a request is large; -1: none is",
+);
+
+pub(in crate::config) static READ_ONLY_MODE: Key<Flag> =
+    Key::bare("readonlymode.enabled", Flag::or(false), Ensemble, "serve reads without a quorum");
+
+pub(in crate::config) static CONTAINER_CHECK_INTERVAL: Key<Int<i32>> = Key::bare(
+    "znode.container.checkIntervalMs",
+    Int::any(60_000).at_least(1),
+    Supported,
+    "ms between searches for containers and TTL znodes to delete",
+);
+
+pub(in crate::config) static CONTAINER_MAX_PER_MINUTE: Key<Int<i32>> = Key::bare(
+    "znode.container.maxPerMinute",
+    Int::any(10_000).at_least(1),
+    Supported,
+    "containers and TTL znodes deleted in a minute",
+);
+
+pub(in crate::config) static CONTAINER_MAX_NEVER_USED: Key<Int<i64>> = Key::bare(
+    "znode.container.maxNeverUsedIntervalMs",
+    Int::any(0).at_least(0),
+    Supported,
+    "ms until a container that never had a child is deleted; 0: never",
+);
+
+pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
+    &JUTE_MAX_BUFFER,
+    &JUTE_EXTRA_SIZE,
+    &MAX_CNXNS,
+    &GLOBAL_OUTSTANDING_LIMIT,
+    &TCP_KEEP_ALIVE,
+    &SESSIONLESS_TIMEOUT,
+    &LARGE_REQUEST_MAX_BYTES,
+    &LARGE_REQUEST_THRESHOLD,
+    &READ_ONLY_MODE,
+    &CONTAINER_CHECK_INTERVAL,
+    &CONTAINER_MAX_PER_MINUTE,
+    &CONTAINER_MAX_NEVER_USED,
+    &Key::property(
+        "connection_throttle_tokens",
+        Int::<i32>::any(0),
+        NO_THROTTLE,
+        "new connections at once; 0: no limit",
+    ),
+    &Key::property("connection_throttle_fill_time", Int::<i32>::any(1), NO_THROTTLE, "ms between refills"),
+    &Key::property("connection_throttle_fill_count", Int::<i32>::any(1), NO_THROTTLE, "tokens of a refill"),
+    &Key::property(
+        "connection_throttle_freeze_time",
+        Int::<i32>::any(-1),
+        NO_THROTTLE,
+        "ms between changes; -1: none",
+    ),
+    &Key::property(
+        "connection_throttle_drop_increase",
+        Text::or("0.02"),
+        NO_THROTTLE,
+        "step up of the drop rate",
+    ),
+    &Key::property(
+        "connection_throttle_drop_decrease",
+        Text::or("0.002"),
+        NO_THROTTLE,
+        "step down of the drop rate",
+    ),
+    &Key::property(
+        "connection_throttle_decrease_ratio",
+        Text::or("0"),
+        NO_THROTTLE,
+        "fill level to step down at",
+    ),
+    &Key::property(
+        "connection_throttle_weight_enabled",
+        Flag::or(false),
+        NO_THROTTLE,
+        "weigh kinds of sessions",
+    ),
+    &Key::property(
+        "connection_throttle_global_session_weight",
+        Int::<i32>::any(3),
+        NO_THROTTLE,
+        "tokens of a new session",
+    ),
+    &Key::property(
+        "connection_throttle_renew_session_weight",
+        Int::<i32>::any(2),
+        NO_THROTTLE,
+        "tokens of a return",
+    ),
+    &Key::property(
+        "connection_throttle_local_session_weight",
+        Int::<i32>::any(1),
+        NO_THROTTLE,
+        "tokens of a local session",
+    ),
+    &Key::property(
+        "request_throttle_max_requests",
+        Int::<i32>::any(0),
+        NO_THROTTLE,
+        "requests in process; 0: no limit",
+    ),
+    &Key::property(
+        "request_throttle_stall_time",
+        Int::<i32>::any(100),
+        NO_THROTTLE,
+        "ms to wait at the limit",
+    ),
+    &Key::property(
+        "request_throttle_drop_stale",
+        Flag::or(true),
+        NO_THROTTLE,
+        "drop requests of closed connections",
+    ),
+    &Key::property(
+        "request_stale_latency_check",
+        Flag::or(false),
+        NO_THROTTLE,
+        "drop requests older than the session",
+    ),
+    &Key::property(
+        "request_stale_connection_check",
+        Flag::or(true),
+        NO_THROTTLE,
+        "drop requests nobody waits for",
+    ),
+    &Key::property(
+        "request_throttler.shutdownTimeout",
+        Int::<i32>::any(10_000),
+        IgnoredJvm,
+        "ms to drain at a stop",
+    ),
+    &Key::property(
+        "throttled_op_wait_time",
+        Int::<i32>::any(0),
+        NO_THROTTLE,
+        "ms in the queue that fail a request",
+    ),
+    &Key::property("nio.numSelectorThreads", Text::optional(), IgnoredJvm, "threads that poll connections"),
+    &Key::property("nio.numWorkerThreads", Text::optional(), IgnoredJvm, "threads that read connections"),
+    &Key::property(
+        "nio.directBufferBytes",
+        Int::<i32>::any(65_536),
+        IgnoredJvm,
+        "bytes of a thread's buffer",
+    ),
+    &Key::property(
+        "nio.shutdownTimeout",
+        Int::<i32>::any(5000),
+        IgnoredJvm,
+        "ms to wait for threads at a stop",
+    ),
+    &Key::property(
+        "serverCnxnFactory",
+        Text::or("org.apache.zookeeper.server.NIOServerCnxnFactory"),
+        IgnoredJvm,
+        "class that serves connections",
+    ),
+    &Key::property("netty.advancedFlowControl.enabled", Flag::or(false), IgnoredJvm, "flow control of Netty"),
+    &Key::property(
+        "netty.server.outstandingHandshake.limit",
+        Int::<i32>::any(-1),
+        NO_TLS,
+        "TLS handshakes at once",
+    ),
+    &Key::property(
+        "netty.server.earlyDropSecureConnectionHandshakes",
+        Flag::or(false),
+        NO_TLS,
+        "drop before TLS",
+    ),
+    &Key::property(
+        "intBufferStartingSizeBytes",
+        Int::<i32>::any(1024),
+        IgnoredJvm,
+        "bytes of a buffer at first",
+    ),
+    &Key::property(
+        "commitProcessor.numWorkerThreads",
+        Text::optional(),
+        IgnoredJvm,
+        "threads that answer reads",
+    ),
+    &Key::property(
+        "commitProcessor.maxReadBatchSize",
+        Int::<i32>::any(-1),
+        IgnoredJvm,
+        "reads between commits",
+    ),
+    &Key::property(
+        "commitProcessor.maxCommitBatchSize",
+        Int::<i32>::any(1),
+        IgnoredJvm,
+        "commits between reads",
+    ),
+    &Key::property(
+        "commitProcessor.shutdownTimeout",
+        Int::<i32>::any(5000),
+        IgnoredJvm,
+        "ms to wait at a stop",
+    ),
+    &Key::property("watchManagerName", Text::optional(), IgnoredJvm, "class that keeps watches"),
+    &Key::property(
+        "watcherCleanThreadsNum",
+        Int::<i32>::any(2),
+        IgnoredJvm,
+        "threads that remove dead watches",
+    ),
+    &Key::property(
+        "watcherCleanThreshold",
+        Int::<i32>::any(1000),
+        IgnoredJvm,
+        "dead watches until they are removed",
+    ),
+    &Key::property(
+        "watcherCleanIntervalInSeconds",
+        Int::<i32>::any(600),
+        IgnoredJvm,
+        "seconds until they are removed",
+    ),
+    &Key::property("maxInProcessingDeadWatchers", Int::<i32>::any(-1), IgnoredJvm, "dead watches at once"),
+    &Key::property(
+        "bitHashCacheSize",
+        Int::<i32>::any(10),
+        IgnoredJvm,
+        "cache of the optimized watch manager",
+    ),
+    &Key::property(
+        "pathStats.*",
+        Text::optional(),
+        NotYet("requests are not counted by path"),
+        "requests by path",
+    ),
+];
+
+const NO_THROTTLE: Status = NotYet("this throttle does not exist yet");
+const NO_TLS: Status = NotYet("there is no TLS");

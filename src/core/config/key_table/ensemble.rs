@@ -1,0 +1,89 @@
+//! Ensemble tuning (config §7).
+
+use crate::config::Status::{Ensemble, IgnoredJvm};
+use crate::config::key::{AnyKey, Key};
+use crate::config::kind::{Flag, Int, Text, Word};
+
+pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
+    &Key::property("leaderServes", Word::turns_off("no"), Ensemble, "no: a leader serves no clients"),
+    &Key::property("cnxTimeout", Int::<i32>::any(5000), Ensemble, "ms to connect to an election port"),
+    &Key::property("quorumCnxnTimeoutMs", Int::<i32>::any(-1), Ensemble, "ms to greet there; -1: syncLimit"),
+    &Key::property(
+        "electionPortBindRetry",
+        Int::<i32>::any(3),
+        Ensemble,
+        "tries to listen for elections; 0: for ever",
+    ),
+    &Key::property(
+        "fastleader.minNotificationInterval",
+        Int::<i32>::any(200),
+        Ensemble,
+        "ms between votes at first",
+    ),
+    &Key::property(
+        "fastleader.maxNotificationInterval",
+        Int::<i32>::any(60_000),
+        Ensemble,
+        "ms between votes at most",
+    ),
+    &Key::property("tcpKeepAlive", Flag::or(false), Ensemble, "TCP keepalive on election connections"),
+    &Key::bare("leader.nodelay", Flag::or(true), Ensemble, "TCP_NODELAY towards learners"),
+    &Key::bare("follower.nodelay", Flag::or(true), Ensemble, "TCP_NODELAY towards the leader"),
+    &Key::property(
+        "leader.maxTimeToWaitForEpoch",
+        Int::<i32>::any(-1),
+        Ensemble,
+        "ms to gather a quorum's epochs",
+    ),
+    &Key::property("leader.maxConcurrentSnapSyncs", Int::<i32>::any(10), Ensemble, "snapshots sent at once"),
+    &Key::property(
+        "leader.maxConcurrentDiffSyncs",
+        Int::<i32>::any(100),
+        Ensemble,
+        "differences sent at once",
+    ),
+    &Key::property(
+        "leaderConnectDelayDuringRetryMs",
+        Int::<i32>::any(100),
+        Ensemble,
+        "ms between tries to connect",
+    ),
+    &Key::property(
+        "leader.ackLoggingFrequency",
+        Int::<i32>::any(1000),
+        IgnoredJvm,
+        "acknowledgements per log line",
+    ),
+    &Key::property("leader.closeSocketAsync", Flag::or(false), IgnoredJvm, "a thread to close sockets"),
+    &Key::property("learner.closeSocketAsync", Flag::or(false), IgnoredJvm, "a thread to close sockets"),
+    &Key::property("learner.asyncSending", Flag::or(false), IgnoredJvm, "a thread for packets to the leader"),
+    &Key::property("observer.reconnectDelayMs", Int::<i32>::any(0), Ensemble, "ms until an observer returns"),
+    &Key::property("observer.election.DelayMs", Int::<i32>::any(200), Ensemble, "ms until an observer looks"),
+    &Key::property(
+        "observerMaster.sizeLimit",
+        Int::<i32>::any(33_554_432),
+        Ensemble,
+        "bytes kept for observers",
+    ),
+    &Key::property("follower.skipLearnerRequestToNextProcessor", Flag::or(false), IgnoredJvm, "a short cut"),
+    &Key::property(
+        "forward_learner_requests_to_commit_processor_disabled",
+        Flag::or(false),
+        IgnoredJvm,
+        "a short cut",
+    ),
+    &Key::property(
+        "messageTracker.Enabled",
+        Flag::or(false),
+        IgnoredJvm,
+        "keep the last packets for the log",
+    ),
+    &Key::property("messageTracker.BufferSize", Int::<i32>::any(10), IgnoredJvm, "how many packets to keep"),
+    &Key::property("testingonly.initialZxid", Text::optional(), IgnoredJvm, "a zxid to start at, in tests"),
+    &Key::property(
+        "test.allowDiscontinuousProposals",
+        Flag::or(false),
+        IgnoredJvm,
+        "for ZooKeeper's own tests",
+    ),
+];

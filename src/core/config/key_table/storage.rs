@@ -1,0 +1,120 @@
+//! Storage and the write path (config §5).
+
+use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
+use crate::config::key::{AnyKey, Key};
+use crate::config::kind::{Flag, Int, Text, Word};
+
+pub(in crate::config) static DATADIR_AUTOCREATE: Key<Flag> =
+    Key::property("datadir.autocreate", Flag::or(true), Supported, "create missing data folders");
+
+pub(in crate::config) static FORCE_SYNC: Key<Word> = Key::property(
+    "forceSync",
+    Word::turns_off("no"),
+    Supported,
+    "no: acknowledge writes that are not on the device yet",
+);
+
+pub(in crate::config) static PRE_ALLOC_SIZE: Key<Int<i64>> = Key::property(
+    "preAllocSize",
+    Int::any(64 << 10).raised_to(1 << 10).at_most(1 << 22),
+    Supported,
+    "KiB of the log that are prepared ahead",
+);
+
+pub(in crate::config) static SNAP_COUNT: Key<Int<i32>> = Key::property(
+    "snapCount",
+    Int::any(100_000).raised_to(2),
+    NO_SNAPSHOTS,
+    "writes between snapshots, about",
+);
+
+pub(in crate::config) static SNAP_SIZE_LIMIT: Key<Int<i64>> = Key::property(
+    "snapSizeLimitInKb",
+    Int::any(4_194_304).at_most(i64::MAX / 1024),
+    NO_SNAPSHOTS,
+    "KiB of log between snapshots, about; 0: no limit",
+);
+
+pub(in crate::config) static FSYNC_WARNING_THRESHOLD: Key<Int<i64>> = Key::property(
+    "fsync.warningthresholdms",
+    Int::any(1000).at_least(0),
+    Supported,
+    "ms from which a write to the log is slow enough for a warning",
+)
+.also_bare();
+
+pub(in crate::config) static EXTENDED_TYPES: Key<Flag> =
+    Key::property("extendedTypesEnabled", Flag::or(false), Supported, "znodes with a time to live");
+
+pub(in crate::config) static EMULATE_353_TTL: Key<Flag> = Key::property(
+    "emulate353TTLNodes",
+    Flag::or(false),
+    NotYet("nodes with that layout are not recognised"),
+    "read TTL znodes as 3.5.3 wrote them",
+);
+
+pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
+    &DATADIR_AUTOCREATE,
+    &FORCE_SYNC,
+    &PRE_ALLOC_SIZE,
+    &SNAP_COUNT,
+    &SNAP_SIZE_LIMIT,
+    &Key::property("txnLogSizeLimitInKb", Int::<i64>::any(-1), NO_FILES, "KiB of one log file; -1: no limit"),
+    &FSYNC_WARNING_THRESHOLD,
+    &EXTENDED_TYPES,
+    &EMULATE_353_TTL,
+    &Key::property(
+        "flushDelay",
+        Int::<i64>::any(0),
+        NO_DELAY,
+        "ms to wait for more writes to flush together",
+    ),
+    &Key::property("maxWriteQueuePollTime", Text::optional(), IgnoredJvm, "ms that the log's thread polls"),
+    &Key::property(
+        "maxBatchSize",
+        Int::<i64>::any(1000),
+        NO_DELAY,
+        "writes that are flushed together at most",
+    ),
+    &Key::property(
+        "commitLogCount",
+        Int::<i32>::any(500),
+        Ensemble,
+        "writes kept in memory for peers that lag",
+    ),
+    &Key::property("snapshotSizeFactor", Text::or("0.33"), Ensemble, "log files for peers, by snapshot size"),
+    &Key::property("snapshot.compression.method", Text::or(""), NO_SNAPSHOTS, "gz, snappy, or nothing"),
+    &Key::property("snapshot.trust.empty", Flag::or(false), NO_SNAPSHOTS, "accept logs without a snapshot"),
+    &Key::property(
+        "serializeLastProcessedZxid.enabled",
+        Flag::or(true),
+        NO_SNAPSHOTS,
+        "write the last zxid into snapshots",
+    ),
+    &Key::property(
+        "digest.enabled",
+        Flag::or(true),
+        NotYet("there are no digests, on or off"),
+        "digests of the tree in log and snapshots",
+    ),
+    &Key::property("db.autocreate", Flag::or(true), Ensemble, "whether a server with no data may vote"),
+    &Key::property(
+        "closeSessionTxn.enabled",
+        Flag::or(true),
+        Ensemble,
+        "list ephemerals when a session closes",
+    ),
+    &Key::property("maxResponseCacheSize", Int::<i32>::any(400), IgnoredJvm, "replies that are cached"),
+    &Key::property(
+        "maxGetChildrenResponseCacheSize",
+        Int::<i32>::any(400),
+        IgnoredJvm,
+        "replies that are cached",
+    ),
+    &Key::property("forceSnapshotSync", Flag::or(false), Ensemble, "send learners snapshots only"),
+];
+
+const NO_SNAPSHOTS: Status = NotYet("there are no snapshots");
+const NO_FILES: Status = NotYet("the log has files of preAllocSize");
+const NO_DELAY: Status =
+    NotYet("a flush carries what came during the flush before it, without a delay or a count");
