@@ -4,3 +4,4 @@ mod config;
 mod crash;
 mod peers;
 mod protocol;
+mod settings;
