@@ -13,6 +13,7 @@ use ringkeeper_core::flow::{CommitBatch, ConnId};
 use ringkeeper_core::shard::{CloseReason, Effect, Next, Shard};
 use tracing::{debug, info};
 
+use super::behind::Behind;
 use crate::admin::{Desk, Question, Reset};
 use crate::net::Admitted;
 use crate::runtime::{Bell, Clock, Sender, Socket, sleep, spawn};
@@ -30,11 +31,16 @@ pub(super) struct Driver {
 
 struct State {
     shard: Shard,
+<<<<<<< HEAD
     /// How many batches the shard has applied.
     applied: u64,
     /// Connections whose input waits until the shard has applied what is published.
     behind: Vec<Rc<Bell>>,
     conns: HashMap<ConnId, Conn, FixedState>,
+=======
+    behind: Behind,
+    conns: HashMap<ConnId, Conn>,
+>>>>>>> review
     effects: Vec<Effect>,
     /// Where all connections read to; what must be kept is copied out.
     scratch: Box<[u8]>,
@@ -48,6 +54,8 @@ struct Conn {
     resume: Rc<Bell>,
     /// What the kernel has not taken. While there is some, a task of its own sends it.
     unsent: Vec<u8>,
+    /// Its four-letter word is being answered; a peer that ends its side meanwhile still gets the answer.
+    is_asking: bool,
     /// Nothing more is said to this peer after what was queued.
     is_ending: bool,
     /// Its place among the connections, until its end is told to the peer.
@@ -64,9 +72,14 @@ impl Driver {
     ) -> Driver {
         let state = State {
             shard,
+<<<<<<< HEAD
             applied: 0,
             behind: Vec::new(),
             conns: HashMap::default(),
+=======
+            behind: Behind::default(),
+            conns: HashMap::new(),
+>>>>>>> review
             effects: Vec::new(),
             scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
             output: Vec::new(),
@@ -88,6 +101,7 @@ impl Driver {
             peer,
             resume: resume.clone(),
             unsent: Vec::new(),
+            is_asking: false,
             is_ending: false,
             admitted: Some(admitted),
         };
@@ -104,16 +118,17 @@ impl Driver {
         socket: &Socket,
         kept: &mut Vec<u8>,
     ) -> Poll<io::Result<Next>> {
-        let State { shard, scratch, applied, conns, behind, .. } = &mut *self.state.borrow_mut();
+        let State { shard, scratch, conns, behind, .. } = &mut *self.state.borrow_mut();
         let len = ready!(socket.poll_recv(cx, scratch))?;
         if len == 0 {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        if *applied < self.published.batches()
+        let published = self.published.batches();
+        if behind.is_behind(published)
             && let Some(conn) = conns.get(&id)
         {
             kept.extend_from_slice(&scratch[..len]);
-            behind.push(conn.resume.clone());
+            behind.wait(published, conn.resume.clone());
             return Poll::Ready(Ok(Next::Resume));
         }
         let now = self.clock.now();
@@ -138,29 +153,22 @@ impl Driver {
         intake.next
     }
 
-    /// The peer has ended the connection, or the kernel has.
+    /// The peer has ended the connection, or the kernel has: nothing more is read from it.
     pub(super) fn on_end(&self, id: ConnId, end: &io::Error) {
-        let State { shard, conns, .. } = &mut *self.state.borrow_mut();
-        let Some(conn) = conns.get(&id) else { return };
-        if conn.is_ending && !conn.unsent.is_empty() {
-            // A peer that ends its side early still gets what was queued for it.
+        let state = &mut *self.state.borrow_mut();
+        let Some(conn) = state.conns.get(&id) else { return };
+        // A peer that ends its side early still gets what is due to it, and is let go after that.
+        if conn.is_asking || (conn.is_ending && !conn.unsent.is_empty()) {
             return;
         }
-        if !conn.is_ending {
-            debug!("{} has ended its connection: {end}", conn.peer);
-            conn.socket.end();
-            shard.on_closed(id);
-        }
-        conns.remove(&id);
+        debug!("{} has ended its connection: {end}", conn.peer);
+        state.let_go(id);
     }
 
     pub(super) fn on_commit(&self, batch: &CommitBatch) {
-        let State { shard, applied, behind, .. } = &mut *self.state.borrow_mut();
+        let State { shard, behind, .. } = &mut *self.state.borrow_mut();
         shard.on_commit(batch, self.clock.now());
-        *applied += 1;
-        if *applied == self.published.batches() {
-            behind.drain(..).for_each(|resume| resume.ring());
-        }
+        behind.advance();
     }
 
     pub(super) fn on_tick(&self) {
@@ -196,42 +204,50 @@ impl Driver {
 
     /// Does what the shard has decided.
     pub(super) fn perform(self: &Rc<Self>) {
-        let State { shard, conns, effects, output, .. } = &mut *self.state.borrow_mut();
-        shard.take_effects(effects);
+        let state = &mut *self.state.borrow_mut();
+        let mut effects = std::mem::take(&mut state.effects);
+        state.shard.take_effects(&mut effects);
         // Sending makes room, which may let a connection resume: so there may be more effects.
         while !effects.is_empty() {
             for effect in effects.drain(..) {
-                match effect {
-                    Effect::Flush(id) => {
-                        if let Some(conn) = conns.get_mut(&id) {
-                            self.flush(id, conn, shard, output);
-                        }
-                    }
-                    Effect::Close(id, reason) => {
-                        if let Some(conn) = conns.get_mut(&id) {
-                            note_close(conn.peer, &reason);
-                            conn.is_ending = true;
-                            if reason.is_abrupt() {
-                                conn.unsent.clear();
-                                conn.socket.end();
-                            }
-                            self.flush(id, conn, shard, output);
-                            // Its task now reads away what is left, and waits for the shard no more.
-                            conn.resume.ring();
-                        }
-                    }
-                    Effect::Resume(id) => {
-                        if let Some(conn) = conns.get(&id) {
-                            conn.resume.ring();
-                        }
-                    }
-                    Effect::Word(id, word) => self.desk.ask(shard.id(), id, word),
+                self.do_one(state, effect);
+            }
+            state.shard.take_effects(&mut effects);
+        }
+        state.effects = effects;
+        if state.shard.has_submitted() {
+            self.turn_due.ring();
+        }
+    }
+
+    fn do_one(self: &Rc<Self>, state: &mut State, effect: Effect) {
+        match effect {
+            Effect::Flush(id) => self.flush(id, state),
+            Effect::Close(id, reason) => {
+                let Some(conn) = state.conns.get_mut(&id) else { return };
+                note_close(conn.peer, &reason);
+                if reason.is_abrupt() {
+                    return state.let_go(id);
+                }
+                (conn.is_asking, conn.is_ending) = (false, true);
+                // Its task now reads away what is left, and waits for the shard no more.
+                conn.resume.ring();
+                self.flush(id, state);
+                if state.conns.get(&id).is_some_and(|conn| !conn.unsent.is_empty()) {
+                    self.let_go_after(LAST_WORDS, id);
                 }
             }
-            shard.take_effects(effects);
-        }
-        if shard.has_submitted() {
-            self.turn_due.ring();
+            Effect::Resume(id) => {
+                if let Some(conn) = state.conns.get(&id) {
+                    conn.resume.ring();
+                }
+            }
+            Effect::Word(id, word) => {
+                if let Some(conn) = state.conns.get_mut(&id) {
+                    conn.is_asking = true;
+                    self.desk.ask(state.shard.id(), id, word);
+                }
+            }
         }
     }
 
@@ -241,56 +257,64 @@ impl Driver {
     }
 
     /// Sends what the kernel takes of a connection's output, and leaves the rest to a task.
-    fn flush(self: &Rc<Self>, id: ConnId, conn: &mut Conn, shard: &mut Shard, output: &mut Vec<u8>) {
-        if !conn.unsent.is_empty() {
-            return;
-        }
+    fn flush(self: &Rc<Self>, id: ConnId, state: &mut State) {
+        let State { shard, conns, output, .. } = state;
+        let Some(conn) = conns.get_mut(&id).filter(|conn| conn.unsent.is_empty()) else { return };
         shard.swap_output(id, output);
-        match conn.socket.send_now(output) {
-            Ok(sent) if sent == output.len() => {
-                if conn.is_ending {
-                    self.finish(id, conn, shard);
-                }
-            }
-            Ok(sent) => {
-                conn.unsent = output.split_off(sent);
-                spawn(self.clone().send_rest(id, conn.socket.clone()));
-            }
-            // The reading side sees it too, and cleans up.
-            Err(_) => conn.socket.end(),
+        let result = conn.socket.send_now(output);
+        if let Ok(sent) = result
+            && sent < output.len()
+        {
+            conn.unsent = output.split_off(sent);
+            spawn(self.clone().send_rest(id, conn.socket.clone()));
         }
         output.clear();
         output.shrink_to(OUTPUT_KEPT_LEN);
+        match result {
+            Ok(_) if conn.is_ending && conn.unsent.is_empty() => self.finish(id, conn, shard),
+            Ok(_) => {}
+            Err(_) => state.let_go(id),
+        }
     }
 
     /// Sends what a peer that does not keep up has not taken, and what has come since, until it has all.
     async fn send_rest(self: Rc<Self>, id: ConnId, socket: Socket) {
-        let result = poll_fn(|cx| {
-            loop {
-                let State { shard, conns, .. } = &mut *self.state.borrow_mut();
-                let Some(conn) = conns.get_mut(&id) else { return Poll::Ready(Ok(())) };
-                if conn.unsent.is_empty() {
-                    shard.swap_output(id, &mut conn.unsent);
-                }
-                if conn.unsent.is_empty() {
-                    conn.unsent = Vec::new();
-                    if conn.is_ending {
-                        self.finish(id, conn, shard);
-                    }
-                    return Poll::Ready(Ok(()));
-                }
-                let sent = ready!(socket.poll_send(cx, &conn.unsent))?;
-                conn.unsent.drain(..sent);
+        loop {
+            let result = poll_fn(|cx| self.poll_unsent(cx, id, &socket)).await;
+            if result.is_err() {
+                self.state.borrow_mut().let_go(id);
             }
-        });
-        let result: io::Result<()> = result.await;
-        if result.is_err() {
-            if let Some(conn) = self.state.borrow_mut().conns.get_mut(&id) {
-                conn.unsent = Vec::new();
+            let is_more = self.refill(id);
+            // Sending made room, which may let the connection resume.
+            self.perform();
+            if !is_more {
+                return;
             }
-            socket.end();
         }
-        self.perform();
+    }
+
+    fn poll_unsent(&self, cx: &mut Context<'_>, id: ConnId, socket: &Socket) -> Poll<io::Result<()>> {
+        let conns = &mut self.state.borrow_mut().conns;
+        let Some(conn) = conns.get_mut(&id) else { return Poll::Ready(Ok(())) };
+        while !conn.unsent.is_empty() {
+            let sent = ready!(socket.poll_send(cx, &conn.unsent))?;
+            conn.unsent.drain(..sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes what has come while the rest was sent. False if there is nothing.
+    fn refill(self: &Rc<Self>, id: ConnId) -> bool {
+        let State { shard, conns, .. } = &mut *self.state.borrow_mut();
+        let Some(conn) = conns.get_mut(&id) else { return false };
+        shard.swap_output(id, &mut conn.unsent);
+        if conn.unsent.is_empty() {
+            conn.unsent = Vec::new();
+            if conn.is_ending {
+                self.finish(id, conn, shard);
+            }
+        }
+        !conn.unsent.is_empty()
     }
 
     /// Everything was said. The peer may still be sending: it gets a moment to see our end first.
@@ -299,14 +323,27 @@ impl Driver {
         // Who sees this connection end may count on its place.
         conn.admitted = None;
         conn.socket.end_writing();
+        self.let_go_after(LINGER, id);
+    }
+
+    fn let_go_after(self: &Rc<Self>, time: Duration, id: ConnId) {
         let driver = self.clone();
         spawn(async move {
-            sleep(LINGER).await;
-            let conn = driver.state.borrow_mut().conns.remove(&id);
-            if let Some(conn) = conn {
-                conn.socket.end();
-            }
+            sleep(time).await;
+            driver.state.borrow_mut().let_go(id);
         });
+    }
+}
+
+impl State {
+    /// Ends a connection, whatever is still due to its peer, and all that is known of it.
+    fn let_go(&mut self, id: ConnId) {
+        self.shard.on_closed(id);
+        if let Some(conn) = self.conns.remove(&id) {
+            conn.socket.end();
+            // Its task may wait for the shard; now it sees the end.
+            conn.resume.ring();
+        }
     }
 }
 
@@ -322,5 +359,7 @@ fn note_close(peer: SocketAddr, reason: &CloseReason) {
 const SCRATCH_LEN: usize = 64 << 10;
 /// How much of a buffer for output is kept for the next.
 const OUTPUT_KEPT_LEN: usize = 64 << 10;
+/// How long a peer may take to read what is due to it when its connection ends.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How long a connection that we ended may take to be ended by the peer.
 const LINGER: Duration = Duration::from_secs(1);

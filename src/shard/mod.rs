@@ -6,6 +6,7 @@
 //! system call per connection, and waits for nobody; a peer that does not keep up gets a task of its own
 //! until it has caught up.
 
+mod behind;
 mod conversation;
 mod driver;
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod crash;
+mod operator;
 mod peers;
 mod protocol;
 mod settings;

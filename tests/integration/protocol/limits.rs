@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::Write as _;
 use std::thread;
+use std::time::Instant;
 
 use ringkeeper_kit::server::Settings;
-use ringkeeper_kit::wire::{Client, ConnectRequest, Encoder, Received, Request, Wire, op};
+use ringkeeper_kit::wire::{Client, ConnectRequest, Encoder, Received, Request, Wire, create_mode, op};
 
 use super::{Bystander, DEADLINE, assert_closed_without_a_word};
 use crate::peers::{each, is_java};
@@ -27,6 +28,29 @@ fn one_address_may_have_as_many_connections_as_configured() {
         clients.push(Client::connect(server.addr()).expect("a session in place of the one that went"));
         for client in &mut clients {
             assert_eq!(client.call(&Request::exists("/", false)).expect("a reply").err, 0);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_goes_without_its_last_replies_gives_its_place_back() {
+    let two = |settings: Settings| settings.config("maxClientCnxns", 2).config("tickTime", 100);
+    each(two, |server| {
+        let mut watcher = Client::connect(server.addr()).expect("a session");
+        let large = vec![b'x'; LARGE];
+        watcher.call(&Request::create("/large", &large, 0)).expect("a reply");
+        let short = ConnectRequest { timeout_ms: 200, ..ConnectRequest::default() };
+        let mut deaf = Client::connect_as(server.addr(), &short).expect("a session");
+        deaf.call(&Request::create("/here", b"", create_mode::EPHEMERAL)).expect("a reply");
+        watcher.call(&Request::exists("/here", true)).expect("a reply");
+        deaf.send_all(&vec![Request::get_data("/large", false); 100]).expect("the requests leave");
+        // Its session expires and its connection is ended, with more due to it than sockets hold.
+        watcher.next_event(DEADLINE).expect("the socket can be read").expect("the ephemeral goes");
+        deaf.hang_up();
+        let deadline = Instant::now() + DEADLINE;
+        while Client::connect(server.addr()).is_err() {
+            assert!(Instant::now() < deadline, "the place is not given back");
+            thread::yield_now();
         }
     });
 }

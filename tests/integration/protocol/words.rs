@@ -18,6 +18,16 @@ fn a_word_may_come_in_pieces_and_with_more_behind_it() {
 }
 
 #[test]
+fn a_word_is_answered_though_its_sender_has_ended_its_side() {
+    each(same, |server| {
+        // The end comes right behind the word, as `echo ruok | nc -N` sends it, and mostly before the answer.
+        for _ in 0..50 {
+            assert_eq!(four_letter_word(server.addr(), "ruok").expect("an answer"), "imok");
+        }
+    });
+}
+
+#[test]
 fn four_letters_that_are_no_word_close_the_connection() {
     each(same, |server| {
         for letters in ["RUOK", "abcd", "\u{7f}\u{7f}\u{7f}\u{7f}"] {

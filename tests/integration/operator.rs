@@ -1,0 +1,106 @@
+//! What the operator sees: exit statuses and messages (config §2).
+
+use std::process::{Command, Output, Stdio};
+
+use ringkeeper_kit::ringkeeper;
+use ringkeeper_kit::server::{NotServing, Server, Settings};
+use ringkeeper_kit::wire::{Client, Request};
+
+#[test]
+fn a_second_server_on_the_port_ends_and_says_who_is_in_the_way() {
+    let first = server().start();
+    let (port, folder) = (first.addr().port().to_string(), tempfile::tempdir().expect("a folder"));
+    let output = run(&[&port, &folder.path().display().to_string()]);
+    let log = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains(&format!(":{port} is already in use")), "{log}");
+    assert!(log.contains("Unexpected exception, exiting abnormally"), "{log}");
+    is_served(&first);
+}
+
+#[test]
+fn a_second_server_on_the_folder_ends_and_says_which_process_has_it() {
+    let first = server().start();
+    for key in ["dataDir", "dataLogDir"] {
+        let refused = refused(server().config(key, first.data_dir().display()));
+        assert_eq!(refused.status.and_then(|status| status.code()), Some(3), "{refused}");
+        assert!(refused.log.contains(&format!("process {}", first.pid())), "{key}: {refused}");
+        assert!(refused.log.contains("Unable to access datadir, exiting abnormally"), "{refused}");
+    }
+    is_served(&first);
+}
+
+#[test]
+fn a_data_folder_below_a_file_is_named() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let folder = file.path().join("data");
+    let refused = refused(server().config("dataDir", folder.display()));
+    assert_eq!(refused.status.and_then(|status| status.code()), Some(3), "{refused}");
+    assert!(refused.log.contains(&folder.display().to_string()), "{refused}");
+}
+
+#[test]
+fn sigterm_ends_a_server_with_status_0_whatever_its_clients_do() {
+    let mut server = server().start();
+    let mut client = Client::connect(server.addr()).expect("a session");
+    client.call(&Request::create("/large", &vec![b'x'; 500_000], 0)).expect("a reply");
+    client.send_all(&vec![Request::get_data("/large", false); 100]).expect("the requests leave");
+    let _silent: Vec<_> = (0..50).map(|_| Client::connect(server.addr()).expect("a session")).collect();
+    assert_eq!(server.stop().code(), Some(0));
+    server.start();
+    assert!(server.log().contains("last zxid"), "what was there is found again");
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn a_bad_configuration_ends_with_status_2_and_names_the_key() {
+    for (key, value) in [("tickTime", "soon"), ("maxClientCnxns", "60 # each"), ("dataDir", "")] {
+        let refused = refused(server().config(key, value));
+        assert_eq!(refused.status.and_then(|status| status.code()), Some(2), "{refused}");
+        assert!(refused.log.contains(key), "{refused}");
+        assert!(refused.log.contains("Invalid config, exiting abnormally"), "{refused}");
+    }
+    let output = run(&["start-foreground", "/no/such/zoo.cfg"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("/no/such/zoo.cfg file is missing"));
+}
+
+#[test]
+fn without_arguments_the_usage_is_shown_with_status_2() {
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("start-foreground"));
+}
+
+#[test]
+fn the_version_is_told_with_status_0() {
+    let output = run(&["version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("ringkeeper"), "{}", text(&output.stdout));
+}
+
+fn server() -> Settings {
+    ringkeeper::server(RINGKEEPER)
+}
+
+fn refused(settings: Settings) -> NotServing {
+    match settings.try_start() {
+        Ok(_) => panic!("the server serves"),
+        Err(refused) => refused,
+    }
+}
+
+fn is_served(server: &Server) {
+    let mut client = Client::connect(server.addr()).expect("a session");
+    assert_eq!(client.call(&Request::exists("/", false)).expect("a reply").err, 0);
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(RINGKEEPER).args(arguments).stdin(Stdio::null()).output().expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const RINGKEEPER: &str = env!("CARGO_BIN_EXE_ringkeeper");
