@@ -31,16 +31,8 @@ pub(super) struct Driver {
 
 struct State {
     shard: Shard,
-<<<<<<< HEAD
-    /// How many batches the shard has applied.
-    applied: u64,
-    /// Connections whose input waits until the shard has applied what is published.
-    behind: Vec<Rc<Bell>>,
-    conns: HashMap<ConnId, Conn, FixedState>,
-=======
     behind: Behind,
-    conns: HashMap<ConnId, Conn>,
->>>>>>> review
+    conns: HashMap<ConnId, Conn, FixedState>,
     effects: Vec<Effect>,
     /// Where all connections read to; what must be kept is copied out.
     scratch: Box<[u8]>,
@@ -72,14 +64,8 @@ impl Driver {
     ) -> Driver {
         let state = State {
             shard,
-<<<<<<< HEAD
-            applied: 0,
-            behind: Vec::new(),
-            conns: HashMap::default(),
-=======
             behind: Behind::default(),
-            conns: HashMap::new(),
->>>>>>> review
+            conns: HashMap::default(),
             effects: Vec::new(),
             scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
             output: Vec::new(),
