@@ -44,6 +44,7 @@ impl StartError {
     pub fn exit_status(&self) -> u8 {
         match self {
             StartError::Preflight(failure) => failure.exit_status(),
+            StartError::Unresolved { .. } => 2,
             _ => 1,
         }
     }
@@ -51,6 +52,7 @@ impl StartError {
     /// What the Java server says on stderr before it ends with that.
     pub fn headline(&self) -> &'static str {
         match self.exit_status() {
+            2 => "Invalid config, exiting abnormally",
             3 => "Unable to access datadir, exiting abnormally",
             _ => "Unexpected exception, exiting abnormally",
         }

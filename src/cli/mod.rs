@@ -19,6 +19,7 @@ use crate::{server, version};
 /// Runs the command that the arguments ask for, and says how it ended. The first argument is the
 /// program's name. Exit statuses are the Java server's (config §2).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    logging::start();
     let (properties, rest) = split_properties(arguments);
     let arguments = match Arguments::try_parse_from(rest) {
         Ok(arguments) => arguments,
@@ -35,7 +36,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Verb::StartForeground { start }) => start_of(start),
         None => start_of(arguments.start),
     };
-    logging::start();
     match config_files::load(&start, &properties) {
         Ok((config, notices)) => {
             for notice in notices {

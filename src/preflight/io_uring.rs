@@ -32,7 +32,7 @@ pub enum IoUringError {
         "a seccomp filter forbids io_uring, as the default profiles of Docker, Podman and Kubernetes do. Allow \
          io_uring_setup, io_uring_enter and io_uring_register in a profile of your own: `docker run \
          --security-opt seccomp=PROFILE.json`, in Kubernetes securityContext.seccompProfile of type Localhost, \
-         under systemd `SystemCallFilter=@io_uring`"
+         under systemd `SystemCallFilter=@aio`"
     )]
     Filtered,
     /// Something else forbids it, such as a security module.

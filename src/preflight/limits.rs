@@ -5,8 +5,8 @@ use tracing::warn;
 /// The process may lock too little memory for a single executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "this process may lock {} KiB of memory (RLIMIT_MEMLOCK), and io_uring needs {} KiB for each of \
-     {executors} executors: raise the limit with `ulimit -l`, LimitMEMLOCK= in a systemd unit, or `docker run \
+    "this process may lock {} KiB of memory (RLIMIT_MEMLOCK), and io_uring needs {} KiB for each \
+     executor, of which there are {executors}: raise the limit with `ulimit -l`, LimitMEMLOCK= in a systemd unit, or `docker run \
      --ulimit memlock=-1`",
     allowed / 1024, MEMLOCK_PER_EXECUTOR / 1024
 )]
@@ -82,7 +82,8 @@ mod tests {
         let refused = judge_memlock(Some(64 << 10), 3).expect_err("too little");
         let text = refused.to_string();
         assert!(
-            text.contains("may lock 64 KiB") && text.contains("512 KiB for each of 3 executors"),
+            text.contains("may lock 64 KiB")
+                && text.contains("512 KiB for each executor, of which there are 3"),
             "{text}"
         );
         assert!(text.contains("ulimit -l") && text.contains("LimitMEMLOCK"), "{text}");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use ringkeeper_core::flow::{CommitBatch, ConnId};
 use ringkeeper_core::shard::{CloseReason, Effect, Next, Shard};
 use tracing::{debug, info};
@@ -31,7 +32,7 @@ pub(super) struct Driver {
 struct State {
     shard: Shard,
     behind: Behind,
-    conns: HashMap<ConnId, Conn>,
+    conns: HashMap<ConnId, Conn, FixedState>,
     effects: Vec<Effect>,
     /// Where all connections read to; what must be kept is copied out.
     scratch: Box<[u8]>,
@@ -64,7 +65,7 @@ impl Driver {
         let state = State {
             shard,
             behind: Behind::default(),
-            conns: HashMap::new(),
+            conns: HashMap::default(),
             effects: Vec::new(),
             scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
             output: Vec::new(),

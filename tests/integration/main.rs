@@ -1,6 +1,8 @@
 //! One ringkeeper in a process of its own, seen from outside.
 
+mod config;
 mod crash;
 mod operator;
 mod peers;
 mod protocol;
+mod settings;

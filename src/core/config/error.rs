@@ -85,6 +85,8 @@ pub enum Problem {
     NotANumber { text: String },
     #[error("{value} is not allowed, it must be {allowed}")]
     OutOfBounds { value: i64, allowed: String },
+    #[error("port out of range:{value} (it must be from 0 to 65535)")]
+    PortOutOfRange { value: i32 },
     #[error("Invalid option {text} for {key}. Choose 'true' or 'false.'{}", hint(.text))]
     NotABool { key: String, text: String },
     #[error("\"{text}\" is not allowed, it must be {allowed}{}", hint(.text))]
@@ -127,11 +129,13 @@ pub enum Problem {
     #[error("Authentication scheme {scheme} is not available.")]
     SchemeNotAvailable { scheme: String },
     #[error(
-        "sessionRequireClientSASLAuth is true, and this version of ringkeeper has no SASL: starting would \
-         leave the port open to clients that should have been refused. Remove the key, or protect the port \
-         with enforce.auth.enabled and enforce.auth.schemes=digest"
+        "Authentication scheme sasl is not available. This version of ringkeeper has no SASL, and starting \
+         would let in clients that should be refused: remove the key, or protect the port with \
+         enforce.auth.enabled and enforce.auth.schemes=digest"
     )]
     SaslRequired,
+    #[error("{needed} is disabled, so cannot enable {key}")]
+    QuorumAuthNeeds { key: &'static str, needed: &'static str },
     #[error("this key is none of ringkeeper's: it has {known}")]
     UnknownOwnKey { known: String },
     #[error("ringkeeper.shards is for ringkeeper.layout=split only, the layout is {layout}")]

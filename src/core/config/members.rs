@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 pub use line::{PeerAddress, ServerLine};
 
 use super::error::{ConfigError, Problem};
-use super::key_table::parser::{DYNAMIC_CONFIG_FILE, MULTI_ADDRESS_ENABLED, STANDALONE_ENABLED};
+use super::key::AnyKey;
+use super::key_table::parser::{
+    DYNAMIC_CONFIG_FILE, LEARNER_REQUIRES_SASL, MULTI_ADDRESS_ENABLED, QUORUM_SASL, SERVER_REQUIRES_SASL,
+    STANDALONE_ENABLED,
+};
 use super::kind::{Int, Kind, Style};
 use super::notice::Notice;
 use super::settings::Settings;
@@ -26,6 +30,7 @@ impl Members {
         settings: &Settings<'_>,
         notices: &mut Vec<Notice>,
     ) -> Result<Members, ConfigError> {
+        refuse_half_sasl(settings)?;
         if settings.is_set(&DYNAMIC_CONFIG_FILE) {
             refuse_members(sources)?;
         }
@@ -80,6 +85,21 @@ impl Members {
             }
         }
     }
+}
+
+/// What servers may demand of each other's SASL depends on one another; checked in standalone too.
+fn refuse_half_sasl(settings: &Settings<'_>) -> Result<(), ConfigError> {
+    for (key, needed) in [
+        (&SERVER_REQUIRES_SASL, &QUORUM_SASL),
+        (&LEARNER_REQUIRES_SASL, &QUORUM_SASL),
+        (&SERVER_REQUIRES_SASL, &LEARNER_REQUIRES_SASL),
+    ] {
+        if settings.get(key)? && !settings.get(needed)? {
+            let problem = Problem::QuorumAuthNeeds { key: key.name(), needed: needed.name() };
+            return Err(settings.error(key, problem));
+        }
+    }
+    Ok(())
 }
 
 /// With a dynamic file, the configuration file itself must not name servers.

@@ -139,8 +139,8 @@ fn each_bad_value_is_answered_with_the_line_the_key_and_what_is_wrong() {
     let number = "For input string: \"x\"";
     let table: &[(&str, &str)] = &[
         ("clientPort=x", number),
-        ("clientPort=70000", "70000 is not allowed, it must be from 0 to 65535"),
-        ("clientPort=-1", "-1 is not allowed"),
+        ("clientPort=70000", "port out of range:70000 (it must be from 0 to 65535)"),
+        ("clientPort=-1", "port out of range:-1"),
         ("secureClientPort=x", number),
         ("clientPortListenBacklog=x", number),
         ("tickTime=2000 # ms", "For input string: \"2000 # ms\" (a comment needs a line of its own)"),
@@ -172,8 +172,20 @@ fn each_bad_value_is_answered_with_the_line_the_key_and_what_is_wrong() {
         ("clientPortListenBacklog=1\\u00b2", "For input string: \"1²\""),
         ("DigestAuthenticationProvider.digestAlg=ROT13", "ROT13 is no digest algorithm of this server"),
         ("enforce.auth.enabled=true", "zookeeper.enforce.auth.schemes must be  configured."),
-        ("sessionRequireClientSASLAuth=true", "this version of ringkeeper has no SASL"),
+        ("sessionRequireClientSASLAuth=true", "Authentication scheme sasl is not available. This version"),
         ("clientPortAddress=h\nclientPort=", "For input string: \"\""),
+        (
+            "quorum.auth.learnerRequireSasl=true",
+            "quorum.auth.enableSasl is disabled, so cannot enable quorum.auth.learnerRequireSasl",
+        ),
+        (
+            "quorum.auth.serverRequireSasl=true",
+            "quorum.auth.enableSasl is disabled, so cannot enable quorum.auth.serverRequireSasl",
+        ),
+        (
+            "quorum.auth.enableSasl=true\nquorum.auth.serverRequireSasl=true",
+            "quorum.auth.learnerRequireSasl is disabled, so cannot enable quorum.auth.serverRequireSasl",
+        ),
         ("ringkeeper.layout=wide", "\"wide\" is not allowed, it must be one of auto, single, split"),
         ("ringkeeper.shards=2", "ringkeeper.shards is for ringkeeper.layout=split only, the layout is auto"),
         ("ringkeeper.shards=0", "0 is not allowed, it must be from 1 to 64"),

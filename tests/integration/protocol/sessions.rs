@@ -1,4 +1,7 @@
 //! Sessions and their connections (client-protocol §3, §11; server-semantics §9).
+//!
+//! A client that looks for what another one has done syncs first: without that the protocol promises
+//! nothing, and a server with shards of its own may show it later.
 
 use std::io;
 use std::time::Duration;
@@ -16,6 +19,7 @@ fn a_silent_session_expires_with_its_ephemerals_and_cannot_be_reattached() {
         let short = ConnectRequest { timeout_ms: 200, ..ConnectRequest::default() };
         let mut silent = Client::connect_as(server.addr(), &short).expect("a session");
         silent.call(&Request::create("/here", b"", create_mode::EPHEMERAL)).expect("a reply");
+        watcher.call(&Request::sync("/")).expect("a reply");
         watcher.call(&Request::exists("/here", true)).expect("a reply");
 
         let event = watcher.next_event(DEADLINE).expect("the socket can be read").expect("an event");
@@ -34,6 +38,7 @@ fn a_session_without_a_connection_expires_too() {
         let short = ConnectRequest { timeout_ms: 200, ..ConnectRequest::default() };
         let mut gone = Client::connect_as(server.addr(), &short).expect("a session");
         gone.call(&Request::create("/here", b"", create_mode::EPHEMERAL)).expect("a reply");
+        watcher.call(&Request::sync("/")).expect("a reply");
         watcher.call(&Request::exists("/here", true)).expect("a reply");
         gone.hang_up();
         let event = watcher.next_event(DEADLINE).expect("the socket can be read").expect("an event");
@@ -73,6 +78,7 @@ fn a_session_moves_to_its_newest_connection() {
         assert_eq!(new.call(&Request::exists("/mine", false)).expect("a reply").err, 0);
         new.close().expect("a reply");
         let mut other = Client::connect(server.addr()).expect("a session");
+        other.call(&Request::sync("/")).expect("a reply");
         assert_eq!(other.call(&Request::exists("/mine", false)).expect("a reply").err, NO_NODE);
     });
 }
@@ -102,6 +108,7 @@ fn requests_behind_a_close_session_are_not_answered_and_not_done() {
         assert_eq!(client.next_reply().expect("a reply").err, 0);
         assert_closed_without_a_word(client.wire(), "a closed session");
         let mut other = Client::connect(server.addr()).expect("a session");
+        other.call(&Request::sync("/")).expect("a reply");
         for path in ["/mine", "/late"] {
             assert_eq!(other.call(&Request::exists(path, false)).expect("a reply").err, NO_NODE, "{path}");
         }

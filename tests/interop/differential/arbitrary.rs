@@ -114,11 +114,10 @@ impl Arbitrary {
         format!("{}{below}", self.root)
     }
 
-    pub(crate) fn paths(&mut self) -> Option<Vec<Text>> {
-        match self.rng.u32(..100) {
-            0..3 => None,
-            _ => Some((0..self.rng.usize(..4)).map(|_| self.path()).collect()),
-        }
+    /// Up to three paths, none of them null.
+    pub(crate) fn paths(&mut self) -> Vec<Text> {
+        let paths: Vec<Text> = (0..self.rng.usize(..4)).map(|_| self.path()).collect();
+        paths.into_iter().filter(|path| *path != Text::NULL).collect()
     }
 
     pub(crate) fn data(&mut self) -> Text {
@@ -165,6 +164,7 @@ impl Arbitrary {
             0..72 => open_acl(),
             72..74 => None,
             74..76 => Some(Vec::new()),
+            76..78 => Some(vec![self.half_null_acl_entry()]),
             _ => Some((0..self.rng.usize(1..4)).map(|_| self.acl_entry()).collect()),
         }
     }
@@ -217,11 +217,13 @@ impl Arbitrary {
     fn acl_entry(&mut self) -> Acl {
         let bits = self.pick(&[perms::ALL, perms::ALL, 1, 2, 4, 8, 16, 7, 17, 0, 255, -1]);
         let (scheme, id) = if self.chance(80) { self.pick(VALID_IDS) } else { self.pick(ODD_IDS) };
-        match self.rng.u32(..100) {
-            0 => Acl::new(bits, Text::NULL, id),
-            1 => Acl::new(bits, scheme, Text::NULL),
-            _ => Acl::new(bits, scheme, id),
-        }
+        Acl::new(bits, scheme, id)
+    }
+
+    /// To stand alone: beside another entry it fails Java's search for duplicates, or not.
+    fn half_null_acl_entry(&mut self) -> Acl {
+        let entry = self.acl_entry();
+        if self.chance(50) { Acl { scheme: Text::NULL, ..entry } } else { Acl { id: Text::NULL, ..entry } }
     }
 
     /// Nodes that are there from the start. Successful writes to them are undone by no one, and seen by

@@ -14,10 +14,13 @@ pub(crate) fn root(seed: u64) -> String {
 /// The steps of a seed's run: the same for the same seed.
 ///
 /// What is left out, and why:
-/// * createTTL with flags that are no TTL's and ttl -1: kills Java (client-protocol, reference bugs);
+/// * createTTL with flags that are no TTL's and a negative ttl: kills Java (client-protocol, reference bugs);
 /// * deleteContainer and createSession from a client: ringkeeper refuses what Java should;
 /// * createContainer of an ephemeral in a burst: Java makes a container, yet refuses it children until it
 ///   has applied that;
+/// * a null list or path in setWatches behind one that is none: Java acts on what comes before it;
+/// * a SASL token that is null: an error in Java's I/O thread, which drops the connection;
+/// * in a burst anything behind a setACL: Java checks it by the old ACL until it has applied the new one;
 /// * limits of a quota that are no numbers: kill Java;
 /// * bursts in a run that has quotas: Java checks these against what it has applied so far;
 /// * setACL on built-in nodes, which would be seen by the runs that follow.
@@ -93,11 +96,12 @@ impl Generator {
         for _ in 0..self.any.rng.usize(2..12) {
             let request = self.request();
             let overtakes = matches!(request, Request::Auth { .. } | Request::Sasl { .. });
-            if !overtakes && !matches!(request, Request::Ping) && !is_ephemeral_container(&request) {
+            let excluded = overtakes || is_ephemeral_container(&request);
+            if !excluded && !matches!(request, Request::Ping | Request::SetAcl { .. }) {
                 requests.push(request);
             }
         }
-        requests.push(Request::WhoAmI);
+        requests.push(if self.any.chance(30) { self.set_acl() } else { Request::WhoAmI });
         Action::Burst(requests)
     }
 
@@ -171,7 +175,7 @@ impl Generator {
             }
             127..130 => Request::Sync { path: any.path() },
             130..133 => Request::Ping,
-            133 => Request::Sasl { token: any.data() },
+            133 => Request::Sasl { token: any.pick(&["", "token"]).into() },
             _ => Request::Reconfig {
                 joining: Text::NULL,
                 leaving: any.pick(&["2", "x"]).into(),
@@ -270,24 +274,24 @@ impl Generator {
     }
 
     fn set_watches(&mut self) -> Request {
-        let any = &mut self.any;
-        Request::SetWatches {
-            relative_zxid: any.pick(RELATIVE_ZXIDS),
-            data: any.paths(),
-            exist: any.paths(),
-            child: any.paths(),
+        let relative_zxid = self.any.pick(RELATIVE_ZXIDS);
+        if self.any.chance(4) {
+            return Request::SetWatches { relative_zxid, data: Some(vec![]), exist: None, child: None };
         }
+        let mut paths = || Some(self.any.paths());
+        Request::SetWatches { relative_zxid, data: paths(), exist: paths(), child: paths() }
     }
 
     fn set_watches2(&mut self) -> Request {
-        let any = &mut self.any;
+        let relative_zxid = self.any.pick(RELATIVE_ZXIDS);
+        let mut paths = || Some(self.any.paths());
         Request::SetWatches2 {
-            relative_zxid: any.pick(RELATIVE_ZXIDS),
-            data: any.paths(),
-            exist: any.paths(),
-            child: any.paths(),
-            persistent: any.paths(),
-            recursive: any.paths(),
+            relative_zxid,
+            data: paths(),
+            exist: paths(),
+            child: paths(),
+            persistent: paths(),
+            recursive: paths(),
         }
     }
 
@@ -378,7 +382,7 @@ impl Generator {
 
 fn any_ttl_flags(any: &mut Arbitrary, ttl: i64) -> i32 {
     match any.rng.u32(..10) {
-        0 if ttl != -1 => any.pick(&[0, 1, 2, 3, 4, 7, -1]),
+        0 if ttl >= 0 => any.pick(&[0, 1, 2, 3, 4, 7, -1]),
         0..7 => create_mode::PERSISTENT_WITH_TTL,
         _ => create_mode::PERSISTENT_SEQUENTIAL_WITH_TTL,
     }
@@ -425,7 +429,7 @@ mod tests {
             let Action::Call { request, .. } = step.action else { continue };
             assert!(!matches!(request.opcode(), op::DELETE_CONTAINER | op::CREATE_SESSION));
             if let Request::CreateTtl { flags, ttl, .. } = request {
-                assert!(ttl != -1 || flags == 5 || flags == 6, "flags {flags} with ttl {ttl}");
+                assert!(ttl >= 0 || flags == 5 || flags == 6, "flags {flags} with ttl {ttl}");
             }
         }
     }

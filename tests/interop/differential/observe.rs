@@ -116,6 +116,7 @@ impl Names {
             Body::Number(number) => format!("number={number}"),
             Body::Identities(identities) => format!("identities={:?}", sorted(identities)),
             Body::Token(token) => format!("token={}", shown(token)),
+            Body::Undecodable(bytes) if *bytes == EMPTY_RESULTS => "-".into(),
             Body::Undecodable(bytes) => format!("undecodable={}", bytes.escape_ascii()),
         }
     }
@@ -209,6 +210,10 @@ fn shown(data: &Option<Vec<u8>>) -> String {
         Some(bytes) => format!("\"{}\"", bytes.escape_ascii()),
     }
 }
+
+/// What Java leaves behind the error of a multiRead that holds a write: the end of a list of results. It is
+/// a body where there should be none, and clients do not read it.
+const EMPTY_RESULTS: [u8; 9] = [0xff, 0xff, 0xff, 0xff, 1, 0xff, 0xff, 0xff, 0xff];
 
 #[cfg(test)]
 mod tests {

@@ -132,11 +132,7 @@ impl Side {
                 self.dial(slot, &request);
                 self.slots[slot].session = self.slots[*of].session;
             }
-            Action::Drop => {
-                if let Some(wire) = self.slots[slot].wire.take() {
-                    wire.hang_up();
-                }
-            }
+            Action::Drop => self.hang_up(slot),
         }
     }
 
@@ -199,6 +195,7 @@ impl Side {
     /// Ends all sessions that the run has left, in the order of their grant.
     pub(crate) fn end_sessions(&mut self) -> io::Result<Vec<String>> {
         let started_ms = now_ms();
+        (0..SLOTS).for_each(|slot| self.hang_up(slot));
         self.slots = Default::default();
         let mut lines = Vec::new();
         for at in 0..self.sessions.len() {
@@ -248,15 +245,23 @@ impl Side {
 
     /// Opens a new connection in place of the one there may be, and sends the ConnectRequest.
     fn dial(&mut self, slot: usize, request: &ConnectRequest) {
-        if let Some(old) = self.slots[slot].wire.take() {
-            old.hang_up();
-        }
+        self.hang_up(slot);
         self.step.handshake = true;
         let dialled =
             Wire::dial(self.server).and_then(|mut wire| wire.send_frame(&request.encode()).map(|()| wire));
         match dialled {
             Ok(wire) => self.slots[slot].wire = Some(wire),
             Err(error) => self.see(slot, Observed::Broken(error.to_string())),
+        }
+    }
+
+    /// Ends the connection, and waits until the server has ended it, too: Java takes note of it by and by,
+    /// and forgets then which connection the session has, even if that is a newer one.
+    fn hang_up(&mut self, slot: usize) {
+        if let Some(wire) = &mut self.slots[slot].wire {
+            let _ = wire.end_sending(); // The server may have been first.
+            self.await_close(slot);
+            self.slots[slot].wire = None;
         }
     }
 

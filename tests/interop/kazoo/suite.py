@@ -44,7 +44,8 @@ def run(server, logs):
     modules = sorted(path.stem for path in SITE.glob("kazoo/tests/test_*.py"))
     modules = [module for module in modules if f"kazoo.tests.{module}" not in excluded]
     modules.sort(key=lambda module: (module not in LONG, module))
-    with concurrent.futures.ThreadPoolExecutor(MODULES_AT_ONCE) as pool:
+    at_once = JAVA_MODULES_AT_ONCE if server == "java" else MODULES_AT_ONCE
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         runs = pool.map(lambda module: run_module(module, server, excluded, logs), modules)
         return {name: outcome for outcomes in runs for name, outcome in outcomes.items()}
 
@@ -85,6 +86,7 @@ def suite_environment(module, server, port, scratch):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "ZOOKEEPER_"))}
     environment |= {
         "PATH": f"{HERE.parent / 'launcher'}:{environment['PATH']}",
+        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # To start soon.
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": scratch,
         "ZOOKEEPER_CLASSPATH": ":".join(str(jar) for jar in sorted(DEPS.glob("java/*.jar"))),
@@ -175,8 +177,10 @@ SITE = pathlib.Path(kazoo.tests.__file__).parents[2]
 
 JAVA_VERSION = "3.9.5"
 
-# The modules spend most of their time waiting, so more of them than cores can run at once.
+# The modules spend most of their time waiting, so more of them than cores can run at once; fewer where several
+# JVMs would start at once, since some tests allow a server five seconds to come back.
 MODULES_AT_ONCE = 6
+JAVA_MODULES_AT_ONCE = 2
 
 # What takes longest starts first, so that it does not run on alone.
 LONG = ["test_client", "test_eventlet_handler", "test_watchers", "test_partitioner"]

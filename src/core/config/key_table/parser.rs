@@ -79,6 +79,15 @@ pub(in crate::config) static PURGE_INTERVAL: Key<Interval> = Key::parser(
 pub(in crate::config) static MULTI_ADDRESS_ENABLED: Key<Flag> =
     Key::parser("multiAddress.enabled", Flag::or(false), Ensemble, "several addresses of one server");
 
+pub(in crate::config) static QUORUM_SASL: Key<Flag> =
+    Key::parser("quorum.auth.enableSasl", Flag::or(false), Ensemble, "SASL between servers");
+
+pub(in crate::config) static LEARNER_REQUIRES_SASL: Key<Flag> =
+    Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), Ensemble, "learners insist on SASL");
+
+pub(in crate::config) static SERVER_REQUIRES_SASL: Key<Flag> =
+    Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), Ensemble, "leaders insist on SASL");
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &DATA_DIR,
     &DATA_LOG_DIR,
@@ -138,9 +147,9 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::parser("sslQuorum", Flag::or(false), Ensemble, "TLS between servers"),
     &Key::parser("portUnification", Flag::or(false), Ensemble, "TLS and plain on the ports between servers"),
     &Key::parser("sslQuorumReloadCertFiles", Flag::or(false), Ensemble, "reread the certificates for peers"),
-    &Key::parser("quorum.auth.enableSasl", Flag::or(false), Ensemble, "SASL between servers"),
-    &Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), Ensemble, "learners insist on SASL"),
-    &Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), Ensemble, "leaders insist on SASL"),
+    &QUORUM_SASL,
+    &LEARNER_REQUIRES_SASL,
+    &SERVER_REQUIRES_SASL,
     &Key::parser(
         "quorum.auth.learner.saslLoginContext",
         Text::or("QuorumLearner"),

@@ -102,8 +102,8 @@ impl Kind for Port {
     type Value = Option<u16>;
 
     fn parse(&self, key: &str, text: &str, style: Style) -> Result<Option<u16>, Problem> {
-        let port = Int::<i32>::any(0).at_least(0).at_most(u16::MAX.into()).parse(key, text, style)?;
-        Ok(u16::try_from(port).ok())
+        let value = Int::<i32>::any(0).parse(key, text, style)?;
+        u16::try_from(value).map(Some).map_err(|_| Problem::PortOutOfRange { value })
     }
 
     fn unset(&self) -> Option<u16> {

@@ -112,8 +112,11 @@ fn host_and_ports(text: &str) -> Result<Vec<&str>, Problem> {
 }
 
 fn port_number(host: &str, text: &str) -> Result<u16, Problem> {
-    let port = Port.parse("port", text, Style::Parser).ok().flatten();
-    port.ok_or_else(|| Problem::ServerPort { host: host.to_owned(), port: text.to_owned() })
+    match Port.parse("port", text, Style::Parser) {
+        Ok(Some(port)) => Ok(port),
+        Err(problem @ Problem::PortOutOfRange { .. }) => Err(problem),
+        _ => Err(Problem::ServerPort { host: host.to_owned(), port: text.to_owned() }),
+    }
 }
 
 /// Java's `split`: empty parts at the end don't count.
@@ -176,7 +179,7 @@ mod tests {
             ("h:1:2;3;4;5", "does not have the form"),
             ("h:1:2;a:b:3", "does not have the form"),
             ("h:x:2", "Address unresolved: h:x"),
-            ("h:1:70000", "Address unresolved: h:70000"),
+            ("h:1:70000", "port out of range:70000"),
             ("h:1:2;c:p", "Address unresolved: c:p"),
             (
                 "h:1:1",

@@ -106,6 +106,11 @@ impl Wire {
         self.stream.local_addr()
     }
 
+    /// Closes the sending direction, after which a server closes the connection.
+    pub fn end_sending(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
     /// Closes both directions, as a client does that dies.
     pub fn hang_up(self) {
         let _ = self.stream.shutdown(Shutdown::Both);
