@@ -162,9 +162,11 @@ impl<'a> Reads<'a> {
     fn get_all_children_number(&self, reader: &mut Reader<'_>, out: &mut Writer<'_>) -> Result<(), Code> {
         let path = reader.text().map_err(malformed)?;
         let found = self.readable(&path)?;
-        let count = match found.node.path() {
+        let count = match (&*path, found.node.path()) {
+            // The root by its other name, whose nodes are all that the root's own name is above.
+            ("", _) => self.tree.node_count() - 1,
             // All nodes but the root, which the tree's own count holds twice.
-            "/" => self.tree.node_count() - 2,
+            (_, "/") => self.tree.node_count() - 2,
             _ => found.descendants_count(),
         };
         out.int(count as i32);

@@ -39,6 +39,11 @@ impl Arbitrary {
         }
     }
 
+    /// A path to read at: it may be null.
+    pub(crate) fn read_path(&mut self) -> Text {
+        if self.chance(1) { Text::NULL } else { self.path() }
+    }
+
     /// A path that may have a watch of this connection.
     pub(crate) fn watched_path(&mut self, slot: usize) -> Text {
         let own: Vec<&Text> =
@@ -114,10 +119,8 @@ impl Arbitrary {
         format!("{}{below}", self.root)
     }
 
-    /// Up to three paths, none of them null.
     pub(crate) fn paths(&mut self) -> Vec<Text> {
-        let paths: Vec<Text> = (0..self.rng.usize(..4)).map(|_| self.path()).collect();
-        paths.into_iter().filter(|path| *path != Text::NULL).collect()
+        (0..self.rng.usize(..4)).map(|_| self.path()).collect()
     }
 
     pub(crate) fn data(&mut self) -> Text {
@@ -239,8 +242,7 @@ impl Arbitrary {
 
     fn odd_path(&mut self) -> Text {
         let root = &self.root;
-        match self.rng.u32(..32) {
-            0 => Text::NULL,
+        match self.rng.u32(1..32) {
             1 => "".into(),
             2 => "a".into(),
             3 => format!("{root}/").into(),

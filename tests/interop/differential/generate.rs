@@ -18,11 +18,14 @@ pub(crate) fn root(seed: u64) -> String {
 /// * deleteContainer and createSession from a client: ringkeeper refuses what Java should;
 /// * createContainer of an ephemeral in a burst: Java makes a container, yet refuses it children until it
 ///   has applied that;
-/// * a null list or path in setWatches behind one that is none: Java acts on what comes before it;
+/// * a null path, other than to read: Java goes on until something fails, after it has taken a zxid, or
+///   nothing does; likewise a null list in setWatches behind one that is none, and a negative count of a
+///   list, which is an empty one; no client can send these;
 /// * a SASL token that is null: an error in Java's I/O thread, which drops the connection;
 /// * in a burst anything behind a setACL: Java checks it by the old ACL until it has applied the new one;
 /// * limits of a quota that are no numbers: kill Java;
-/// * bursts in a run that has quotas: Java checks these against what it has applied so far;
+/// * bursts, and several writes in a multi, in a run that has quotas: Java checks quotas against what it has
+///   applied so far, ringkeeper against all that comes before the write;
 /// * setACL on built-in nodes, which would be seen by the runs that follow.
 pub(crate) fn steps(seed: u64) -> Vec<Step> {
     let root = root(seed);
@@ -149,11 +152,11 @@ impl Generator {
             22..24 => self.create_ttl(any_ttl_flags),
             24..34 => Request::SetData { path: any.path(), data: any.data(), version: any.version() },
             34..45 => Request::Delete { path: any.leaf(), version: any.version() },
-            45..55 => Request::GetData { path: any.path(), watch: any.watch() },
-            55..63 => Request::Exists { path: any.path(), watch: any.watch() },
-            63..68 => Request::GetChildren { path: any.path(), watch: any.watch() },
-            68..73 => Request::GetChildren2 { path: any.path(), watch: any.watch() },
-            73..77 => Request::GetAcl { path: any.path() },
+            45..55 => Request::GetData { path: any.read_path(), watch: any.watch() },
+            55..63 => Request::Exists { path: any.read_path(), watch: any.watch() },
+            63..68 => Request::GetChildren { path: any.read_path(), watch: any.watch() },
+            68..73 => Request::GetChildren2 { path: any.read_path(), watch: any.watch() },
+            73..77 => Request::GetAcl { path: any.read_path() },
             77..82 => self.set_acl(),
             82..92 => self.multi(),
             92..95 => self.multi_read(),
@@ -167,13 +170,13 @@ impl Generator {
                 Request::CheckWatches { path: any.watched_path(self.slot), kind: any.pick(WATCHER_TYPES) }
             }
             114..117 => Request::GetEphemerals { prefix: self.prefix() },
-            117..119 => Request::GetAllChildrenNumber { path: any.path() },
+            117..119 => Request::GetAllChildrenNumber { path: any.read_path() },
             119..121 => Request::WhoAmI,
             121..127 => {
                 let (scheme, auth) = any.credentials();
                 Request::Auth { scheme, auth }
             }
-            127..130 => Request::Sync { path: any.path() },
+            127..130 => Request::Sync { path: any.read_path() },
             130..133 => Request::Ping,
             133 => Request::Sasl { token: any.pick(&["", "token"]).into() },
             _ => Request::Reconfig {
@@ -219,7 +222,8 @@ impl Generator {
     }
 
     fn multi(&mut self) -> Request {
-        let mut ops: Vec<Request> = (0..self.any.rng.usize(..6)).map(|_| self.sub_write()).collect();
+        let len_max = if self.quotas { 1 } else { 5 };
+        let mut ops: Vec<Request> = (0..self.any.rng.usize(..=len_max)).map(|_| self.sub_write()).collect();
         if self.any.chance(12) {
             let at = self.any.rng.usize(..=ops.len());
             let odd = self.odd_sub();
@@ -245,9 +249,9 @@ impl Generator {
     fn odd_sub(&mut self) -> Request {
         let any = &mut self.any;
         match any.rng.u32(..8) {
-            0 => Request::GetData { path: any.path(), watch: any.watch() },
-            1 => Request::GetChildren { path: any.path(), watch: any.watch() },
-            2 => Request::Exists { path: any.path(), watch: any.watch() },
+            0 => Request::GetData { path: any.read_path(), watch: any.watch() },
+            1 => Request::GetChildren { path: any.read_path(), watch: any.watch() },
+            2 => Request::Exists { path: any.read_path(), watch: any.watch() },
             3 => Request::SetAcl { path: self.root.as_str().into(), acl: open_acl(), version: -1 },
             4 => Request::Multi(Vec::new()),
             5 => Request::Raw { op: -1, body: Encoder::new().int(-101).finish().into() },
@@ -307,17 +311,22 @@ impl Generator {
         }
     }
 
-    /// A request whose body is cut, or holds a wrong number.
+    /// A request whose body is cut, or too long, or begins or ends with a wrong number: one that shifts no
+    /// others, as these would be what is left out.
     fn broken_request(&mut self) -> Request {
         let request = self.request();
         let op = request.opcode();
         let mut body = request.encode(0).split_off(HEADER_LEN);
-        let may_poison = op == op::CREATE_TTL || op == op::MULTI || is_set_acl_or_close(op);
+        let may_poison =
+            matches!(op, op::CREATE_TTL | op::MULTI | op::SET_ACL | op::SET_WATCHES | op::SET_WATCHES2);
         match self.any.rng.u32(..10) {
             0..5 => body.truncate(self.any.rng.usize(..=body.len())),
             5..9 if body.len() >= 4 && !may_poison => {
-                let at = self.any.rng.usize(..=body.len() - 4);
-                let number: i32 = self.any.pick(&[-1, -2, i32::MIN, i32::MAX, 0x00ff_ffff, 0, 1, 3]);
+                let (at, number): (usize, i32) = if begins_with_path(&request) && self.any.chance(50) {
+                    (0, self.any.pick(&[-2, i32::MIN, i32::MAX, 0xff_ffff]))
+                } else {
+                    (body.len() - 4, self.any.pick(&[-2, i32::MIN, i32::MAX, 0, 1, 3]))
+                };
                 body[at..at + 4].copy_from_slice(&number.to_be_bytes());
             }
             _ => body.extend_from_slice(b"left over"),
@@ -392,13 +401,12 @@ fn is_built_in(path: &Text) -> bool {
     path.bytes().is_some_and(|path| path == b"/" || path.starts_with(b"/zookeeper"))
 }
 
-fn is_ephemeral_container(request: &Request) -> bool {
-    matches!(request, Request::Create { op: op::CREATE_CONTAINER, flags: 1 | 3, .. })
+fn begins_with_path(request: &Request) -> bool {
+    !matches!(request, Request::MultiRead(_) | Request::Auth { .. } | Request::Sasl { .. })
 }
 
-/// A setACL that was changed might lock a built-in node.
-fn is_set_acl_or_close(op: i32) -> bool {
-    matches!(op, op::SET_ACL | op::CLOSE_SESSION)
+fn is_ephemeral_container(request: &Request) -> bool {
+    matches!(request, Request::Create { op: op::CREATE_CONTAINER, flags: 1 | 3, .. })
 }
 
 const HARD_LIMITS: &[&str] = &[

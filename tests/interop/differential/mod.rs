@@ -15,6 +15,7 @@
 //! | ctime, mtime | that they lie in the time in which their zxid was given out ([`clock::Ledger`]) | two clock readings |
 //! | order of children, ephemerals, identities | as sets | the protocol says "arbitrary", Java's is that of its hash |
 //! | order of events of one closeSession | as a set | the ephemerals are deleted in hash order |
+//! | how many U+FFFD stand for malformed UTF-8 in an echoed path | that there are some | decoders differ |
 //! | a body behind the error of a multiRead that holds a write | that it is an empty list of results, or none | Java's list was begun when the error came up |
 //! | order of digest ACL entries with the same permissions side by side | as sets | `auth` becomes them from a set |
 //!
@@ -111,12 +112,14 @@ fn explain(seed: u64, mut steps: Vec<Step>, mut shown: Difference, start: impl F
 
 /// The text with long words (data, long paths) cut.
 fn shorten(text: &str) -> String {
-    text.split_inclusive([' ', '"', '\n'])
-        .map(|word| match word.char_indices().nth(WORD_SHOWN_MAX) {
-            Some((end, _)) => format!("{}…({} bytes) ", &word[..end], word.len()),
-            None => word.to_string(),
-        })
-        .collect()
+    let shortened = |word: &str| match word.char_indices().nth(WORD_SHOWN_MAX) {
+        // It ends with what it was split at, unless it is the last.
+        Some((end, _)) => {
+            format!("{}…({} bytes){}", &word[..end], word.len(), word.chars().last().unwrap_or(' '))
+        }
+        None => word.to_string(),
+    };
+    text.split_inclusive([' ', '"', '\n']).map(shortened).collect()
 }
 
 /// The seeds to run: those of `DIFF_SEEDS`, or these.

@@ -87,9 +87,9 @@ impl Names {
 
     fn event(&self, event: &Event) -> String {
         format!(
-            "event type={} path={:?} state={} zxid={} err={}",
+            "event type={} path={} state={} zxid={} err={}",
             event.kind,
-            event.path,
+            shown_path(&event.path),
             event.state,
             self.zxid(event.zxid),
             event.err
@@ -99,8 +99,8 @@ impl Names {
     fn body(&self, body: &Body) -> String {
         match body {
             Body::Nothing => "-".into(),
-            Body::Path(path) => format!("path={path:?}"),
-            Body::PathStat(path, stat) => format!("path={path:?} {}", self.stat(stat)),
+            Body::Path(path) => format!("path={}", shown_path(path)),
+            Body::PathStat(path, stat) => format!("path={} {}", shown_path(path), self.stat(stat)),
             Body::Data(data, stat) => format!("data={} {}", shown(data), self.stat(stat)),
             Body::Stat(stat) => self.stat(stat),
             Body::Acl(acl, stat) => format!("acl={:?} {}", ordered_acl(acl), self.stat(stat)),
@@ -202,6 +202,17 @@ fn ordered_acl(acl: &[Acl]) -> Vec<Acl> {
     acl.chunk_by_mut(|one, other| one.scheme == digest && other.scheme == digest && one.perms == other.perms)
         .for_each(|run| run.sort_unstable());
     acl
+}
+
+/// A path that a server read and writes again: decoders differ in how many U+FFFD stand for what is no
+/// UTF-8.
+fn shown_path(path: &Text) -> String {
+    const REPLACEMENT: &str = "\u{fffd}";
+    let mut text = format!("{path:?}");
+    while text.contains(&REPLACEMENT.repeat(2)) {
+        text = text.replace(&REPLACEMENT.repeat(2), REPLACEMENT);
+    }
+    text
 }
 
 fn shown(data: &Option<Vec<u8>>) -> String {

@@ -138,7 +138,7 @@ fn get_all_children_number_counts_all_levels_but_not_the_node() {
     let mut harness = Harness::new();
     ["/a", "/a/b", "/a/b/c", "/ab"].into_iter().for_each(|path| harness.create(path));
     let conn = harness.open(1);
-    for (path, expected) in [("/a", 2), ("/ab", 0), ("/", 7)] {
+    for (path, expected) in [("/a", 2), ("/ab", 0), ("/", 7), ("", 8)] {
         ask(&mut harness, conn, OpCode::GetAllChildrenNumber, &bytes(|out| out.text(path)));
         assert_eq!(harness.body(conn), i32::to_be_bytes(expected), "{path}");
     }
