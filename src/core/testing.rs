@@ -13,7 +13,7 @@ pub(crate) fn picture(tree: &DataTree) -> Vec<String> {
         let mut children: Vec<_> = found.children().collect();
         children.sort_by_key(|child| child.node.path().to_owned());
         assert_eq!(children.len(), found.num_children());
-        lines.push(format!("{} {:?} {:?}", found.node.path(), found.node.data(), found.stat()));
+        lines.push(format!("{:?} {:?} {:?}", found.node, found.node.data(), found.stat()));
         pending.extend(children);
     }
     let mut owned: Vec<_> = tree
