@@ -6,19 +6,20 @@ mod running;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
 
 use ringkeeper_core::config::{ClientPort, Config};
 use ringkeeper_core::prep::Pipeline;
-use ringkeeper_core::tree::DataTree;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::net::{ListenError, listen};
 use crate::preflight::{self, Preflight};
 use crate::runtime::Clock;
-use crate::storage::wal;
+use crate::storage::recovery::{self, Folders};
+use crate::storage::{snapshot, wal};
 use crate::topology::Topology;
 use crate::version;
 use running::Server;
@@ -34,7 +35,7 @@ pub enum StartError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
-    Recover(#[from] wal::RecoverError),
+    Recover(#[from] recovery::RecoverError),
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
 }
@@ -73,8 +74,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
         connections_max: config.limits.connections,
     })?;
     let clock = Clock::start();
-    let mut pipeline = Pipeline::new(plan::pipeline(&config, &topology), DataTree::new(plan::tree(&config)));
-    let recovered = recover(&config, &mut pipeline)?;
+    let (mut pipeline, recovered) = recover(&config, &topology)?;
     pipeline.on_durable(recovered.durable().upto());
     pipeline.recovered(clock.now(), clock.wall());
     info!(
@@ -84,24 +84,44 @@ pub fn run(config: Config) -> Result<(), StartError> {
         pipeline.last_zxid()
     );
     let address = listener.local_addr()?;
+    let snapshots = config.storage.snap_dir();
     let server = Server::start(config, &topology, clock, pipeline, recovered, listener)?;
     info!("serving clients on {address}");
     if let Some(signal) = signals.forever().next() {
         info!("signal {signal}: stopping");
     }
-    server.stop();
+    if let Some(pipeline) = server.stop() {
+        save(&snapshots, &pipeline);
+    }
     info!("stopped");
     Ok(())
 }
 
-fn recover(config: &Config, pipeline: &mut Pipeline) -> Result<wal::Recovered, StartError> {
-    let options = wal::Options {
-        segment_len: config.storage.segment_bytes,
-        force_sync: config.storage.force_sync,
-        slow_sync: std::time::Duration::from_millis(config.storage.sync_warning_ms),
+/// Leaves a snapshot behind, so that the next start need not replay the whole log, and a Java server can go
+/// on from here. Without it nothing is lost: the log has everything.
+fn save(folder: &Path, pipeline: &Pipeline) {
+    match snapshot::save(folder, pipeline.tree()) {
+        Ok(Some(path)) => info!("{} is written", path.display()),
+        Ok(None) => {}
+        Err(error) => error!(
+            "no snapshot could be written to {}: {error}. The next start of ringkeeper replays the log instead; a \
+             Java server must not be started on this folder before there is one",
+            folder.display()
+        ),
+    }
+}
+
+fn recover(config: &Config, topology: &Topology) -> Result<(Pipeline, wal::Recovered), StartError> {
+    let Config { storage, .. } = config;
+    let wal_options = wal::Options {
+        segment_len: storage.segment_bytes,
+        force_sync: storage.force_sync,
+        slow_sync: std::time::Duration::from_millis(storage.sync_warning_ms),
     };
-    let folder = config.storage.log_dir();
-    Ok(wal::recover(&folder, options, |_, payload| Ok(pipeline.recover(payload)?))?)
+    let (snapshots, logs) = (storage.snap_dir(), storage.log_dir());
+    let folders = Folders { snapshots: &snapshots, logs: &logs };
+    let (pipeline, tree) = (plan::pipeline(config, topology), plan::tree(config));
+    Ok(recovery::recover(folders, pipeline, tree, wal_options, storage.trust_empty)?)
 }
 
 fn listen_for_clients(port: &ClientPort) -> Result<TcpListener, StartError> {

@@ -27,8 +27,8 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Runs until [`ToCommit::Stop`] and the log's end.
-    pub async fn run(self) {
+    /// Runs until [`ToCommit::Stop`] and the log's end; returns the final state, all of it durable.
+    pub async fn run(self) -> Pipeline {
         let Commit { mut pipeline, mut inbox, ticks, log, publish, clock } = self;
         let mut log = Some(log);
         spawn(tick(ticks));
@@ -57,6 +57,7 @@ impl Commit {
                 publish(Arc::new(batch));
             }
         }
+        pipeline
     }
 }
 

@@ -1,8 +1,9 @@
 //! What several modules' tests need: requests as clients write them, and pictures of trees.
 
+use crate::id::Zxid;
 use crate::jute::Writer;
-use crate::proto::OpCode;
-use crate::tree::DataTree;
+use crate::proto::{AclRef, OpCode};
+use crate::tree::{DataTree, Delta, Node, NodeFields, TreeOptions, parent_of};
 
 /// Everything that can be seen of a tree, in a form that does not depend on the order of siblings.
 pub(crate) fn picture(tree: &DataTree) -> Vec<String> {
@@ -12,7 +13,7 @@ pub(crate) fn picture(tree: &DataTree) -> Vec<String> {
         let mut children: Vec<_> = found.children().collect();
         children.sort_by_key(|child| child.node.path().to_owned());
         assert_eq!(children.len(), found.num_children());
-        lines.push(format!("{} {:?} {:?}", found.node.path(), found.node.data(), found.stat()));
+        lines.push(format!("{:?} {:?} {:?}", found.node, found.node.data(), found.stat()));
         pending.extend(children);
     }
     let mut owned: Vec<_> = tree
@@ -25,6 +26,35 @@ pub(crate) fn picture(tree: &DataTree) -> Vec<String> {
     lines.push(format!("{:?} {} {}", tree.sessions(), tree.node_count(), tree.approximate_data_size()));
     lines.push(format!("{} to reap", tree.expendables().count()));
     lines
+}
+
+/// A tree with these nodes besides the built-in ones, the n-th of which was created at zxid n.
+pub(crate) fn tree_of(nodes: &[(&str, Option<&[u8]>)]) -> DataTree {
+    let mut tree = DataTree::new(TreeOptions::default());
+    for (at, (path, data)) in nodes.iter().enumerate() {
+        let zxid = Zxid(1 + at as i64);
+        let parent = tree.get(parent_of(path).expect("not the root")).expect("its parent comes first");
+        let parent_cversion = parent.cversion() + 1;
+        let fields = NodeFields { czxid: zxid, mzxid: zxid, ..plain_node(path, None).fields().clone() };
+        tree.apply(zxid, &Delta::Create { node: Node::new(path, *data, fields), parent_cversion });
+        tree.advance(zxid);
+    }
+    tree
+}
+
+/// A node of which nothing is special but path and data.
+pub(crate) fn plain_node(path: &str, data: Option<&[u8]>) -> Node {
+    let fields = NodeFields {
+        czxid: Zxid(0),
+        mzxid: Zxid(0),
+        ctime: 0,
+        mtime: 0,
+        version: 0,
+        aversion: 0,
+        owner: 0,
+        acl: AclRef::open(),
+    };
+    Node::new(path, data, fields)
 }
 
 /// One entry of a request's ACL list.

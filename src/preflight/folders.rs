@@ -64,15 +64,6 @@ pub enum FolderError {
         /// One of the files.
         path: PathBuf,
     },
-    /// It holds a Java server's data.
-    #[error(
-        "{} is of a Java ZooKeeper server. This version of ringkeeper cannot read it and will not start beside \
-         it with an empty tree: choose other folders", path.display()
-    )]
-    Java {
-        /// One of its files.
-        path: PathBuf,
-    },
 }
 
 /// The data folders, held for this process until this is dropped.
@@ -89,11 +80,6 @@ pub(super) fn hold(storage: &Storage) -> Result<Held, Failure> {
     if snap_dir != log_dir {
         locks.push(lock(&snap_dir)?);
         refuse_mixed(&log_dir, &snap_dir)?;
-    }
-    for path in [&log_dir, &snap_dir] {
-        if let Some(path) = find(SNAP, path, |name| is_java_snapshot(name) || is_java_log(name))? {
-            return Err(FolderError::Java { path }.into());
-        }
     }
     Ok(Held { _locks: locks })
 }

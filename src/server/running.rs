@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::net::TcpListener;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use futures_lite::future;
 use ringkeeper_core::config::Config;
@@ -25,6 +25,8 @@ pub(super) struct Server {
     acceptor: Acceptor,
     commit: Sender<ToCommit>,
     executors: Vec<Running<()>>,
+    /// Where the commit role leaves the final state.
+    ended: mpsc::Receiver<Pipeline>,
 }
 
 /// A role that runs when it is polled on its executor; made there, since what it holds stays there.
@@ -75,8 +77,11 @@ impl Server {
             clock,
         };
         let stop_shards = to_shards.clone();
+        let (last_word, ended) = mpsc::channel();
         let mut commit = Some(start(move || async move {
-            commit.run().await;
+            let pipeline = commit.run().await;
+            // Nobody waits for it if the server ends otherwise than by `stop`.
+            let _ = last_word.send(pipeline);
             stop_shards.iter().for_each(|shard| shard.post(ToShard::Stop));
         }));
         let from_log = to_commit.clone();
@@ -109,18 +114,19 @@ impl Server {
                 deal_to[shard].post(ToShard::Accepted(accepted));
             },
         )?;
-        Ok(Server { acceptor, commit: to_commit, executors })
+        Ok(Server { acceptor, commit: to_commit, executors, ended })
     }
 
     /// Stops: nobody new is accepted, what was ordered becomes durable and is answered, then everything
-    /// ends. Returns when it has.
-    pub(super) fn stop(self) {
-        let Server { acceptor, commit, executors } = self;
+    /// ends. Returns the final state when it has.
+    pub(super) fn stop(self) -> Option<Pipeline> {
+        let Server { acceptor, commit, executors, ended } = self;
         acceptor.stop();
         commit.post(ToCommit::Stop);
         for executor in executors {
             executor.join();
         }
+        ended.try_recv().ok()
     }
 }
 

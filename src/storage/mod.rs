@@ -1,3 +1,8 @@
 //! What is kept on disk.
 
+mod mapped;
+
+pub mod java_log;
+pub mod recovery;
+pub mod snapshot;
 pub mod wal;

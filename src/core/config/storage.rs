@@ -4,6 +4,7 @@ use super::error::{ConfigError, Problem};
 use super::key_table::parser::{DATA_DIR, DATA_LOG_DIR, PURGE_INTERVAL, SNAP_RETAIN_COUNT};
 use super::key_table::storage::{
     DATADIR_AUTOCREATE, FORCE_SYNC, FSYNC_WARNING_THRESHOLD, PRE_ALLOC_SIZE, SNAP_COUNT, SNAP_SIZE_LIMIT,
+    SNAPSHOT_TRUST_EMPTY,
 };
 use super::notice::Notice;
 use super::settings::Settings;
@@ -23,6 +24,8 @@ pub struct Storage {
     pub force_sync: bool,
     /// `fsync.warningthresholdms`: a write to the log that takes longer is worth a warning.
     pub sync_warning_ms: u64,
+    /// `snapshot.trust.empty`: whether a log of Java's without any snapshot starts from an empty tree.
+    pub trust_empty: bool,
     /// `snapCount`, at least 2. Not supported yet.
     pub snap_count: u32,
     /// `snapSizeLimitInKb`, in bytes; `None` is no limit. Not supported yet.
@@ -57,6 +60,7 @@ impl Storage {
             segment_bytes: settings.get(&PRE_ALLOC_SIZE)? as u64 * 1024,
             force_sync,
             sync_warning_ms: settings.get(&FSYNC_WARNING_THRESHOLD)? as u64,
+            trust_empty: settings.get(&SNAPSHOT_TRUST_EMPTY)?,
             snap_count: settings.get(&SNAP_COUNT)? as u32,
             snap_size_limit_bytes: (snap_size_limit_kib > 0).then(|| snap_size_limit_kib as u64 * 1024),
             purge_interval_ms: u64::try_from(purge_interval_ms).ok().filter(|interval| *interval > 0),

@@ -46,6 +46,12 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// How many bytes [`Writer::text`] appends, its length included.
+    pub fn text_len(value: &str) -> usize {
+        // Each half of a surrogate pair takes three bytes where UTF-8 takes four for both.
+        4 + value.len() + 2 * value.bytes().filter(|byte| *byte >= FIRST_BYTE_OF_FOUR).count()
+    }
+
     /// Bytes that are already encoded.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
@@ -79,5 +85,6 @@ mod tests {
         let mut out = Vec::new();
         Writer::new(&mut out).text("é\u{1f600}");
         assert_eq!(out, [0, 0, 0, 8, 0xc3, 0xa9, 0xed, 0xa0, 0xbd, 0xed, 0xb8, 0x80]);
+        assert_eq!(Writer::text_len("é\u{1f600}"), out.len());
     }
 }

@@ -7,7 +7,7 @@ use crate::acl;
 use crate::error::Code;
 use crate::flow::PartOutcome;
 use crate::proto::{AclRef, CreateFlags, CreateKind, CreateRequest, OpCode, Txn, TxnHeader, perms};
-use crate::tree::{Delta, Node, NodeFields, Owner, is_valid_path, parent_of, parent_to_write};
+use crate::tree::{Counters, Delta, Node, NodeFields, Owner, is_valid_path, parent_of, parent_to_write};
 
 /// Decides create, create2, createContainer or createTTL.
 pub(super) fn decide<'r>(
@@ -49,7 +49,8 @@ pub(super) fn decide<'r>(
     })
 }
 
-/// Makes the node, unless its parent is missing; one that exists takes the ACL (storage-formats §5).
+/// Makes the node, unless its parent is missing. One that exists takes the ACL, and its parent the count
+/// that it would have (storage-formats §5); Java forgets the latter for all transactions but `create`.
 pub(super) fn apply(
     db: &mut Database,
     header: &TxnHeader,
@@ -62,7 +63,13 @@ pub(super) fn apply(
     if let Some(existing) = db.tree.get(path) {
         let (slot, aversion) = (existing.slot, existing.node.fields().aversion);
         let node = existing.node.with_acl(acl.clone(), aversion);
+        let counted = later_count(parent.cversion(), parent_cversion);
+        let raised = (counted != parent.cversion()).then(|| (parent.node.clone(), parent.slot));
         db.change(header.zxid, Delta::SetSilently(node), slot, trail);
+        if let Some((node, slot)) = raised {
+            let counters = Counters { cversion: counted, pzxid: header.zxid };
+            db.change(header.zxid, Delta::SetCounters { node, counters }, slot, trail);
+        }
         return None;
     }
     let fields = NodeFields {

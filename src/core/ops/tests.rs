@@ -551,7 +551,6 @@ fn a_log_replayed_over_a_later_state_changes_nothing_it_should_not() {
     let before = picture(bench.db.tree());
     for txn in [
         Txn::Delete { path: "/missing".into() },
-        Txn::Delete { path: "/a".into() },
         Txn::SetData { path: "/missing".into(), data: None, version: 1 },
         Txn::SetAcl { path: "/missing".into(), acl: AclRef::open(), version: 1 },
         Txn::Error { err: -101 },

@@ -114,8 +114,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Starts to serve: every session gets its full timeout from now on.
+    /// Starts to serve: every session gets its full timeout from now on. Ephemerals whose session is gone,
+    /// which a snapshot that Java wrote while it served can hold, go as they do when Java loads it.
     pub fn recovered(&mut self, now: Instant, wall: WallTime) {
+        let is_gone = |owner: &SessionId| !self.db.tree().sessions().contains_key(owner);
+        let gone: Vec<SessionId> = self.db.tree().ephemeral_owners().filter(is_gone).collect();
+        for session in gone {
+            let header = TxnHeader { client_id: session, cxid: 0, zxid: self.last_zxid, time: wall };
+            self.db.apply(&header, &Txn::CloseSession { ephemerals: None }, &mut ());
+        }
         for (session, timeout_ms) in self.db.tree().sessions() {
             self.tracker.open(*session, *timeout_ms, None, now);
         }

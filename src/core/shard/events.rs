@@ -26,7 +26,10 @@ impl Shard {
                 self.tell(EventType::NodeDeleted, node.path(), zxid, Some(&node.fields().acl));
                 self.tell_of_children(node.path(), zxid);
             }
-            Delta::SetSilently(_) | Delta::OpenSession { .. } | Delta::CloseSession(_) => {}
+            Delta::SetSilently(_)
+            | Delta::SetCounters { .. }
+            | Delta::OpenSession { .. }
+            | Delta::CloseSession(_) => {}
         }
     }
 

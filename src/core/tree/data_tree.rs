@@ -50,7 +50,18 @@ pub struct Found<'a> {
 impl DataTree {
     /// The database of a server that has never run: the built-in nodes (server-semantics §2).
     pub fn new(options: TreeOptions) -> DataTree {
-        let mut tree = DataTree {
+        let mut tree = DataTree::empty(options);
+        let read_only = AclRef::new([Acl { perms: perms::READ, ..AclRef::open()[0].clone() }]);
+        tree.add_built_in("/", 0, AclRef::open());
+        tree.add_built_in("/zookeeper", 0, AclRef::open());
+        tree.add_built_in("/zookeeper/quota", 0, AclRef::open());
+        tree.add_built_in("/zookeeper/config", -1, read_only);
+        tree
+    }
+
+    /// A tree without a root, which is only good for loading into.
+    pub(super) fn empty(options: TreeOptions) -> DataTree {
+        DataTree {
             options,
             table: Table::new(options.seed),
             slots: Slots::default(),
@@ -60,13 +71,7 @@ impl DataTree {
             sessions: BTreeMap::new(),
             last_zxid: Zxid::ZERO,
             approximate_data_size: 0,
-        };
-        let read_only = AclRef::new([Acl { perms: perms::READ, ..AclRef::open()[0].clone() }]);
-        tree.add_built_in("/", 0, AclRef::open());
-        tree.add_built_in("/zookeeper", 0, AclRef::open());
-        tree.add_built_in("/zookeeper/quota", 0, AclRef::open());
-        tree.add_built_in("/zookeeper/config", -1, read_only);
-        tree
+        }
     }
 
     /// The node at exactly this path.
@@ -168,7 +173,10 @@ impl DataTree {
                 let parent = self.parent_slot(node.path());
                 self.apply_at(zxid, delta, parent)
             }
-            Delta::SetData(node) | Delta::SetSilently(node) | Delta::Delete(node) => {
+            Delta::SetData(node)
+            | Delta::SetSilently(node)
+            | Delta::Delete(node)
+            | Delta::SetCounters { node, .. } => {
                 let slot = self.slot(node.path());
                 self.apply_at(zxid, delta, slot)
             }
@@ -194,6 +202,11 @@ impl DataTree {
                 Undo::Restore(self.replace(slot, node.clone()))
             }
             Delta::Delete(_) => self.delete(slot, zxid),
+            Delta::SetCounters { node, counters } => {
+                let before = self.slots.family(slot).map(Counters::from);
+                self.set_counters(slot, Some(*counters));
+                Undo::Recount { node: node.clone(), counters: before }
+            }
             Delta::OpenSession { .. } | Delta::CloseSession(_) => self.apply(zxid, delta),
         }
     }
@@ -216,6 +229,10 @@ impl DataTree {
                 self.set_counters(slot, own);
                 self.set_counters(parent_slot, parent);
             }
+            Undo::Recount { node, counters } => {
+                let slot = self.slot(node.path());
+                self.set_counters(slot, counters);
+            }
             Undo::Unopen(id) => {
                 self.sessions.remove(&id);
             }
@@ -230,8 +247,10 @@ impl DataTree {
         let before = self.slots.family(parent_slot).map(Counters::from);
         self.put_in(node.clone(), parent_slot);
         let family = self.slots.family_mut(parent_slot);
-        family.cversion = parent_cversion;
-        family.pzxid = zxid;
+        if family.cversion != parent_cversion {
+            family.cversion = parent_cversion;
+            family.pzxid = zxid;
+        }
         Undo::Uncreate { node, parent: before }
     }
 
@@ -245,7 +264,8 @@ impl DataTree {
         let parent_slot = self.slots.entry(slot).parent;
         let parent = self.slots.family(parent_slot).map(Counters::from);
         let node = self.take_out(slot);
-        self.slots.family_mut(parent_slot).pzxid = zxid;
+        let family = self.slots.family_mut(parent_slot);
+        family.pzxid = family.pzxid.max(zxid);
         Undo::Undelete { node, own, parent }
     }
 
@@ -257,7 +277,8 @@ impl DataTree {
         before
     }
 
-    fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
+    /// Adds a node whose path is free below its parent, which stays otherwise as it was.
+    pub(super) fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
         debug_assert!(self.get(node.path()).is_none(), "{} is created and exists", node.path());
         self.approximate_data_size += size_of_node(&node);
         let owner = self.owner(&node);
@@ -301,6 +322,19 @@ impl DataTree {
             }
         }
         node
+    }
+
+    /// Gives a node that was just put in the counters that it had. They cost memory only if they tell
+    /// more than the node does.
+    pub(super) fn set_loaded_counters(&mut self, slot: Slot, cversion: i32, pzxid: Zxid) {
+        let czxid = self.slots.entry(slot).node.as_ref().map(|node| node.fields().czxid);
+        if cversion != 0 || Some(pzxid) != czxid {
+            self.set_counters(slot, Some(Counters { cversion, pzxid }));
+        }
+    }
+
+    pub(super) fn add_session(&mut self, id: SessionId, timeout_ms: i32) {
+        self.sessions.insert(id, timeout_ms);
     }
 
     fn set_counters(&mut self, slot: Slot, counters: Option<Counters>) {
@@ -365,12 +399,24 @@ impl<'a> Found<'a> {
         self.tree.slots.family(self.slot).map_or(0, |family| family.children as usize)
     }
 
+    /// The node that this one is a child of; none of the root.
+    pub fn parent(&self) -> Option<Found<'a>> {
+        self.tree.at(self.tree.slots.entry(self.slot).parent.some()?)
+    }
+
+    /// The first of [`Found::children`].
+    pub(super) fn first_child(&self) -> Option<Found<'a>> {
+        self.tree.at(self.tree.slots.family(self.slot)?.first.some()?)
+    }
+
+    /// What comes after this node among its parent's [`Found::children`].
+    pub(super) fn next_sibling(&self) -> Option<Found<'a>> {
+        self.tree.at(self.tree.slots.entry(self.slot).next.some()?)
+    }
+
     /// The children, the last created first.
     pub fn children(&self) -> impl Iterator<Item = Found<'a>> + use<'a> {
-        let tree = self.tree;
-        let first = tree.slots.family(self.slot).and_then(|family| family.first.some());
-        std::iter::successors(first, move |slot| tree.slots.entry(*slot).next.some())
-            .filter_map(move |slot| tree.at(slot))
+        std::iter::successors(self.first_child(), Found::next_sibling)
     }
 
     /// How many nodes are below this one, on all levels. Takes time in proportion.

@@ -8,7 +8,8 @@ use crate::id::{SessionId, Zxid};
 /// that a role copies nothing and can tell its clients what changed.
 #[derive(Clone, Debug)]
 pub enum Delta {
-    /// A new node; its parent's count of creates becomes `parent_cversion` and its pzxid the zxid.
+    /// A new node; its parent's count of creates becomes `parent_cversion` and, if it was another, its
+    /// pzxid the zxid. It is the same only if a log is replayed over a state that is later already.
     Create {
         /// The node, whose parent exists and whose path does not.
         node: Node,
@@ -19,8 +20,17 @@ pub enum Delta {
     SetData(Node),
     /// A node changed in a way that no watch hears of: its ACL, or the server's bookkeeping of quotas.
     SetSilently(Node),
-    /// A node without children is gone; its parent's pzxid becomes the zxid. Holds the node as it was.
+    /// A node without children is gone; its parent's pzxid becomes the zxid, unless it is later already,
+    /// which it can be where a log is replayed. Holds the node as it was.
     Delete(Node),
+    /// A node hears of children that it has, or does not have, already: where a log is replayed over a
+    /// state that is partly later.
+    SetCounters {
+        /// The node, which does not change itself.
+        node: Node,
+        /// What it knows of its children after this.
+        counters: Counters,
+    },
     /// A session exists from here on.
     OpenSession {
         /// The session.
@@ -53,6 +63,13 @@ pub enum Undo {
         /// What the parent knew before.
         parent: Option<Counters>,
     },
+    /// Gives a node its counters back.
+    Recount {
+        /// The node.
+        node: Node,
+        /// What it knew of its children before.
+        counters: Option<Counters>,
+    },
     /// Takes a session out again.
     Unopen(SessionId),
     /// Puts a session back.
@@ -63,9 +80,10 @@ pub enum Undo {
 
 /// A parent's own counters, as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are ZooKeeper's own")]
 pub struct Counters {
-    pub(super) cversion: i32,
-    pub(super) pzxid: Zxid,
+    pub cversion: i32,
+    pub pzxid: Zxid,
 }
 
 impl From<&Family> for Counters {

@@ -25,15 +25,19 @@
 
 mod data_tree;
 mod delta;
+mod load;
 mod node;
 mod owner;
 mod path;
 mod slots;
 mod table;
+mod walk;
 
 pub use data_tree::{DataTree, Found, TreeOptions};
-pub use delta::{Delta, Undo};
+pub use delta::{Counters, Delta, Undo};
+pub use load::{LoadError, Loader};
 pub use node::{Node, NodeFields};
 pub use owner::Owner;
 pub use path::{is_valid_path, parent_and_name, parent_of, parent_to_write, utf16_len};
 pub use slots::Slot;
+pub use walk::Walk;

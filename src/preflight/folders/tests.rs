@@ -101,16 +101,6 @@ fn folders_that_hold_each_others_files_are_refused_in_javas_words() {
 }
 
 #[test]
-fn a_java_server_s_data_is_never_started_beside() {
-    for file in ["data/version-2/snapshot.0", "data/version-2/log.1"] {
-        let folder = folder();
-        put(&folder, file);
-        let text = refused(&storage(&folder, ""));
-        assert!(text.contains(file) && text.contains("Java ZooKeeper server"), "{text}");
-    }
-}
-
-#[test]
 fn a_log_of_ours_is_recognised() {
     let folder = folder();
     let storage = storage(&folder, "");

@@ -53,6 +53,13 @@ pub(in crate::config) static EMULATE_353_TTL: Key<Flag> = Key::property(
     "read TTL znodes as 3.5.3 wrote them",
 );
 
+pub(in crate::config) static SNAPSHOT_TRUST_EMPTY: Key<Flag> = Key::property(
+    "snapshot.trust.empty",
+    Flag::or(false),
+    Supported,
+    "start from Java's logs without a snapshot, as 3.4 may leave them",
+);
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &DATADIR_AUTOCREATE,
     &FORCE_SYNC,
@@ -84,7 +91,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     ),
     &Key::property("snapshotSizeFactor", Text::or("0.33"), Ensemble, "log files for peers, by snapshot size"),
     &Key::property("snapshot.compression.method", Text::or(""), NO_SNAPSHOTS, "gz, snappy, or nothing"),
-    &Key::property("snapshot.trust.empty", Flag::or(false), NO_SNAPSHOTS, "accept logs without a snapshot"),
+    &SNAPSHOT_TRUST_EMPTY,
     &Key::property(
         "serializeLastProcessedZxid.enabled",
         Flag::or(true),
@@ -114,7 +121,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::property("forceSnapshotSync", Flag::or(false), Ensemble, "send learners snapshots only"),
 ];
 
-const NO_SNAPSHOTS: Status = NotYet("there are no snapshots");
+const NO_SNAPSHOTS: Status = NotYet("a snapshot is written when the server stops, and at no other time");
 const NO_FILES: Status = NotYet("the log has files of preAllocSize");
 const NO_DELAY: Status =
     NotYet("a flush carries what came during the flush before it, without a delay or a count");

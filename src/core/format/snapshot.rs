@@ -1,0 +1,85 @@
+//! ZooKeeper's snapshot: the tree and the sessions at one moment, in the file `snapshot.<zxid in hex>`.
+//!
+//! ```text
+//!  +--------+----------+-----------+------+------+-- … --+---+------+---------+------+----------+------+
+//!  | header | sessions | ACL table | root | node | nodes | / | seal | digest? | seal | lastZxid?| seal |
+//!  +--------+----------+-----------+------+------+-- … --+---+------+---------+------+----------+------+
+//! ```
+//!
+//! All numbers are big-endian; a `string` or `buffer` is an `int` length and so many bytes, -1 for null.
+//!
+//! | part       | layout                                                                              |
+//! |------------|-------------------------------------------------------------------------------------|
+//! | header     | `int` magic `ZKSN`, `int` version 2, `long` -1                                       |
+//! | sessions   | `int` n; n times `long` id, `int` timeout in ms                                      |
+//! | ACL table  | `int` n; n times `long` id, and a list: `int` m; m times `int` perms, `string` scheme, `string` id |
+//! | nodes      | `string` path, `buffer` data, `long` ACL id, then the stat as it is stored, 60 bytes |
+//! | end        | `string` "/", where the next node's path would be                                   |
+//! | seal       | `long` Adler-32 of everything before it from the file's first byte on, `string` "/"  |
+//! | digest     | `long` zxid, `int` version, `long` digest of the tree; then a seal (3.6 and later)   |
+//! | lastZxid   | `long` zxid; then a seal (3.9 and later)                                             |
+//!
+//! The stored stat is `czxid, mzxid, ctime, mtime` (`long`), `version, cversion, aversion` (`int`),
+//! `ephemeralOwner, pzxid` (`long`). The root's path is empty; parents precede their children. The ACL id
+//! -1 stands for the list that lets everybody do everything, which is not in the table.
+//!
+//! Which of the last two sections there are shows in the file's length alone. Only a file without either
+//! is read by every version of Java whatever its flags, so that is what is written unless asked otherwise.
+//!
+//! # What is trusted
+//!
+//! A file is loaded whole or not at all. Every bit of it is covered: what a seal's sum does not cover (the
+//! sum itself and the "/" behind it) is compared with what it must be, which Java does not do for the "/".
+//! So a file that was cut, or in which a bit is flipped, is not loaded; Adler-32 lets about one of 2^32
+//! random damages pass. The zxid of the state is the one in the file's name, and no seal covers that.
+//!
+//! A snapshot that Java wrote while it served is *fuzzy*: later transactions may be in it in part. Then a
+//! node may have an ACL id that the table lacks. Such a node gets a list that lets nobody do anything until
+//! the log, which must be replayed from the zxid in the name on, brings the right one.
+
+mod compression;
+mod decode;
+mod encode;
+mod name;
+#[cfg(test)]
+mod tests;
+
+pub use compression::{Compression, Packer, UnpackError};
+pub use decode::{Reason, Snapshot, SnapshotError};
+pub use encode::SnapshotWriter;
+pub use name::SnapshotName;
+
+use crate::id::Zxid;
+
+/// What follows the first seal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sections {
+    /// The digest of the tree.
+    pub digest: Option<Digest>,
+    /// The zxid of the state, for those that get a snapshot without its name.
+    pub last_zxid: Option<Zxid>,
+}
+
+/// A digest of the tree (storage-formats §6). It says what was served, not what is in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// Of which state; zero if unknown.
+    pub zxid: Zxid,
+    /// How it was computed.
+    pub version: i32,
+    /// The digest.
+    pub value: i64,
+}
+
+const MAGIC: i32 = i32::from_be_bytes(*b"ZKSN");
+const VERSION: i32 = 2;
+const DB_ID: i64 = -1;
+const OPEN_ACL_ID: i64 = -1;
+const HEADER_LEN: usize = 16;
+const SESSION_LEN: usize = 12;
+const STAT_LEN: usize = 60;
+const END: &[u8] = b"/";
+const END_LEN: usize = 5;
+const SEAL_LEN: usize = 8 + END_LEN;
+const DIGEST_LEN: usize = 20;
+const LAST_ZXID_LEN: usize = 8;

@@ -1,0 +1,129 @@
+//! Java's transaction logs, as far as a start needs them: read, never changed.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use ringkeeper_core::format::java_log::{self, ENTRY_LEN_MAX, End, LogReader};
+use ringkeeper_core::id::Zxid;
+use thiserror::Error;
+use tracing::{info, warn};
+
+use super::mapped::Mapped;
+
+/// The entries of all `log.*` files in a folder, from some zxid on, in order.
+pub struct JavaLog {
+    /// What has not been read yet, the next file last.
+    files: Vec<PathBuf>,
+    current: Option<Current>,
+    after: Zxid,
+    taken: usize,
+}
+
+struct Current {
+    file: Mapped,
+    /// Where the entries' payloads are, the next one last.
+    entries: Vec<(Zxid, Range<usize>)>,
+}
+
+/// Why Java's log cannot be read.
+#[derive(Debug, Error)]
+pub enum JavaLogError {
+    /// The kernel refuses something.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// Something is damaged that no crash of Java leaves behind.
+    #[error(
+        "{}: {source}. No crash leaves that behind; put a good copy of the file back. Nothing has been changed",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What, and where.
+        source: java_log::LogError,
+    },
+}
+
+impl JavaLog {
+    /// Finds the files that can hold anything after this zxid.
+    pub fn open(dir: &Path, after: Zxid) -> Result<JavaLog, JavaLogError> {
+        let io_error = |source| JavaLogError::Io { path: dir.to_owned(), source };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(dir).map_err(io_error)? {
+            let entry = entry.map_err(io_error)?;
+            if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
+                files.push((first, entry.path()));
+            }
+        }
+        files.sort();
+        let start = files.iter().rposition(|(first, _)| *first <= after).unwrap_or(0);
+        let files = files.drain(start..).rev().map(|(_, path)| path).collect();
+        Ok(JavaLog { files, current: None, after, taken: 0 })
+    }
+
+    /// The zxid of the next entry.
+    pub fn next_zxid(&mut self) -> Result<Option<Zxid>, JavaLogError> {
+        while self.current.as_ref().is_none_or(|current| current.entries.is_empty()) {
+            let Some(path) = self.files.pop() else { return Ok(None) };
+            self.current = Some(read(&path, self.after, self.files.is_empty())?);
+        }
+        Ok(self.current.as_ref().and_then(|current| current.entries.last()).map(|(zxid, _)| *zxid))
+    }
+
+    /// The zxid and the payload of the next entry, unless it is not before `limit`.
+    pub fn next_before(&mut self, limit: Option<Zxid>) -> Result<Option<(Zxid, &[u8])>, JavaLogError> {
+        self.next_zxid()?;
+        let Some(current) = &mut self.current else { return Ok(None) };
+        match current.entries.pop_if(|(zxid, _)| limit.is_none_or(|limit| *zxid < limit)) {
+            Some((zxid, payload)) => {
+                self.taken += 1;
+                Ok(Some((zxid, &current.file[payload])))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// How many entries were taken.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+}
+
+fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError> {
+    let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
+    let damaged = |source| JavaLogError::Damaged { path: path.to_owned(), source };
+    let mut entries = Vec::new();
+    if file.is_empty() && is_last {
+        info!("{} is empty: Java ended before it wrote to it", path.display());
+        return Ok(Current { file, entries });
+    }
+    let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).map_err(damaged)?;
+    loop {
+        match reader.next_entry() {
+            Ok(Some(entry)) if entry.zxid <= after => {}
+            Ok(Some(entry)) => {
+                let start = entry.payload.as_ptr().addr() - file.as_ptr().addr();
+                entries.push((entry.zxid, start..start + entry.payload.len()));
+            }
+            Ok(None) => break,
+            // It was never acknowledged: the write that it is of did not finish.
+            Err(error) if is_last && !error.is_followed => {
+                warn!("{}: the last entry is left out: {error}", path.display());
+                break;
+            }
+            Err(error) => return Err(damaged(error)),
+        }
+    }
+    if reader.end() == Some(End::Torn) {
+        warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
+    }
+    entries.reverse();
+    Ok(Current { file, entries })
+}
