@@ -21,6 +21,8 @@ pub(crate) fn root(seed: u64) -> String {
 /// * a null path, other than to read: Java goes on until something fails, after it has taken a zxid, or
 ///   nothing does; likewise a null list in setWatches behind one that is none, and a negative count of a
 ///   list, which is an empty one; no client can send these;
+/// * a multi with more than one reason to be malformed: which of them Java meets first decides whether the
+///   multi takes a zxid;
 /// * a SASL token that is null: an error in Java's I/O thread, which drops the connection;
 /// * in a burst anything behind a setACL: Java checks it by the old ACL until it has applied the new one;
 /// * limits of a quota that are no numbers: kill Java;
@@ -225,6 +227,13 @@ impl Generator {
         let len_max = if self.quotas { 1 } else { 5 };
         let mut ops: Vec<Request> = (0..self.any.rng.usize(..=len_max)).map(|_| self.sub_write()).collect();
         if self.any.chance(12) {
+            for op in &mut ops {
+                if let Request::Create { acl: acl @ None, .. } | Request::CreateTtl { acl: acl @ None, .. } =
+                    op
+                {
+                    *acl = open_acl();
+                }
+            }
             let at = self.any.rng.usize(..=ops.len());
             let odd = self.odd_sub();
             ops.insert(at, odd);
