@@ -8,6 +8,7 @@ mod c_client;
 mod cli_mt;
 mod differential;
 mod golden;
+mod java_files;
 mod kazoo;
 mod launcher;
 mod zkcli;
