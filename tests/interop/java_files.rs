@@ -1,221 +1,341 @@
-//! One folder, served by Java and by ringkeeper in turn: each finds what the other has left.
+//! Data folders of the real server, read here, and files written here, read by the real server.
+//!
+//! `RERECORD=1` keeps the folder that Java made, and what Java served of it, in `tests/fixtures/java`.
 
-use std::path::Path;
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
+use ringkeeper_core::acl::Interner;
+use ringkeeper_core::format::java_log::{ENTRY_LEN_MAX, LogReader, file_name};
+use ringkeeper_core::format::snapshot::{
+    Compression, Packer, Sections, Snapshot, SnapshotName, SnapshotWriter,
+};
+use ringkeeper_core::id::Zxid;
+use ringkeeper_core::jute::Reader;
+use ringkeeper_core::ops::Database;
+use ringkeeper_core::proto::TxnHeader;
+use ringkeeper_core::tree::{DataTree, TreeOptions};
+use ringkeeper_kit::deps::tests_dir;
 use ringkeeper_kit::java;
 use ringkeeper_kit::server::{Server, Settings};
-use ringkeeper_kit::wire::{
-    Acl, Body, Client, ConnectRequest, ConnectResponse, Request, Text, create_mode, op,
-};
+use ringkeeper_kit::wire::{Acl, Body, Client, ConnectRequest, Request, Text, op};
 
 #[test]
-fn a_folder_goes_from_java_to_ringkeeper_and_back_and_neither_sees_a_difference() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let java = || on(folder.path(), java::server());
-    let ringkeeper = || on(folder.path(), crate::ringkeeper_server());
-
-    let mut server = java().start();
-    let owner = build(&server);
-    let built = picture(&server);
-    server.stop();
-    let javas_files = files(folder.path());
-
-    let mut server = ringkeeper().start();
-    assert_eq!(picture(&server), built, "ringkeeper starts from Java's files, after a clean stop");
-    assert_session_lives(&server, &owner);
-    change(&server, "by ringkeeper");
-    let changed = picture(&server);
-    server.kill();
-    server.start();
-    assert_eq!(picture(&server), changed, "after a kill, Java's files and our log together");
-    server.stop();
-    for (name, content) in &javas_files {
-        let now = std::fs::read(folder.path().join("version-2").join(name)).expect("Java's file is there");
-        assert!(now == *content, "{name} is as Java left it");
+fn a_folder_of_java_s_holds_what_java_served_of_it() {
+    let data_dir = tempfile::tempdir().expect("a temporary folder");
+    let (served, last) = make_folder(data_dir.path());
+    let folder = data_dir.path().join("version-2");
+    for compression in [Compression::None, Compression::Gzip, Compression::Snappy] {
+        let name = SnapshotName { zxid: last, compression };
+        let read = load(&folder, name);
+        assert_eq!(picture(&read.tree), served, "{name}");
+        assert_eq!(read.sections.last_zxid, Some(last), "{name}");
     }
-
-    let mut server = java().start();
-    assert_eq!(picture(&server), changed, "Java goes on from ringkeeper's snapshot");
-    assert_session_lives(&server, &owner);
-    change(&server, "by Java");
-    let changed = picture(&server);
-    server.kill();
-
-    let mut server = ringkeeper().start();
-    assert_eq!(picture(&server), changed, "ringkeeper goes on from Java's snapshot and log, after a kill");
-    change(&server, "by ringkeeper again");
-    let changed = picture(&server);
-    server.stop();
-    let server = java().start();
-    assert_eq!(picture(&server), changed);
+    let first = SnapshotName { zxid: Zxid::ZERO, compression: Compression::None };
+    let replayed = replay(load(&folder, first).tree, &folder.join(file_name(Zxid(1))));
+    assert_eq!(picture(&replayed), served);
+    assert_eq!(replayed.last_zxid(), last);
+    if env::var_os("RERECORD").is_some() {
+        record(&folder, &served);
+    }
 }
 
 #[test]
-fn two_histories_in_one_folder_are_refused_and_not_mixed() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let java = || on(folder.path(), java::server());
-    let ringkeeper = || on(folder.path(), crate::ringkeeper_server());
-    let write = |server: &Server, path: &str| {
-        let mut client = Client::connect(server.addr()).expect("a session");
-        assert_eq!(client.call(&Request::create(path, b"", 0)).expect("a reply").err, 0);
-        client.close().expect("the session closes");
+fn java_starts_from_snapshots_that_were_written_here() {
+    let (tree, sections) = recorded();
+    let expected = picture(&tree);
+    for (compression, sections) in [
+        (Compression::None, Sections::default()),
+        (Compression::Gzip, sections),
+        (Compression::Snappy, sections),
+    ] {
+        let data_dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = data_dir.path().join("version-2");
+        fs::create_dir(&folder).expect("a new folder");
+        store(&tree, sections, &folder, SnapshotName { zxid: tree.last_zxid(), compression });
+        let served = serve(data_dir.path(), |addr| picture_of(&mut observer(addr)));
+        assert_eq!(served, without_sessions(&expected), "{compression:?}");
+    }
+}
+
+#[test]
+fn a_log_replayed_over_a_later_state_leads_where_it_leads_java() {
+    let (tree, _) = recorded();
+    let data_dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = data_dir.path().join("version-2");
+    fs::create_dir(&folder).expect("a new folder");
+    let log = folder.join(file_name(Zxid(1)));
+    fs::copy(fixtures().join(file_name(Zxid(1))), &log).expect("the recorded log");
+    // As if the tree had been written in the course of the whole log.
+    let name = SnapshotName { zxid: Zxid::ZERO, compression: Compression::None };
+    store(&tree, Sections::default(), &folder, name);
+    let replayed = replay(load(&folder, name).tree, &log);
+    let served = serve(data_dir.path(), |addr| picture_of(&mut observer(addr)));
+    assert_eq!(without_sessions(&picture(&replayed)), served);
+    assert_eq!(picture(&replayed), picture(&tree));
+}
+
+/// Has Java make a log and snapshots, compressed in each way, and says what it served: with every kind of
+/// node and transaction in them.
+fn make_folder(data_dir: &Path) -> (Vec<String>, Zxid) {
+    let server = settings(data_dir).start();
+    let request = ConnectRequest { timeout_ms: 40_000, ..ConnectRequest::default() };
+    let mut client = Client::connect_as(server.addr(), &request).expect("a session");
+    authenticate(&mut client);
+    let mut other = Client::connect(server.addr()).expect("a session");
+    let must = |client: &mut Client, request: Request| {
+        let reply = client.call(&request).expect("a reply");
+        assert_eq!(reply.err, 0, "{request:?}");
     };
-    let mut server = ringkeeper().start();
-    write(&server, "/common");
-    server.stop();
-    server.start();
-    write(&server, "/only-in-ringkeeper");
-    server.kill();
-    // Java knows nothing of the write after the last snapshot, and gives its zxid to another.
-    let mut server = java().start();
-    write(&server, "/only-in-java");
-    server.kill();
-    let refused = ringkeeper().try_start().err().expect("two histories");
-    assert!(refused.log.contains("both have a transaction"), "{}", refused.log);
-    assert_eq!(refused.status.and_then(|status| status.code()), Some(1));
-}
-
-/// Every kind of node, and what can be on it.
-fn build(server: &Server) -> ConnectResponse {
-    let long = ConnectRequest { timeout_ms: i32::MAX, ..ConnectRequest::default() };
-    let mut client = Client::connect_as(server.addr(), &long).expect("a session");
-    let created = [
-        Request::create("/persistent", b"data", 0),
-        Request::create("/persistent/child", b"", 0),
-        Request::create("/persistent/gone", b"", 0),
-        Request::create("/persistent/s-", b"", create_mode::PERSISTENT_SEQUENTIAL),
-        Request::create("/ephemeral", b"mine", create_mode::EPHEMERAL),
-        with_op(Request::create("/container", b"", create_mode::CONTAINER), op::CREATE_CONTAINER),
-        Request::create("/container/child", b"", 0),
-        ttl("/brief", 3_600_000),
-        with_data(Request::create("/null", b"", 0), Text::from_bytes(None)),
-        Request::create("/large", &vec![b'x'; 500_000], 0),
-        Request::create("/ünïcödé", "é".as_bytes(), 0),
-        with_acl(Request::create("/readable", b"", 0), vec![Acl::new(1, "world", "anyone")]),
-        with_acl(
-            Request::create("/shared", b"", 0),
-            vec![
-                Acl::new(31, "digest", "bob:hash"),
-                Acl::new(1, "world", "anyone"),
-                Acl::new(3, "ip", "10.0.0.0/8"),
-            ],
-        ),
-        Request::create("/zookeeper/quota/persistent", b"", 0),
-        Request::create("/zookeeper/quota/persistent/zookeeper_limits", b"count=10,bytes=-1", 0),
-        Request::create("/zookeeper/quota/persistent/zookeeper_stats", b"", 0),
-    ];
-    for request in created {
-        assert_eq!(client.call(&request).expect("a reply").err, 0, "{request:?}");
+    for request in nodes() {
+        must(&mut client, request);
     }
-    let multi = Request::Multi(vec![
-        Request::set_data("/persistent", b"newer", 0),
-        Request::create("/by-multi", b"", 0),
-        Request::delete("/persistent/gone", -1),
-    ]);
-    assert_eq!(client.call(&multi).expect("a reply").err, 0);
-    let failed = Request::Multi(vec![Request::set_data("/large", b"", -1), Request::delete("/missing", -1)]);
-    assert_eq!(client.call(&failed).expect("a reply").err, 0);
-    let open = Some(vec![Acl::new(31, "world", "anyone")]);
-    let opened = Request::SetAcl { path: "/by-multi".into(), acl: open, version: 0 };
-    assert_eq!(client.call(&opened).expect("a reply").err, 0);
-    client.hang_up()
+    must(&mut other, Request::create("/gone-with-its-session", b"", EPHEMERAL));
+    must(&mut other, Request::CloseSession);
+    let refused = client.call(&Request::delete("/missing", -1)).expect("a reply");
+    assert_eq!(refused.err, NO_NODE);
+    let failed = Request::Multi(vec![Request::create("/never", b"", 0), Request::delete("/missing", -1)]);
+    client.call(&failed).expect("a reply");
+    must(&mut client, Request::set_data("/plain", b"the last word", -1));
+    let last = Zxid(client.call(&Request::exists("/", false)).expect("a reply").zxid);
+    let mut served = picture_of(&mut client);
+    let granted = client.hang_up();
+    served.push(format!("session {:#x} {}", granted.session, granted.timeout_ms));
+    stop(server);
+    for method in ["", "gz", "snappy"] {
+        stop(settings(data_dir).property("zookeeper.snapshot.compression.method", method).start());
+    }
+    (served, last)
 }
 
-/// Some of each kind of change, on top of whatever is there.
-fn change(server: &Server, who: &str) {
-    let mut client = Client::connect(server.addr()).expect("a session");
-    let requests = [
-        Request::create("/persistent/s-", who.as_bytes(), create_mode::PERSISTENT_SEQUENTIAL),
-        Request::set_data("/persistent", who.as_bytes(), -1),
-        Request::create("/passing", b"", create_mode::EPHEMERAL),
+fn nodes() -> Vec<Request> {
+    let mine = || vec![Acl::new(31, "auth", "")];
+    let create = |op, path: &str, data: Text, acl, flags| Request::Create {
+        op,
+        path: path.into(),
+        data,
+        acl: Some(acl),
+        flags,
+    };
+    let world = |perms| Acl::new(perms, "world", "anyone");
+    vec![
+        Request::create("/plain", b"first", 0),
+        create(op::CREATE2, "/plain/null", Text::NULL, vec![world(31)], 0),
+        create(op::CREATE2, "/plain/empty", b""[..].into(), mine(), 0),
+        create(op::CREATE_CONTAINER, "/container", b"c"[..].into(), vec![world(31)], 4),
+        Request::create("/container/child", b"\x00\xff binary", 0),
+        Request::CreateTtl {
+            path: "/ttl".into(),
+            data: b"t"[..].into(),
+            acl: Some(vec![world(1), Acl::new(31, "auth", "")]),
+            flags: 5,
+            ttl: 86_400_000,
+        },
+        Request::create("/ephemeral", b"e", EPHEMERAL),
+        Request::create("/plain/sequence-", b"", 2),
+        Request::create("/plain/sequence-", b"", 3),
+        Request::create("/\u{e9}\u{4e2d}", b"beyond ascii", 0),
+        Request::create("/deleted", b"", 0),
+        Request::create("/deleted/below", b"", 0),
+        Request::delete("/deleted/below", -1),
+        Request::delete("/deleted", -1),
+        Request::create("/deleted", b"and back", 0),
+        Request::SetAcl {
+            path: "/deleted".into(),
+            acl: Some(vec![Acl::new(31, "auth", ""), Acl::new(1, "ip", "127.0.0.1/8")]),
+            version: -1,
+        },
+        Request::create("/zookeeper/quota/plain", b"", 0),
+        Request::create("/zookeeper/quota/plain/zookeeper_limits", b"count=100,bytes=-1", 0),
+        Request::create("/zookeeper/quota/plain/zookeeper_stats", b"count=0,bytes=0", 0),
         Request::Multi(vec![
-            Request::delete("/by-multi", -1),
-            Request::create("/by-multi", who.as_bytes(), 0),
+            Request::create("/plain/multi", b"m", 0),
+            Request::set_data("/plain/multi", b"mm", 0),
+            Request::Check { path: "/plain".into(), version: 0 },
+            Request::create("/plain/multi/gone", b"", 0),
+            Request::delete("/plain/multi/gone", 0),
         ]),
-    ];
-    for request in requests {
-        assert_eq!(client.call(&request).expect("a reply").err, 0, "{request:?}");
-    }
-    client.close().expect("the session closes");
+        Request::set_data("/plain", b"second", -1),
+    ]
 }
 
-fn assert_session_lives(server: &Server, owner: &ConnectResponse) {
-    let client = Client::connect_as(server.addr(), &ConnectRequest::again(owner)).expect("the session lives");
-    assert_eq!(client.granted().session, owner.session);
-    client.hang_up();
-}
-
-/// Every node below the root: data, stat and ACL.
-fn picture(server: &Server) -> Vec<String> {
-    let mut client = Client::connect(server.addr()).expect("a session");
-    let (mut lines, mut pending) = (Vec::new(), vec!["/".to_owned()]);
+/// What a server shows of every node, in order.
+fn picture_of(client: &mut Client) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut pending = vec![String::from("/")];
     while let Some(path) = pending.pop() {
-        let text = || Text::from(path.as_str());
-        let data = client.call(&Request::GetData { path: text(), watch: false }).expect("a reply").body;
-        let Body::Data(data, stat) = data else { panic!("getData of {path}: {data:?}") };
-        let data = data.map(|data| match data.len() {
-            0..100 => String::from_utf8_lossy(&data).into_owned(),
-            len => format!("{len} bytes"),
-        });
-        let acl = client.call(&Request::GetAcl { path: text() }).expect("a reply").body;
-        let Body::Acl(acl, _) = acl else { panic!("getACL of {path}: {acl:?}") };
-        lines.push(format!("{path} {data:?} {stat:?} {acl:?}"));
-        let children =
-            client.call(&Request::GetChildren { path: text(), watch: false }).expect("a reply").body;
-        let Body::Children(mut children) = children else { panic!("getChildren of {path}: {children:?}") };
-        children.sort();
-        let base = if path == "/" { "" } else { &path };
-        pending.extend(children.iter().map(|child| format!("{base}/{}", child.lossy())));
+        let mut ask = |request| client.call(&request).expect("a reply").body;
+        let Body::Data(data, stat) = ask(Request::get_data(&path, false)) else {
+            panic!("{path} has no data")
+        };
+        let Body::Acl(acl, _) = ask(Request::GetAcl { path: Text::from(&path) }) else {
+            panic!("{path} has no ACL")
+        };
+        let Body::Children(children) = ask(Request::GetChildren { path: Text::from(&path), watch: false })
+        else {
+            panic!("{path} has no children")
+        };
+        let acl = acl.iter().map(|entry| (entry.perms, entry.scheme.lossy(), entry.id.lossy()));
+        let numbers = [
+            stat.czxid,
+            stat.mzxid,
+            stat.ctime,
+            stat.mtime,
+            stat.version.into(),
+            stat.cversion.into(),
+            stat.aversion.into(),
+            stat.ephemeral_owner,
+            stat.data_length.into(),
+            stat.num_children.into(),
+            stat.pzxid,
+        ];
+        lines.push(line(&path, data.as_deref(), acl, numbers));
+        let above = if path == "/" { "" } else { &path };
+        pending.extend(children.iter().map(|name| format!("{above}/{}", name.lossy())));
     }
-    client.close().expect("the session closes");
+    lines.sort();
     lines
 }
 
-fn on(folder: &Path, settings: Settings) -> Settings {
-    settings
-        .config("dataDir", folder.display())
-        .config("maxSessionTimeout", 3_600_000)
+/// The same of a tree that was read here, and its sessions.
+fn picture(tree: &DataTree) -> Vec<String> {
+    let mut lines: Vec<String> = tree
+        .walk()
+        .map(|found| {
+            let acl = found.node.fields().acl.iter();
+            let acl = acl.map(|entry| (entry.perms, entry.scheme.to_string(), entry.id.to_string()));
+            let stat = found.stat();
+            let numbers = [
+                stat.czxid.0,
+                stat.mzxid.0,
+                stat.ctime,
+                stat.mtime,
+                stat.version.into(),
+                stat.cversion.into(),
+                stat.aversion.into(),
+                stat.ephemeral_owner,
+                stat.data_length.into(),
+                stat.num_children.into(),
+                stat.pzxid.0,
+            ];
+            line(found.node.path(), found.node.data(), acl, numbers)
+        })
+        .collect();
+    lines.sort();
+    lines.extend(tree.sessions().iter().map(|(id, timeout_ms)| format!("session {id} {timeout_ms}")));
+    lines
+}
+
+fn line(
+    path: &str,
+    data: Option<&[u8]>,
+    acl: impl Iterator<Item = (i32, String, String)>,
+    stat: [i64; 11],
+) -> String {
+    let data = data.map_or("null".into(), |data| format!("\"{}\"", data.escape_ascii()));
+    let acl: Vec<String> = acl.map(|(perms, scheme, id)| format!("{perms} {scheme}:{id}")).collect();
+    let stat: Vec<String> = stat.iter().map(i64::to_string).collect();
+    format!("{path} {data} [{}] {}", acl.join(", "), stat.join(" "))
+}
+
+fn without_sessions(picture: &[String]) -> Vec<String> {
+    picture.iter().filter(|line| !line.starts_with("session ")).cloned().collect()
+}
+
+fn load(folder: &Path, name: SnapshotName) -> Snapshot {
+    let file = fs::read(folder.join(name.to_string())).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(name.compression.seems_whole(&file), "{name}");
+    let plain = name.compression.unpack(&file, LEN_MAX).unwrap_or_else(|error| panic!("{name}: {error}"));
+    Snapshot::decode(&plain, name.zxid, OPTIONS, &mut Interner::new())
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn store(tree: &DataTree, sections: Sections, folder: &Path, name: SnapshotName) {
+    let mut writer = SnapshotWriter::new(tree, sections);
+    let mut packer = Packer::new(name.compression);
+    let (mut piece, mut file) = (Vec::new(), Vec::new());
+    loop {
+        piece.clear();
+        let goes_on = writer.fill(&mut piece, 100);
+        packer.push(&piece, &mut file);
+        if !goes_on {
+            break;
+        }
+    }
+    packer.finish(&mut file);
+    fs::write(folder.join(name.to_string()), file).expect("a file in it");
+}
+
+fn replay(tree: DataTree, log: &Path) -> DataTree {
+    let file = fs::read(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+    let mut database = Database::new(tree);
+    let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).expect("a log");
+    while let Some(entry) = reader.next_entry().unwrap_or_else(|error| panic!("{error}")) {
+        let (header, txn) = TxnHeader::decode(&mut Reader::new(entry.payload)).expect("a transaction");
+        assert_eq!(header.zxid, entry.zxid);
+        database.apply(&header, &txn, &mut ());
+    }
+    database.tree().clone()
+}
+
+/// The tree that Java made when the fixtures were recorded.
+fn recorded() -> (DataTree, Sections) {
+    let names = fs::read_dir(fixtures()).expect("the recorded files").flatten();
+    let last = names.filter_map(|entry| SnapshotName::parse(&entry.file_name().to_string_lossy())).max();
+    let name = SnapshotName { compression: Compression::None, ..last.expect("a recorded snapshot") };
+    let read = load(&fixtures(), name);
+    (read.tree, read.sections)
+}
+
+fn record(folder: &Path, served: &[String]) {
+    let _ = fs::remove_dir_all(fixtures());
+    fs::create_dir(fixtures()).expect("a new folder");
+    for entry in fs::read_dir(folder).expect("the folder").flatten() {
+        let name = entry.file_name();
+        if SnapshotName::parse(&name.to_string_lossy()).is_some() || name == "log.1" {
+            fs::copy(entry.path(), fixtures().join(name)).expect("a copy");
+        }
+    }
+    fs::write(fixtures().join("served.txt"), served.join("\n") + "\n").expect("a file");
+}
+
+fn serve<T>(data_dir: &Path, ask: impl FnOnce(SocketAddr) -> T) -> T {
+    let server = settings(data_dir).start();
+    let answer = ask(server.addr());
+    stop(server);
+    answer
+}
+
+fn stop(mut server: Server) {
+    server.stop();
+}
+
+fn settings(data_dir: &Path) -> Settings {
+    java::server()
+        .config("dataDir", data_dir.display())
         .property("zookeeper.extendedTypesEnabled", true)
-        .property("zookeeper.preAllocSize", 1024)
+        .property("zookeeper.preAllocSize", 4)
 }
 
-/// The files of Java's, by name.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries =
-        std::fs::read_dir(folder.join("version-2")).expect("a folder").map(|entry| entry.expect("an entry"));
-    let named = entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
-    let javas = named.filter(|(name, _)| name.starts_with("log.") || name.starts_with("snapshot."));
-    let read: Vec<_> = javas.map(|(name, path)| (name, std::fs::read(path).expect("a file"))).collect();
-    assert!(!read.is_empty(), "Java has written something");
-    read
+fn observer(addr: SocketAddr) -> Client {
+    let mut client = Client::connect(addr).expect("a session");
+    authenticate(&mut client);
+    client
 }
 
-fn ttl(path: &str, ttl: i64) -> Request {
-    match Request::create(path, b"", PERSISTENT_WITH_TTL) {
-        Request::Create { path, data, acl, flags, .. } => Request::CreateTtl { path, data, acl, flags, ttl },
-        other => other,
-    }
+/// Java shows whole ACL lists to those who may change them.
+fn authenticate(client: &mut Client) {
+    let request = Request::Auth { scheme: "digest".into(), auth: "me:secret".into() };
+    assert_eq!(client.call(&request).expect("a reply").err, 0);
 }
 
-fn with_op(mut request: Request, number: i32) -> Request {
-    if let Request::Create { op, .. } = &mut request {
-        *op = number;
-    }
-    request
+fn fixtures() -> PathBuf {
+    tests_dir().join("fixtures/java")
 }
 
-fn with_data(mut request: Request, text: Text) -> Request {
-    if let Request::Create { data, .. } = &mut request {
-        *data = text;
-    }
-    request
-}
-
-fn with_acl(mut request: Request, list: Vec<Acl>) -> Request {
-    if let Request::Create { acl, .. } = &mut request {
-        *acl = Some(list);
-    }
-    request
-}
-
-const PERSISTENT_WITH_TTL: i32 = 5;
+const OPTIONS: TreeOptions = TreeOptions { extended_types: true, seed: 1 };
+const LEN_MAX: usize = 1 << 20;
+const EPHEMERAL: i32 = 1;
+const NO_NODE: i32 = -101;

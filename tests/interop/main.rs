@@ -9,6 +9,7 @@ mod cli_mt;
 mod differential;
 mod golden;
 mod java_files;
+mod java_folder;
 mod kazoo;
 mod launcher;
 mod zkcli;

@@ -31,4 +31,6 @@ pub use sessions::{close_txn, ephemerals_of};
 pub use write::{Asker, Ordered, Settings, Undecodable, order};
 
 #[cfg(test)]
+mod replay_tests;
+#[cfg(test)]
 mod tests;

@@ -69,7 +69,7 @@ impl Loader {
     /// If it has no root.
     pub fn finish(mut self, zxid: Zxid) -> Result<DataTree, LoadError> {
         self.tree.get("/").ok_or(LoadError::NoRoot)?;
-        self.tree.rewind(zxid);
+        self.tree.advance(zxid);
         Ok(self.tree)
     }
 

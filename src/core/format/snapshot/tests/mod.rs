@@ -1,6 +1,7 @@
 //! What holds for the format whoever wrote the file; files that Java wrote are looked at in `golden`.
 
 mod damage;
+mod golden;
 
 use proptest::prelude::*;
 
