@@ -45,7 +45,9 @@ mod tests {
              default: 1000\n    \
              property: -Dzookeeper.globalOutstandingLimit\n"
         );
-        assert!(text("snapCount").contains("    without effect: there are no snapshots\n"));
+        assert!(text("snapCount").contains(
+            "    without effect: a snapshot is written when the server stops, and at no other time\n"
+        ));
         assert_eq!(text("no such key"), "");
     }
 }
