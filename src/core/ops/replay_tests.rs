@@ -195,9 +195,9 @@ fn txn(db: &Database, wish: Wish) -> Option<Txn<'static>> {
         _ if db.tree().sessions().contains_key(&wish.session) => {
             let ephemerals = super::ephemerals_of(db, wish.session);
             let paths = ephemerals.iter().map(|node| node.path().to_owned().into());
-            // Servers up to 3.5 list nothing.
-            let is_listed = wish.number.is_multiple_of(2);
-            Txn::CloseSession { ephemerals: is_listed.then(|| paths.collect()) }
+            // Servers up to 3.5 list nothing, and from their logs a fuzzy state cannot always be mended: an
+            // ephemeral that went with its session and came back for another keeps what it was set to.
+            Txn::CloseSession { ephemerals: Some(paths.collect()) }
         }
         _ => Txn::CreateSession { timeout_ms: 5 },
     })
