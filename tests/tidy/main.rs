@@ -20,8 +20,8 @@ fn only_the_log_promises_durability() {
 }
 
 #[test]
-fn only_the_runtime_wrapper_is_unsafe() {
-    assert_only_in(concat!("unsafe", " {"), &["src/runtime/"]);
+fn only_the_runtime_wrapper_and_mmap_are_unsafe() {
+    assert_only_in(concat!("unsafe", " {"), &["src/runtime/", "src/storage/mapped.rs"]);
 }
 
 #[test]
