@@ -25,7 +25,8 @@ pub(crate) fn root(seed: u64) -> String {
 ///   multi takes a zxid;
 /// * a SASL token that is null: an error in Java's I/O thread, which drops the connection;
 /// * in a burst anything behind a setACL: Java checks it by the old ACL until it has applied the new one;
-/// * limits of a quota that are no numbers: kill Java;
+/// * limits of a quota that are no numbers: Java then answers every write below with a decoding error,
+///   ringkeeper takes them for no limits;
 /// * bursts, and several writes in a multi, in a run that has quotas: Java checks quotas against what it has
 ///   applied so far, ringkeeper against all that comes before the write;
 /// * setACL on built-in nodes, which would be seen by the runs that follow.
