@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use ringkeeper_kit::wire::{Body, Client, Request, Stat, Text};
 
 use super::model::{Model, Op, SHARED};
-use super::writer::Writer;
+use super::writer::{Writer, new_session};
 
 /// What the writers' own nodes are found to be: data and Stat.
 type Found = BTreeMap<String, (String, Stat)>;
@@ -15,7 +15,7 @@ type Found = BTreeMap<String, (String, Stat)>;
 /// The nodes that all writers create side by side, over all crashes.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// Name and data of each that is known to be there.
+    /// Path and data of each that is known to be there.
     known: BTreeMap<String, String>,
 }
 
@@ -69,30 +69,31 @@ pub(crate) fn recover(
 }
 
 impl Shared {
-    /// Reads the parent: what was there is there, and the numbers are those from 0 on, each once.
+    /// Reads the parent: what was there is there, and the numbers are those from 0 on, each once. The data
+    /// of a node is read the first time that it is seen.
     pub(crate) fn read(&mut self, client: &mut Client, writers: &[Writer]) -> Result<(), String> {
         let (names, stat) = children(client, SHARED).map_err(|error| format!("{SHARED}: {error}"))?;
-        for (path, data) in writers.iter().flat_map(|writer| &writer.shared) {
-            if let Some(other) = self.known.insert(path.clone(), data.clone()) {
-                return Err(format!("{path} was acknowledged to {other} and to {data}"));
+        let paths: BTreeSet<String> = names.iter().map(|name| format!("{SHARED}/{name}")).collect();
+        for path in &paths {
+            if !self.known.contains_key(path) {
+                let (data, _) = read(client, path).map_err(|error| format!("{path}: {error}"))?;
+                self.known.insert(path.clone(), data);
             }
         }
-        let paths: BTreeSet<String> = names.iter().map(|name| format!("{SHARED}/{name}")).collect();
+        for (path, data) in writers.iter().flat_map(|writer| &writer.shared) {
+            match self.known.get(path) {
+                Some(found) if found == data => {}
+                found => return Err(format!("{path} was acknowledged with {data}, found is {found:?}")),
+            }
+        }
         if let Some((path, data)) = self.known.iter().find(|(path, _)| !paths.contains(*path)) {
-            return Err(format!("{path} of {data} was acknowledged and is gone"));
+            return Err(format!("{path} of {data} was there and is gone"));
         }
         if !(0..names.len()).all(|number| paths.contains(&format!("{SHARED}/{number:010}"))) {
             return Err(format!("the numbers are not those from 0 on: {names:?}"));
         }
         if stat.cversion as usize != names.len() {
             return Err(format!("{} children, none ever deleted, and {stat:?}", names.len()));
-        }
-        for path in paths {
-            let (data, _) = read(client, &path).map_err(|error| format!("{path}: {error}"))?;
-            match self.known.insert(path.clone(), data.clone()) {
-                Some(told) if told != data => return Err(format!("{path} of {told} holds {data}")),
-                _ => {}
-            }
         }
         let distinct: BTreeSet<&String> = self.known.values().collect();
         if distinct.len() != self.known.len() {
@@ -122,11 +123,15 @@ fn attach(writer: &mut Writer, server: SocketAddr) -> Result<bool, String> {
             Ok(true)
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && writer.may_be_over() => {
-            let fresh = Client::connect(server).map_err(|error| format!("a new session: {error}"))?;
+            let fresh = Client::connect_as(server, &new_session())
+                .map_err(|error| format!("a new session: {error}"))?;
             writer.client = Some(fresh);
             Ok(false)
         }
-        Err(error) => Err(format!("{}: its session cannot be attached again: {error}", writer.name)),
+        Err(error) => Err(format!(
+            "{}: its session, {} writes old in this round, cannot be attached again: {error}; in flight: {:#?}",
+            writer.name, writer.session_age, writer.unanswered
+        )),
     }
 }
 

@@ -24,7 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use ringkeeper_kit::server::{Server, Settings};
+use ringkeeper_kit::server::Server;
 use ringkeeper_kit::wire::{Client, Request};
 
 use self::check::{Shared, recover};
@@ -37,15 +37,16 @@ fn what_was_acknowledged_outlives_any_kill() {
     let seed = number("CRASH_SEED").unwrap_or_else(|| fastrand::u64(..));
     let rounds = number("CRASH_ROUNDS").unwrap_or(ROUNDS);
     for peer in peers() {
-        if let Err(failure) = kill_again_and_again(peer, seed, rounds) {
+        // A server whose test panics shows the end of its log.
+        let mut server = peer.config("maxSessionTimeout", SESSION_TIMEOUT_MS).start();
+        if let Err(failure) = kill_again_and_again(&mut server, seed, rounds) {
             panic!("CRASH_SEED={seed}: {failure}");
         }
     }
 }
 
-fn kill_again_and_again(settings: Settings, seed: u64, rounds: u64) -> Result<(), String> {
+fn kill_again_and_again(server: &mut Server, seed: u64, rounds: u64) -> Result<(), String> {
     let mut rng = Rng::with_seed(seed);
-    let mut server = settings.start();
     let mut reader = Client::connect(server.addr()).map_err(|error| error.to_string())?;
     reader.call(&Request::create(SHARED, b"", 0)).map_err(|error| error.to_string())?;
     let mut writers: Vec<Writer> = (0..WRITERS)
@@ -54,7 +55,7 @@ fn kill_again_and_again(settings: Settings, seed: u64, rounds: u64) -> Result<()
     let mut shared = Shared::default();
     let mut zxids = HashSet::new();
     for round in 0..rounds {
-        write_until_killed(&mut server, &mut writers, rng.usize(..ACKNOWLEDGEMENTS_MAX))
+        write_until_killed(server, &mut writers, rng.usize(..ACKNOWLEDGEMENTS_MAX))
             .map_err(|failure| format!("round {round}, before the kill: {failure}"))?;
         for zxid in writers.iter().flat_map(|writer| &writer.acknowledged) {
             if !zxids.insert(*zxid) {
@@ -68,7 +69,7 @@ fn kill_again_and_again(settings: Settings, seed: u64, rounds: u64) -> Result<()
             server.kill();
         }
         server.start();
-        check_all(&server, &mut writers, &mut shared)
+        check_all(server, &mut writers, &mut shared)
             .map_err(|failure| format!("round {round}, after the kill: {failure}"))?;
     }
     Ok(())
@@ -118,6 +119,8 @@ fn number(variable: &str) -> Option<u64> {
 
 /// For each layout, so that it is 120 in all.
 const ROUNDS: u64 = 60;
+/// Sessions must end by a closeSession alone.
+const SESSION_TIMEOUT_MS: u32 = 3_600_000;
 const WRITERS: usize = 5;
 const ACKNOWLEDGEMENTS_MAX: usize = 300;
 const RECOVERY_MS_MAX: u64 = 40;

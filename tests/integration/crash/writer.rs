@@ -19,6 +19,8 @@ pub(crate) struct Writer {
     pub(crate) client: Option<Client>,
     /// The end of the session was acknowledged, and there is no new one yet.
     pub(crate) session_over: bool,
+    /// How many writes of this round were acknowledged to the session.
+    pub(crate) session_age: usize,
     /// The nodes after all acknowledged writes.
     pub(crate) model: Model,
     /// Writes that were sent and not acknowledged, oldest first.
@@ -46,6 +48,7 @@ impl Writer {
             session,
             client: Some(client),
             session_over: false,
+            session_age: 0,
             ahead: model.clone(),
             model,
             unanswered: VecDeque::new(),
@@ -98,6 +101,7 @@ impl Writer {
         self.session = ConnectRequest::again(client.granted());
         self.client = Some(client);
         self.session_over = false;
+        self.session_age = 0;
         self.model.session = self.session.session;
         self.ahead = self.model.clone();
     }
@@ -134,6 +138,7 @@ impl Writer {
         let expected = self.model.apply(&op, reply.zxid);
         self.check(&op, &expected, &reply)?;
         self.acknowledged.push(reply.zxid);
+        self.session_age += 1;
         self.zxid_seen = reply.zxid;
         if op == Op::CloseSession {
             self.client = None;
@@ -233,6 +238,7 @@ impl Model {
     }
 }
 
-fn new_session() -> ConnectRequest {
+/// A session that does not expire while a round waits for a loaded machine.
+pub(crate) fn new_session() -> ConnectRequest {
     ConnectRequest { timeout_ms: i32::MAX, ..ConnectRequest::default() }
 }
