@@ -43,6 +43,7 @@ impl Commit {
                     ToCommit::Turn(turn) if log.is_some() => pipeline.on_turn(turn, now, wall, &mut records),
                     ToCommit::Turn(_) => {}
                     ToCommit::Durable(durable) => pipeline.on_durable(durable.upto()),
+                    ToCommit::LogRoom(room) => pipeline.on_log_room(room),
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
                     ToCommit::Stop => {
