@@ -7,6 +7,7 @@ use ringkeeper_core::flow::CommitBatch;
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::prep::Pipeline;
 
+use crate::admin::Desk;
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::ToCommit;
 
@@ -22,6 +23,8 @@ pub struct Commit {
     pub log: Sender<RecordBatch>,
     /// Who applies what is published.
     pub publish: Box<dyn Fn(Arc<CommitBatch>) + Send>,
+    /// Who answers four-letter words.
+    pub desk: Arc<Desk>,
     /// The time.
     pub clock: Clock,
 }
@@ -29,7 +32,7 @@ pub struct Commit {
 impl Commit {
     /// Runs until [`ToCommit::Stop`] and the log's end; returns the final state, all of it durable.
     pub async fn run(self) -> Pipeline {
-        let Commit { mut pipeline, mut inbox, ticks, log, publish, clock } = self;
+        let Commit { mut pipeline, mut inbox, ticks, log, publish, desk, clock } = self;
         let mut log = Some(log);
         spawn(tick(ticks));
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
@@ -44,6 +47,7 @@ impl Commit {
                     ToCommit::Durable(durable) => pipeline.on_durable(durable.upto()),
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
+                    ToCommit::Ask(question) => desk.add_sessions(&question, pipeline.session_deadlines()),
                     ToCommit::Stop => {
                         submit(&mut records, log.as_ref());
                         log = None;

@@ -22,8 +22,10 @@ impl StopRequests {
         thread::Builder::new().name("signals".into()).spawn(move || {
             let mut signals = signals.forever();
             // If nobody waits for it any more, the process is ending anyway.
-            signals.next().map(|signal| first.send(signal));
-            signals.next().map(end_by);
+            let _ = signals.next().map(|signal| first.send(signal));
+            if let Some(signal) = signals.next() {
+                end_by(signal);
+            }
         })?;
         Ok(StopRequests(requests))
     }

@@ -51,6 +51,7 @@ impl Server {
             config: config.clone(),
             client_port: listener.local_addr()?.port(),
             shards: to_shards.clone(),
+            commit: to_commit.clone(),
             wal: recovered.stats(),
             clock,
         }));
@@ -74,6 +75,7 @@ impl Server {
                 published.advance();
                 publish_to.iter().for_each(|shard| shard.post(ToShard::Commit(Arc::clone(&batch))));
             }),
+            desk,
             clock,
         };
         let stop_shards = to_shards.clone();

@@ -128,6 +128,7 @@ impl Conn {
 pub(super) struct Conns {
     places: Vec<Place>,
     free: Vec<u32>,
+    len: usize,
 }
 
 #[derive(Default)]
@@ -145,6 +146,7 @@ impl Conns {
         let place = &mut self.places[index as usize];
         let id = ConnId(((place.uses as u64) << 32) | index as u64);
         place.conn = Some(Conn::new(id, peer, now));
+        self.len += 1;
         id
     }
 
@@ -152,6 +154,7 @@ impl Conns {
         let place = self.places.get_mut(id.0 as u32 as usize)?;
         let conn = place.conn.take_if(|conn| conn.id == id)?;
         place.uses += 1;
+        self.len -= 1;
         // A place whose uses are spent is not used again: its ids would repeat.
         if place.uses < u32::MAX {
             self.free.push(conn.index());
@@ -173,6 +176,11 @@ impl Conns {
 
     pub(super) fn at_mut(&mut self, index: u32) -> Option<&mut Conn> {
         self.places.get_mut(index as usize)?.conn.as_mut()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Conn> {
@@ -199,6 +207,6 @@ mod tests {
         assert_eq!(first.0 as u32, second.0 as u32, "the place is used again");
         assert!(conns.get(first).is_none() && conns.remove(first).is_none());
         assert!(conns.get(second).is_some());
-        assert_eq!(conns.iter().count(), 1);
+        assert_eq!((conns.iter().count(), conns.len()), (1, 1));
     }
 }

@@ -53,7 +53,7 @@ use std::time::Duration;
 use conn::{Conns, State};
 pub use effect::{CloseReason, Effect, Intake, Next};
 pub use options::ShardOptions;
-pub use report::{ConnReport, SessionReport, ShardReport};
+pub use report::{ConnReport, Lists, SessionReport, ShardReport};
 pub use stats::{Latency, ReplySizes, ShardStats};
 
 use crate::flow::{ConnId, ShardId, ShardTurn, Submitted};

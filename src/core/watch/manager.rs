@@ -149,19 +149,6 @@ impl WatchManager {
         })
     }
 
-    /// The paths of the data table with each one's watchers, in no particular order.
-    pub fn data_watchers(&self) -> impl Iterator<Item = (&str, Vec<Watcher>)> {
-        self.paths.iter().flatten().filter(|path| path.data_watches > 0).map(|path| {
-            let mut watchers = Vec::with_capacity(path.data_watches as usize);
-            path.entries.for_each(|watcher, modes| {
-                if modes.in_data_table() {
-                    watchers.push(watcher);
-                }
-            });
-            (&*path.text, watchers)
-        })
-    }
-
     fn fire_at(&mut self, id: u32, hearing: Modes, hits: &mut Vec<Watcher>) {
         let Some(path) = &mut self.paths[id] else { return };
         let len = path.len();
@@ -335,13 +322,6 @@ impl Entries {
 
     fn is_empty(&self) -> bool {
         matches!(self, Entries::One(_, Modes::NONE))
-    }
-
-    fn for_each(&self, mut each: impl FnMut(Watcher, Modes)) {
-        match self {
-            Entries::One(watcher, modes) => each(*watcher, *modes),
-            Entries::Many(many) => many.iter().for_each(|(watcher, modes)| each(*watcher, *modes)),
-        }
     }
 }
 
