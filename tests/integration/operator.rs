@@ -64,7 +64,7 @@ fn a_second_signal_while_stopping_ends_the_process_at_once_and_loses_nothing() {
     let mut client = Client::connect(server.addr()).expect("a session");
     // So much that the last snapshot is not written in a moment.
     for number in 0..NODES {
-        let create = Request::create(&format!("/{number}"), &[b'x'; 1_000_000], 0);
+        let create = Request::create(format!("/{number}"), &[b'x'; 1_000_000], 0);
         assert_eq!(client.call(&create).expect("a reply").err, 0);
     }
     // Both signals are there before the server can act on the first.
@@ -79,7 +79,7 @@ fn a_second_signal_while_stopping_ends_the_process_at_once_and_loses_nothing() {
     server.start();
     let mut client = Client::connect(server.addr()).expect("a session");
     for number in 0..NODES {
-        let exists = client.call(&Request::exists(&format!("/{number}"), false)).expect("a reply");
+        let exists = client.call(&Request::exists(format!("/{number}"), false)).expect("a reply");
         assert_eq!(exists.err, 0, "/{number} was acknowledged");
     }
 }

@@ -150,16 +150,22 @@ impl Conns {
         id
     }
 
+    /// Takes a connection out. Its place stays empty until [`Conns::free`].
     pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
         let place = self.places.get_mut(id.0 as u32 as usize)?;
         let conn = place.conn.take_if(|conn| conn.id == id)?;
-        place.uses += 1;
         self.len -= 1;
+        Some(conn)
+    }
+
+    /// Gives an empty place to others.
+    pub(super) fn free(&mut self, index: u32) {
+        let Some(place) = self.places.get_mut(index as usize) else { return };
+        place.uses += 1;
         // A place whose uses are spent is not used again: its ids would repeat.
         if place.uses < u32::MAX {
-            self.free.push(conn.index());
+            self.free.push(index);
         }
-        Some(conn)
     }
 
     pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
@@ -202,11 +208,14 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let first = conns.insert(peer, Instant(0));
         assert!(conns.remove(first).is_some());
+        let other = conns.insert(peer, Instant(0));
+        assert_ne!(first.0 as u32, other.0 as u32, "the place is not free yet");
+        conns.free(first.0 as u32);
         let second = conns.insert(peer, Instant(0));
         assert_ne!(first, second);
         assert_eq!(first.0 as u32, second.0 as u32, "the place is used again");
         assert!(conns.get(first).is_none() && conns.remove(first).is_none());
         assert!(conns.get(second).is_some());
-        assert_eq!((conns.iter().count(), conns.len()), (1, 1));
+        assert_eq!((conns.iter().count(), conns.len()), (2, 2));
     }
 }

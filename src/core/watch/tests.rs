@@ -66,7 +66,7 @@ fn what_a_watcher_s_watches_take_goes_with_them() {
     assert_eq!(watches.len_of(Watcher(0)), 2 * one);
     assert!(watches.remove("/c", Watcher(0), Modes::CHILD));
     assert_eq!(watches.len_of(Watcher(0)), one);
-    watches.forget(Watcher(0));
+    assert!(watches.forget(Watcher(0), usize::MAX));
     assert_eq!(watches.len_of(Watcher(0)), 0);
 }
 
@@ -77,10 +77,10 @@ fn a_watcher_that_is_forgotten_leaves_nothing_behind() {
         watches.add(&format!("/{n}"), Watcher(0), Modes::ALL);
         watches.add("/shared", Watcher(n), Modes::CHILD);
     }
-    watches.forget(Watcher(0));
+    assert!(watches.forget(Watcher(0), usize::MAX));
     assert_eq!(watches.watch_count(), 99);
     assert_eq!(watches.summary(), WatchSummary::default());
-    (1..100).for_each(|n| watches.forget(Watcher(n)));
+    assert!((1..100).all(|n| watches.forget(Watcher(n), usize::MAX)));
     assert!(watches.is_empty());
 }
 
@@ -203,7 +203,7 @@ proptest! {
                     model.remove(path, watcher, modes)
                 ),
                 Act::Forget(watcher) => {
-                    watches.forget(Watcher(watcher));
+                    while !watches.forget(Watcher(watcher), 2) {}
                     model.forget(watcher);
                 }
                 Act::Fire(event, path) => {

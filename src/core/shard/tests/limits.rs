@@ -148,3 +148,28 @@ fn a_client_that_leaves_watches_without_end_is_closed_and_its_watches_go() {
     assert!(!harness.closed.contains_key(&modest));
     assert_eq!(harness.report().watch_count, 1);
 }
+
+#[test]
+fn what_a_client_watched_that_has_gone_is_forgotten_in_parts_and_hits_nobody() {
+    let mut harness = Harness::new();
+    harness.create("/a");
+    let greedy = harness.open(1);
+    for n in 0..12_000 {
+        let path = format!("/not/there/{n}");
+        harness.request(greedy, n, OpCode::Exists.number(), &path_watch(&path, true));
+    }
+    harness.request(greedy, 12_000, OpCode::AddWatch.number(), &path_int("/a", 0));
+    harness.shard.on_closed(greedy);
+    let left = harness.report().watch_count;
+    assert!((1..12_000).contains(&left), "{left} are left after the first part");
+
+    let next = harness.open(2);
+    let change = harness.change("/a", b"");
+    harness.transact(vec![change], None);
+    assert_eq!(harness.frames(next).len(), 0);
+    for _ in 0..3 {
+        harness.shard.on_tick(harness.now);
+    }
+    assert_eq!(harness.report().watch_count, 0);
+    assert_eq!(harness.open(3).0 as u32, greedy.0 as u32, "its place is used again");
+}
