@@ -22,6 +22,8 @@ pub enum ToCommit {
     LogRoom(LogRoom),
     /// Time has passed.
     Tick,
+    /// Somebody asked a four-letter word; the commit role adds what it knows.
+    Ask(Arc<Question>),
     /// Order nothing more; end when everything ordered is durable and published.
     Stop,
     /// The log has written everything it was given and ended.

@@ -56,6 +56,7 @@ impl Server {
             config: config.clone(),
             client_port: listener.local_addr()?.port(),
             shards: to_shards.clone(),
+            commit: to_commit.clone(),
             wal: wal.stats(),
             clock,
         }));
@@ -71,7 +72,7 @@ impl Server {
         }
         let followers = Followers { published, shards: to_shards.clone(), snapshotter: snapshotter.feed() };
         let (inbox, ticks, log) = (commit_inbox, to_commit.clone(), to_log);
-        let commit = Commit { pipeline, inbox, ticks, log, followers, clock };
+        let commit = Commit { pipeline, inbox, ticks, log, followers, desk, clock };
         let stop_shards = to_shards.clone();
         let mut commit = Some(start(move || async move {
             commit.run().await;

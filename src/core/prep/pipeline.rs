@@ -220,6 +220,11 @@ impl Pipeline {
         self.outstanding
     }
 
+    /// The open sessions, each with the time when it expires unless it is heard of before.
+    pub fn session_deadlines(&self) -> impl Iterator<Item = (SessionId, Instant)> {
+        self.tracker.deadlines()
+    }
+
     /// How many sessions are open.
     pub fn session_count(&self) -> usize {
         self.tracker.len()
