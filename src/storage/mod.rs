@@ -2,6 +2,7 @@
 
 mod mapped;
 
+pub mod disk;
 pub mod java_log;
 pub mod recovery;
 pub mod snapshot;
