@@ -21,6 +21,7 @@ pub mod prep;
 pub mod proto;
 pub mod session;
 pub mod shard;
+pub mod snap_trigger;
 pub mod time;
 pub mod tree;
 pub mod watch;

@@ -25,7 +25,7 @@ use tracing::info;
 
 use super::disk::Os;
 use super::java_log::{Entry, JavaLog, JavaLogError};
-use super::snapshot::{self, LoadError};
+use super::snapshot::{self, LoadError, Loaded};
 use super::wal;
 
 /// Why the state cannot be recovered. Nothing has been changed, unless the operating system refused something
@@ -72,6 +72,16 @@ pub struct Folders<'a> {
     pub logs: &'a Path,
 }
 
+/// What was recovered.
+pub struct Recovery {
+    /// The state.
+    pub pipeline: Pipeline,
+    /// Our log, ready to be written.
+    pub wal: wal::Recovered,
+    /// Of which state there is a snapshot that is whole, if of any.
+    pub snapshot: Option<Zxid>,
+}
+
 /// Recovers the state, and makes our log ready to be written.
 ///
 /// `trust_empty` is `snapshot.trust.empty`: whether a log of Java's without any snapshot starts from an
@@ -82,10 +92,12 @@ pub fn recover(
     tree_options: TreeOptions,
     wal_options: wal::Options,
     trust_empty: bool,
-) -> Result<(Pipeline, wal::Recovered), RecoverError> {
+) -> Result<Recovery, RecoverError> {
     let loaded = snapshot::load_newest(folders.snapshots, tree_options)?;
-    let snapshot = loaded.as_ref().map(|loaded| loaded.path.clone());
-    let tree = loaded.map_or_else(|| DataTree::new(tree_options), |loaded| loaded.tree);
+    let (snapshot, path, tree) = match loaded {
+        Some(Loaded { tree, path }) => (Some(tree.last_zxid()), Some(path), tree),
+        None => (None, None, DataTree::new(tree_options)),
+    };
     let mut java = JavaLog::open(folders.logs, tree.last_zxid())?;
     let mut pipeline = Pipeline::new(options, tree);
     let log = wal::read(folders.logs, |record| Ok(replay_ours(record, &mut java, &mut pipeline)?))?;
@@ -97,9 +109,9 @@ pub fn recover(
         info!("{} entries of Java's log are replayed", java.taken());
     }
     // Only now is anything changed.
-    sync(folders, snapshot.as_deref(), &java)?;
-    let recovered = log.make_ready(Arc::new(Os), wal_options, pipeline.last_zxid())?;
-    Ok((pipeline, recovered))
+    sync(folders, path.as_deref(), &java)?;
+    let wal = log.make_ready(Arc::new(Os), wal_options, pipeline.last_zxid())?;
+    Ok(Recovery { pipeline, wal, snapshot })
 }
 
 fn replay_ours(record: Record<'_>, java: &mut JavaLog, pipeline: &mut Pipeline) -> Result<(), wal::BoxError> {

@@ -6,3 +6,4 @@ mod operator;
 mod peers;
 mod protocol;
 mod settings;
+mod snapshots;
