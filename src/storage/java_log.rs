@@ -83,15 +83,7 @@ pub enum JavaLogError {
 impl JavaLog {
     /// Finds the files that can hold anything after this zxid.
     pub fn open(dir: &Path, after: Zxid) -> Result<JavaLog, JavaLogError> {
-        let io_error = |source| JavaLogError::Io { path: dir.to_owned(), source };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(dir).map_err(io_error)? {
-            let entry = entry.map_err(io_error)?;
-            if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
-                files.push((first, entry.path()));
-            }
-        }
-        files.sort();
+        let mut files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
         let start = files.iter().rposition(|(first, _)| *first <= after).unwrap_or(0);
         let files = files.drain(start..).rev().map(|(_, path)| path).collect();
         Ok(JavaLog { files, current: None, after, taken: 0, opened: Vec::new() })
@@ -132,6 +124,31 @@ impl JavaLog {
     pub fn taken(&self) -> usize {
         self.taken
     }
+}
+
+/// The files of Java's log in a folder, each with the zxid in its name, in order.
+pub fn files(dir: &Path) -> io::Result<Vec<(Zxid, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
+            files.push((first, entry.path()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The zxid of the last entry; `None` if there is none.
+pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
+    let files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
+    for (at, (_, path)) in files.iter().enumerate().rev() {
+        let current = read(path, Zxid(i64::MIN), at + 1 == files.len())?;
+        if let Some((last, _)) = current.entries.first() {
+            return Ok(Some(*last));
+        }
+    }
+    Ok(None)
 }
 
 fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError> {

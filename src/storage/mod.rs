@@ -4,6 +4,7 @@ mod mapped;
 
 pub mod disk;
 pub mod java_log;
+pub mod purge;
 pub mod recovery;
 pub mod snapshot;
 pub mod wal;
