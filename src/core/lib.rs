@@ -24,6 +24,7 @@ pub mod shard;
 pub mod time;
 pub mod tree;
 pub mod watch;
+pub mod zab;
 
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,3 @@
+//! Zab.
+
+pub mod packet;
