@@ -19,6 +19,7 @@ pub mod jute;
 pub mod ops;
 pub mod prep;
 pub mod proto;
+pub mod quorum;
 pub mod session;
 pub mod shard;
 pub mod time;
