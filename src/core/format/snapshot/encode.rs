@@ -4,7 +4,7 @@ use simd_adler32::Adler32;
 
 use super::{
     DB_ID, DIGEST_LEN, END, END_LEN, HEADER_LEN, LAST_ZXID_LEN, MAGIC, OPEN_ACL_ID, SEAL_LEN, SESSION_LEN,
-    STAT_LEN, Sections, VERSION,
+    SIGNATURE, STAT_LEN, Sections, VERSION,
 };
 use crate::id::SessionId;
 use crate::jute::Writer;
@@ -18,9 +18,16 @@ use crate::tree::{DataTree, Found, Walk};
 pub struct SnapshotWriter<'t> {
     stage: Stage<'t>,
     lists: Lists,
-    sections: Sections,
+    form: Form,
     sum: Adler32,
     encoded_len: u64,
+}
+
+/// What there is around sessions, lists and nodes.
+#[derive(Clone, Copy)]
+enum Form {
+    File(Sections),
+    Stream,
 }
 
 enum Stage<'t> {
@@ -34,17 +41,34 @@ enum Stage<'t> {
 impl<'t> SnapshotWriter<'t> {
     /// Looks at every node once, to number the ACL lists and to know the length. Takes time in proportion.
     pub fn new(tree: &'t DataTree, sections: Sections) -> SnapshotWriter<'t> {
+        SnapshotWriter::in_form(tree, Form::File(sections))
+    }
+
+    /// Writes what follows a leader's SNAP (zab §6.3), to be read by [`super::TreeReceiver`]: the sessions,
+    /// lists and nodes of the file, and a signature at their end.
+    pub fn for_learner(tree: &'t DataTree) -> SnapshotWriter<'t> {
+        SnapshotWriter::in_form(tree, Form::Stream)
+    }
+
+    fn in_form(tree: &'t DataTree, form: Form) -> SnapshotWriter<'t> {
         let mut lists = Lists::default();
-        let mut len = HEADER_LEN + 4 + tree.sessions().len() * SESSION_LEN + 4 + END_LEN + SEAL_LEN;
+        let mut len = 4 + tree.sessions().len() * SESSION_LEN + 4 + END_LEN;
         for found in tree.walk() {
             lists.number(&found.node.fields().acl);
             len += Writer::text_len(stored_path(found)) + 4 + found.node.data_len() + 8 + STAT_LEN;
         }
         len += lists.by_number.iter().map(list_len).sum::<usize>();
-        len += sections.digest.map_or(0, |_| DIGEST_LEN + SEAL_LEN);
-        len += sections.last_zxid.map_or(0, |_| LAST_ZXID_LEN + SEAL_LEN);
+        len += match form {
+            Form::File(sections) => {
+                HEADER_LEN
+                    + SEAL_LEN
+                    + sections.digest.map_or(0, |_| DIGEST_LEN + SEAL_LEN)
+                    + sections.last_zxid.map_or(0, |_| LAST_ZXID_LEN + SEAL_LEN)
+            }
+            Form::Stream => 4 + SIGNATURE.len(),
+        };
         let stage = Stage::Start { tree };
-        SnapshotWriter { stage, lists, sections, sum: Adler32::new(), encoded_len: len as u64 }
+        SnapshotWriter { stage, lists, form, sum: Adler32::new(), encoded_len: len as u64 }
     }
 
     /// The length of the whole snapshot in bytes.
@@ -62,7 +86,9 @@ impl<'t> SnapshotWriter<'t> {
                 return false;
             }
         }
-        self.sum.write(&out[summed..]);
+        if let Form::File(_) = self.form {
+            self.sum.write(&out[summed..]);
+        }
         true
     }
 
@@ -71,9 +97,11 @@ impl<'t> SnapshotWriter<'t> {
         let mut writer = Writer::new(out);
         match &mut self.stage {
             Stage::Start { tree } => {
-                writer.int(MAGIC);
-                writer.int(VERSION);
-                writer.long(DB_ID);
+                if let Form::File(_) = self.form {
+                    writer.int(MAGIC);
+                    writer.int(VERSION);
+                    writer.long(DB_ID);
+                }
                 writer.int(tree.sessions().len() as i32);
                 self.stage = Stage::Sessions { sessions: tree.sessions().iter(), tree };
             }
@@ -113,15 +141,18 @@ impl<'t> SnapshotWriter<'t> {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>, summed: &mut usize) {
+        let Form::File(sections) = self.form else {
+            return Writer::new(out).buffer(Some(SIGNATURE));
+        };
         self.seal(out, summed);
-        if let Some(digest) = self.sections.digest {
+        if let Some(digest) = sections.digest {
             let mut writer = Writer::new(out);
             writer.long(digest.zxid.0);
             writer.int(digest.version);
             writer.long(digest.value);
             self.seal(out, summed);
         }
-        if let Some(zxid) = self.sections.last_zxid {
+        if let Some(zxid) = sections.last_zxid {
             Writer::new(out).long(zxid.0);
             self.seal(out, summed);
         }

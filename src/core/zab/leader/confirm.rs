@@ -7,9 +7,10 @@
 
 use super::link::{PendingSync, Stage};
 use super::{Leader, LeaderAction, LinkId, Phase};
+use crate::flow::ForwardedRequest;
 use crate::proto::OpCode;
 use crate::time::Instant;
-use crate::zab::packet::{ForwardedRequest, FromLeader};
+use crate::zab::packet::FromLeader;
 
 /// Rounds of pings, by number.
 #[derive(Default)]

@@ -28,9 +28,10 @@ use link::{Link, Stage};
 
 use super::history::{History, Logged};
 use super::options::{EpochFile, Epochs, ZabOptions};
-use super::packet::{ForwardedRequest, FromLeader, FromLearner};
+use super::packet::{FromLeader, FromLearner};
 use super::reason::{CloseReason, DownReason};
 use crate::durable::Durable;
+use crate::flow::ForwardedRequest;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::time::Instant;
 
@@ -91,8 +92,9 @@ pub struct Leader {
     before: Epochs,
     epoch: u32,
     history: History,
-    /// Where this server's own log ended when it began to lead.
+    /// Where this server was when it began to lead, and the last record that its log had then.
     initial: Zxid,
+    logged: Zxid,
     /// Where this server's own disk is.
     durable: Zxid,
     proposed: Zxid,
@@ -119,16 +121,18 @@ enum Phase {
 }
 
 impl Leader {
-    /// A server that was elected. Its log ends where `history` does, of which `durable` is on disk.
+    /// A server that was elected. Its log ends where `history` does, of which `durable` is on disk; its state
+    /// is `last`, which is later only if it opened an epoch that has no transactions.
     pub fn new(
         options: ZabOptions,
         before: Epochs,
         history: History,
-        durable: Zxid,
+        (last, durable): (Zxid, Zxid),
         now: Instant,
         out: &mut Vec<LeaderAction>,
     ) -> Leader {
-        let initial = history.last();
+        let logged = history.last();
+        let initial = last.max(logged);
         let mut leader = Leader {
             deadline: now + options.timing.init(),
             next_ping: now,
@@ -136,7 +140,8 @@ impl Leader {
             before,
             epoch: before.accepted.saturating_add(1),
             initial,
-            durable: durable.min(initial),
+            logged,
+            durable,
             proposed: initial,
             committed: initial,
             outstanding: VecDeque::new(),

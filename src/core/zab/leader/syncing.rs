@@ -159,7 +159,7 @@ impl Leader {
 
     /// Who has all that there was before the epoch on disk.
     pub(super) fn synced(&self) -> Vec<ServerId> {
-        let own = (self.durable >= self.initial).then_some(self.options.id);
+        let own = (self.durable >= self.logged).then_some(self.options.id);
         let followers = self.links.values().filter(|link| link.is_follower() && link.stage.is_synced());
         own.into_iter().chain(followers.map(|link| link.learner)).collect()
     }

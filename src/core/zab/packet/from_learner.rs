@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use super::kind::{ACK, ACKEPOCH, FOLLOWERINFO, OBSERVERINFO, PING, REQUEST, REVALIDATE};
 use super::{PROTOCOL_VERSION, PacketError, QuorumPacket};
+use crate::flow::ForwardedRequest;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::{DecodeError, Reader, Writer};
-use crate::proto::Identity;
 
 /// What a learner says to its leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,21 +64,6 @@ pub enum LearnerKind {
     Observer,
 }
 
-/// A client's request on its way to the leader.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForwardedRequest {
-    /// The client's session.
-    pub session: SessionId,
-    /// The client's number for the request; 0 for sessions that open and expire.
-    pub cxid: i32,
-    /// The operation's number.
-    pub op: i32,
-    /// The operation's record as the client sent it.
-    pub record: Box<[u8]>,
-    /// Who the client is; `None` where a server asks.
-    pub identities: Option<Arc<[Identity]>>,
-}
-
 impl FromLearner {
     /// Appends the packet.
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -100,7 +85,7 @@ impl FromLearner {
                 touch(*session, *timeout_ms, &mut data);
                 QuorumPacket::new(REVALIDATE, NO_ZXID, Some(&data)).encode(out);
             }
-            FromLearner::Request(request) => request.encode(out),
+            FromLearner::Request(request) => encode_request(request, out),
             FromLearner::Unknown(kind) => QuorumPacket::new(*kind, NO_ZXID, None).encode(out),
         }
     }
@@ -134,7 +119,7 @@ impl FromLearner {
                 let (session, timeout_ms) = read_touch(&mut reader).map_err(malformed)?;
                 FromLearner::Revalidate { session, timeout_ms }
             }
-            REQUEST => FromLearner::Request(ForwardedRequest::decode(packet).map_err(malformed)?),
+            REQUEST => FromLearner::Request(decode_request(packet).map_err(malformed)?),
             _ => FromLearner::Unknown(kind),
         })
     }
@@ -178,28 +163,26 @@ impl LearnerInfo {
     }
 }
 
-impl ForwardedRequest {
-    fn encode(&self, out: &mut Vec<u8>) {
-        let mut data = Vec::with_capacity(REQUEST_HEADER_LEN + self.record.len());
-        let mut writer = Writer::new(&mut data);
-        writer.long(self.session.0);
-        writer.int(self.cxid);
-        writer.int(self.op);
-        writer.raw(&self.record);
-        let identities = self.identities.as_ref().map(|identities| identities.to_vec());
-        QuorumPacket { kind: REQUEST, zxid: NO_ZXID, data: Some(&data), identities }.encode(out);
-    }
+fn encode_request(request: &ForwardedRequest, out: &mut Vec<u8>) {
+    let mut data = Vec::with_capacity(REQUEST_HEADER_LEN + request.record.len());
+    let mut writer = Writer::new(&mut data);
+    writer.long(request.session.0);
+    writer.int(request.cxid);
+    writer.int(request.op);
+    writer.raw(&request.record);
+    let identities = request.identities.as_ref().map(|identities| identities.to_vec());
+    QuorumPacket { kind: REQUEST, zxid: NO_ZXID, data: Some(&data), identities }.encode(out);
+}
 
-    fn decode(packet: &QuorumPacket<'_>) -> Result<ForwardedRequest, DecodeError> {
-        let mut reader = Reader::new(packet.data.unwrap_or_default());
-        Ok(ForwardedRequest {
-            session: SessionId(reader.long()?),
-            cxid: reader.int()?,
-            op: reader.int()?,
-            record: reader.rest().into(),
-            identities: packet.identities.clone().map(Arc::from),
-        })
-    }
+fn decode_request(packet: &QuorumPacket<'_>) -> Result<ForwardedRequest, DecodeError> {
+    let mut reader = Reader::new(packet.data.unwrap_or_default());
+    Ok(ForwardedRequest {
+        session: SessionId(reader.long()?),
+        cxid: reader.int()?,
+        op: reader.int()?,
+        record: reader.rest().into(),
+        identities: packet.identities.clone().map(Arc::from),
+    })
 }
 
 fn touch(session: SessionId, timeout_ms: i32, out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::flow::ForwardedRequest;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::proto::Identity;
 
