@@ -10,9 +10,15 @@ pub enum Code {
     Ok = 0,
     SystemError = -1,
     RuntimeInconsistency = -2,
+    DataInconsistency = -3,
+    ConnectionLoss = -4,
     MarshallingError = -5,
     Unimplemented = -6,
+    OperationTimeout = -7,
     BadArguments = -8,
+    NewConfigNoQuorum = -13,
+    ReconfigInProgress = -14,
+    ApiError = -100,
     NoNode = -101,
     NoAuth = -102,
     BadVersion = -103,
@@ -33,6 +39,43 @@ pub enum Code {
 }
 
 impl Code {
+    /// The code with this number; [`Code::SystemError`] for numbers that are no code.
+    pub fn from_number(number: i32) -> Code {
+        use Code::*;
+        const ALL: [Code; 29] = [
+            Ok,
+            SystemError,
+            RuntimeInconsistency,
+            DataInconsistency,
+            ConnectionLoss,
+            MarshallingError,
+            Unimplemented,
+            OperationTimeout,
+            BadArguments,
+            NewConfigNoQuorum,
+            ReconfigInProgress,
+            ApiError,
+            NoNode,
+            NoAuth,
+            BadVersion,
+            NoChildrenForEphemerals,
+            NodeExists,
+            NotEmpty,
+            SessionExpired,
+            InvalidAcl,
+            AuthFailed,
+            SessionMoved,
+            NotReadOnly,
+            EphemeralOnLocalSession,
+            NoWatcher,
+            ReconfigDisabled,
+            SessionClosedRequireSaslAuth,
+            QuotaExceeded,
+            ThrottledOp,
+        ];
+        ALL.into_iter().find(|code| code.number() == number).unwrap_or(SystemError)
+    }
+
     /// The number on the wire.
     pub fn number(self) -> i32 {
         self as i32

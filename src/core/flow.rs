@@ -34,6 +34,19 @@ pub struct Origin {
     pub conn: ConnId,
 }
 
+impl ShardId {
+    /// No shard: an [`Origin`] of this one is another server of the ensemble, whose requests are forwarded
+    /// here, and its connection is that server's.
+    pub const PEERS: ShardId = ShardId(u16::MAX);
+}
+
+impl Origin {
+    /// Another server of the ensemble, by the number of its connection.
+    pub fn peer(link: u64) -> Origin {
+        Origin { shard: ShardId::PEERS, conn: ConnId(link) }
+    }
+}
+
 /// What one shard hands to the commit role after one turn.
 #[derive(Debug)]
 pub struct ShardTurn {
@@ -80,6 +93,21 @@ pub enum Submission {
         /// Who the connection is.
         identities: Arc<[Identity]>,
     },
+}
+
+/// A client's request on its way from the server that has the client to the leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedRequest {
+    /// The client's session.
+    pub session: SessionId,
+    /// The client's number for the request; 0 for sessions that open and expire.
+    pub cxid: i32,
+    /// The operation's number.
+    pub op: i32,
+    /// The operation's record as the client sent it.
+    pub record: Box<[u8]>,
+    /// Who the client is; `None` where a server asks.
+    pub identities: Option<Arc<[Identity]>>,
 }
 
 /// What has become durable and is published: every role applies it whole, in order.

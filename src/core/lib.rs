@@ -21,12 +21,14 @@ pub mod ops;
 pub mod prep;
 pub mod proto;
 pub mod purge;
+pub mod quorum;
 pub mod session;
 pub mod shard;
 pub mod snap_trigger;
 pub mod time;
 pub mod tree;
 pub mod watch;
+pub mod zab;
 
 #[cfg(test)]
 mod testing;

@@ -33,6 +33,9 @@
 //! So a file that was cut, or in which a bit is flipped, is not loaded; Adler-32 lets about one of 2^32
 //! random damages pass. The zxid of the state is the one in the file's name, and no seal covers that.
 //!
+//! A leader sends its tree to a learner in the same form, from the sessions to the end, with neither header
+//! nor seals but the `string` "BenWasHere" behind it (zab §6.3): there TCP is all that is trusted.
+//!
 //! A snapshot that Java wrote while it served is *fuzzy*: later transactions may be in it in part. Then a
 //! node may have an ACL id that the table lacks. Such a node gets a list that lets nobody do anything until
 //! the log, which must be replayed from the zxid in the name on, brings the right one.
@@ -41,6 +44,7 @@ mod compression;
 mod decode;
 mod encode;
 mod name;
+mod receive;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -49,6 +53,7 @@ pub use compression::{Compression, Packer, UnpackError};
 pub use decode::{Reason, Snapshot, SnapshotError};
 pub use encode::SnapshotWriter;
 pub use name::SnapshotName;
+pub use receive::{Received, TreeReceiver};
 pub use seal::{SealError, check_seal};
 
 use crate::id::Zxid;
@@ -85,3 +90,4 @@ const END_LEN: usize = 5;
 const SEAL_LEN: usize = 8 + END_LEN;
 const DIGEST_LEN: usize = 20;
 const LAST_ZXID_LEN: usize = 8;
+const SIGNATURE: &[u8] = b"BenWasHere";

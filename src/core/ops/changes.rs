@@ -1,20 +1,34 @@
+use std::collections::VecDeque;
+
 use super::database::{Database, Trail};
 use crate::flow::Step;
 use crate::id::Zxid;
 use crate::tree::{Delta, Undo};
 
 /// The steps that are applied to the one database that is ahead, in order, to be published once they are
-/// durable; and how to undo those of the last transaction.
+/// durable; and how to undo those of the last transaction, or on request all of them.
 #[derive(Debug, Default)]
 pub struct Changes {
     steps: Vec<Step>,
-    undos: Vec<Undo>,
+    undos: VecDeque<Undo>,
+    /// Where in `undos` the last transaction starts.
+    start: usize,
+    keeps_undos: bool,
 }
 
 impl Changes {
+    /// Without any steps; if it `keeps_undos`, all that are not taken out can be [rolled
+    /// back](Changes::roll_back).
+    pub fn new(keeps_undos: bool) -> Changes {
+        Changes { keeps_undos, ..Changes::default() }
+    }
+
     /// Starts a transaction.
     pub fn begin(&mut self, zxid: Zxid) {
-        self.undos.clear();
+        if !self.keeps_undos {
+            self.undos.clear();
+        }
+        self.start = self.undos.len();
         self.steps.push(Step::Zxid(zxid));
     }
 
@@ -38,12 +52,29 @@ impl Changes {
         // The next steps are likely to be about as many: they get their room at once.
         let mut rest = Vec::with_capacity(count);
         rest.extend(self.steps.drain(count..));
-        std::mem::replace(&mut self.steps, rest)
+        let taken = std::mem::replace(&mut self.steps, rest);
+        if self.keeps_undos {
+            let changed = taken.iter().filter(|step| matches!(step, Step::Delta(_))).count();
+            self.undos.drain(..changed);
+            self.start = self.start.saturating_sub(changed);
+        }
+        taken
+    }
+
+    /// Undoes everything that was not taken out. Needs all undos.
+    pub fn roll_back(&mut self, db: &mut Database) {
+        while let Some(undo) = self.undos.pop_back() {
+            db.undo(undo);
+        }
+        self.start = 0;
+        self.steps.clear();
     }
 
     /// Undoes the transaction: its zxid stays, as that of one that changed nothing.
     pub(super) fn take_back(&mut self, db: &mut Database) {
-        while let Some(undo) = self.undos.pop() {
+        while self.undos.len() > self.start
+            && let Some(undo) = self.undos.pop_back()
+        {
             self.steps.pop();
             db.undo(undo);
         }
@@ -53,6 +84,6 @@ impl Changes {
 impl Trail for Changes {
     fn note(&mut self, delta: Delta, undo: Undo) {
         self.steps.push(Step::Delta(delta));
-        self.undos.push(undo);
+        self.undos.push_back(undo);
     }
 }

@@ -4,7 +4,7 @@ use super::quota::Quotas;
 use super::{create, delete, quota, sessions, set_acl, set_data};
 use crate::acl::Interner;
 use crate::error::Code;
-use crate::flow::PartOutcome;
+use crate::flow::{Outcome, PartOutcome};
 use crate::id::Zxid;
 use crate::proto::{Txn, TxnHeader};
 use crate::tree::{DataTree, Delta, Slot, Undo};
@@ -54,6 +54,41 @@ impl Database {
             }
         }
         self.tree.advance(header.zxid);
+    }
+
+    /// Applies a transaction that another server decided, and says what its client hears of it if it is one
+    /// of this server's. Sessions' own outcomes are [`Outcome::Done`].
+    pub fn perform(&mut self, header: &TxnHeader, txn: &Txn<'_>, trail: &mut impl Trail) -> Outcome {
+        let outcome = match txn {
+            Txn::Error { err } => Outcome::Failed(Code::from_number(*err)),
+            Txn::CreateSession { .. } | Txn::CloseSession { .. } => {
+                self.apply(header, txn, trail);
+                Outcome::Done
+            }
+            Txn::Multi(parts) if parts.iter().any(|part| matches!(part, Txn::Error { .. })) => {
+                let codes = parts.iter().map(|part| match part {
+                    Txn::Error { err } => Code::from_number(*err),
+                    _ => Code::Ok,
+                });
+                Outcome::Multi(codes.map(PartOutcome::Failed).collect())
+            }
+            Txn::Multi(parts) => {
+                Outcome::Multi(parts.iter().map(|part| self.apply_to_node(header, part, trail)).collect())
+            }
+            _ => self.apply_to_node(header, txn, trail).into(),
+        };
+        self.tree.advance(header.zxid);
+        outcome
+    }
+
+    /// Notes that everything up to `zxid` is applied.
+    pub fn advance(&mut self, zxid: Zxid) {
+        self.tree.advance(zxid);
+    }
+
+    /// Forgets that transactions after `zxid` were applied, all of whose changes were taken back.
+    pub fn rewind(&mut self, zxid: Zxid) {
+        self.tree.rewind(zxid);
     }
 
     /// Applies a transaction that concerns one node, and says what its client hears of it.

@@ -112,6 +112,15 @@ pub fn order<'r>(
     Ok(ordered)
 }
 
+/// Whether the record is one of its operation, so that a leader can decide it.
+pub fn is_well_formed(op: OpCode, record: &[u8]) -> bool {
+    let mut reader = Reader::new(record);
+    match op {
+        OpCode::Multi => multi::decode(&mut reader).is_ok(),
+        _ => Write::decode(op, &mut reader).is_ok(),
+    }
+}
+
 /// A request to write, decoded: every operation but multi, which is made of them.
 pub(super) enum Write<'r> {
     Create(OpCode, CreateRequest<'r>),

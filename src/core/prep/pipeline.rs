@@ -27,22 +27,36 @@ use crate::tree::DataTree;
 /// What comes of it waits in a queue until the log has the transaction; the queue also holds the answers
 /// to requests that have no transaction, in their place.
 pub struct Pipeline {
-    options: PipelineOptions,
-    db: Database,
-    interner: Interner,
-    tracker: SessionTracker,
-    reaper: Reaper,
+    pub(super) options: PipelineOptions,
+    pub(super) db: Database,
+    pub(super) interner: Interner,
+    pub(super) tracker: SessionTracker,
+    pub(super) reaper: Reaper,
     /// Until when each shard has told what it heard.
-    heard_until: Vec<Instant>,
-    next_session: SessionId,
-    last_zxid: Zxid,
-    durable: Zxid,
-    changes: Changes,
-    /// Where in `changes` each transaction that is not durable starts, counted from the first step ever.
-    pending: VecDeque<(Zxid, u64)>,
-    published_steps: u64,
-    outstanding: usize,
-    log_room: LogRoom,
+    pub(super) heard_until: Vec<Instant>,
+    pub(super) next_session: SessionId,
+    pub(super) last_zxid: Zxid,
+    pub(super) durable: Zxid,
+    /// The last transaction that was published.
+    pub(super) published: Zxid,
+    /// What a sync that is ordered now must wait for besides, and what of that has happened.
+    pub(super) sync_round: Option<u64>,
+    pub(super) confirmed: u64,
+    pub(super) changes: Changes,
+    /// What must happen before the steps from here on are published, counted from the first step ever.
+    pub(super) pending: VecDeque<(Gate, u64)>,
+    pub(super) published_steps: u64,
+    pub(super) outstanding: usize,
+    pub(super) log_room: LogRoom,
+}
+
+/// What steps wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// A transaction to be durable.
+    Durable(Zxid),
+    /// Proof that this server leads, see [`Pipeline::await_round`].
+    Confirmed(u64),
 }
 
 /// What a pipeline must know of the server.
@@ -93,6 +107,9 @@ impl Pipeline {
             next_session: SessionId::NONE,
             last_zxid,
             durable: last_zxid,
+            published: last_zxid,
+            sync_round: None,
+            confirmed: 0,
             changes: Changes::default(),
             pending: VecDeque::new(),
             published_steps: 0,
@@ -112,7 +129,7 @@ impl Pipeline {
         if header.zxid > self.last_zxid {
             ops::share_lists(&mut txn, &mut self.interner);
             self.db.apply(&header, &txn, &mut ());
-            (self.last_zxid, self.durable) = (header.zxid, header.zxid);
+            (self.last_zxid, self.durable, self.published) = (header.zxid, header.zxid, header.zxid);
         }
         Ok(())
     }
@@ -177,7 +194,7 @@ impl Pipeline {
         }
     }
 
-    /// Everything up to this zxid is in the log.
+    /// Everything up to this zxid is in the log; in an ensemble, in the logs of a quorum.
     pub fn on_durable(&mut self, upto: Zxid) {
         self.durable = self.durable.max(upto);
     }
@@ -189,7 +206,12 @@ impl Pipeline {
 
     /// Takes what may be published: all before the first transaction that is not durable.
     pub fn publish(&mut self) -> Option<CommitBatch> {
-        while self.pending.front().is_some_and(|(zxid, _)| *zxid <= self.durable) {
+        while let Some((gate, _)) = self.pending.front() {
+            match gate {
+                Gate::Durable(zxid) if *zxid <= self.durable => self.published = *zxid,
+                Gate::Confirmed(round) if *round <= self.confirmed => {}
+                _ => break,
+            }
             self.pending.pop_front();
         }
         let count = match self.pending.front() {
@@ -294,7 +316,12 @@ impl Pipeline {
             }
             OpCode::Sync if !session_is_open => Outcome::Failed(Code::SessionExpired),
             OpCode::Sync => match Reader::new(record).ustring() {
-                Ok(path) => Outcome::Synced(path.map(|path| path.into())),
+                Ok(path) => {
+                    if let Some(round) = self.sync_round {
+                        self.gate(Gate::Confirmed(round), self.changes.len());
+                    }
+                    Outcome::Synced(path.map(|path| path.into()))
+                }
                 Err(_) => Outcome::Failed(Code::MarshallingError),
             },
             // Only servers create sessions so; the rest a shard answers itself.
@@ -339,14 +366,20 @@ impl Pipeline {
     }
 
     /// The session is out of the tracker; its nodes go now, and with them the session.
-    fn close_session(&mut self, session: SessionId, cxid: i32, wall: WallTime, log: &mut impl LogSink) {
+    pub(super) fn close_session(
+        &mut self,
+        session: SessionId,
+        cxid: i32,
+        wall: WallTime,
+        log: &mut impl LogSink,
+    ) {
         let header = self.next_header(session, cxid, wall);
         let ephemerals = ops::ephemerals_of(&self.db, session);
         self.apply(&header, &ops::close_txn(&ephemerals), log);
     }
 
     /// Logs and applies a transaction that cannot fail.
-    fn apply(&mut self, header: &TxnHeader, txn: &Txn<'_>, log: &mut impl LogSink) {
+    pub(super) fn apply(&mut self, header: &TxnHeader, txn: &Txn<'_>, log: &mut impl LogSink) {
         let start = self.changes.len();
         self.changes.begin(header.zxid);
         self.db.apply(header, txn, &mut self.changes);
@@ -354,9 +387,13 @@ impl Pipeline {
         self.note_ordered(header.zxid, start);
     }
 
-    fn note_ordered(&mut self, zxid: Zxid, start: usize) {
+    pub(super) fn note_ordered(&mut self, zxid: Zxid, start: usize) {
         self.last_zxid = zxid;
-        self.pending.push_back((zxid, self.published_steps + start as u64));
+        self.gate(Gate::Durable(zxid), start);
+    }
+
+    fn gate(&mut self, gate: Gate, start: usize) {
+        self.pending.push_back((gate, self.published_steps + start as u64));
     }
 
     fn has_room_for(&self, op: OpCode) -> bool {
@@ -367,7 +404,7 @@ impl Pipeline {
         }
     }
 
-    fn next_header(&self, client_id: SessionId, cxid: i32, wall: WallTime) -> TxnHeader {
+    pub(super) fn next_header(&self, client_id: SessionId, cxid: i32, wall: WallTime) -> TxnHeader {
         TxnHeader { client_id, cxid, zxid: self.last_zxid.next(), time: wall }
     }
 
@@ -377,13 +414,18 @@ impl Pipeline {
     }
 
     fn new_session_id(&mut self) -> SessionId {
-        loop {
-            let session = self.next_session;
-            self.next_session = SessionId(session.0.wrapping_add(1));
-            let is_taken = self.db.tree().sessions().contains_key(&session);
-            if !is_taken && session != SessionId::NONE && session.0 != CONTAINER_OWNER {
-                return session;
-            }
+        next_session_id(&mut self.next_session, self.db.tree())
+    }
+}
+
+/// The next id that is free.
+pub(super) fn next_session_id(next: &mut SessionId, tree: &DataTree) -> SessionId {
+    loop {
+        let session = *next;
+        *next = SessionId(session.0.wrapping_add(1));
+        let is_taken = tree.sessions().contains_key(&session);
+        if !is_taken && session != SessionId::NONE && session.0 != CONTAINER_OWNER {
+            return session;
         }
     }
 }

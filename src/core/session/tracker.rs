@@ -106,6 +106,17 @@ impl SessionTracker {
         }
     }
 
+    /// What a server of the ensemble is to a session; it becomes its owner if nobody is.
+    pub fn claim(&mut self, session: SessionId, server: Origin) -> Standing {
+        match self.sessions.get_mut(&session) {
+            Some(tracked) => match *tracked.owner.get_or_insert(server) == server {
+                true => Standing::Owner,
+                false => Standing::Moved,
+            },
+            None => Standing::Unknown,
+        }
+    }
+
     /// Notes that the session's client was heard at this time.
     pub fn heard(&mut self, session: SessionId, at: Instant) {
         let tick_ms = self.tick_ms;

@@ -95,6 +95,11 @@ impl DataTree {
         self.last_zxid = self.last_zxid.max(zxid);
     }
 
+    /// Notes that what came after `zxid` has been taken back, with [`DataTree::undo`].
+    pub fn rewind(&mut self, zxid: Zxid) {
+        self.last_zxid = self.last_zxid.min(zxid);
+    }
+
     /// The open sessions and their timeouts in milliseconds, by id.
     pub fn sessions(&self) -> &BTreeMap<SessionId, i32> {
         &self.sessions

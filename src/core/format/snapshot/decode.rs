@@ -59,6 +59,9 @@ pub enum Reason {
     /// A seal does not end as seals do.
     #[error("the end of a seal is missing")]
     SealEnd,
+    /// The tree that a leader sent does not end as such trees do.
+    #[error("the signature at the end is missing")]
+    Signature,
     /// So many bytes are no sections that are known.
     #[error("{0} bytes follow the first seal, which are no known sections")]
     Rest(usize),
@@ -161,24 +164,14 @@ impl Decoder<'_> {
     }
 
     fn node(&mut self, path: &str) -> Result<(Node, i32, Zxid), DecodeError> {
-        let data = self.reader.buffer()?;
-        let acl = match self.lists.get(&self.reader.long()?) {
+        let (lists, nobody, missing) = (&self.lists, &self.nobody, &mut self.lists_missing);
+        read_node(path, &mut self.reader, |number| match lists.get(&number) {
             Some(list) => list.clone(),
             None => {
-                self.lists_missing += 1;
-                self.nobody.clone()
+                *missing += 1;
+                nobody.clone()
             }
-        };
-        let czxid = Zxid(self.reader.long()?);
-        let mzxid = Zxid(self.reader.long()?);
-        let (ctime, mtime) = (self.reader.long()?, self.reader.long()?);
-        let version = self.reader.int()?;
-        let cversion = self.reader.int()?;
-        let aversion = self.reader.int()?;
-        let owner = self.reader.long()?;
-        let pzxid = Zxid(self.reader.long()?);
-        let fields = NodeFields { czxid, mzxid, ctime, mtime, version, aversion, owner, acl };
-        Ok((Node::new(path, data, fields), cversion, pzxid))
+        })
     }
 
     fn sections(&mut self) -> Result<Sections, SnapshotError> {
@@ -241,6 +234,26 @@ impl Decoder<'_> {
     }
 }
 
+/// Reads what follows a node's path: the node, its count of creates and its pzxid.
+pub(super) fn read_node(
+    path: &str,
+    reader: &mut Reader<'_>,
+    list: impl FnOnce(i64) -> AclRef,
+) -> Result<(Node, i32, Zxid), DecodeError> {
+    let data = reader.buffer()?;
+    let number = reader.long()?;
+    let czxid = Zxid(reader.long()?);
+    let mzxid = Zxid(reader.long()?);
+    let (ctime, mtime) = (reader.long()?, reader.long()?);
+    let version = reader.int()?;
+    let cversion = reader.int()?;
+    let aversion = reader.int()?;
+    let owner = reader.long()?;
+    let pzxid = Zxid(reader.long()?);
+    let fields = NodeFields { czxid, mzxid, ctime, mtime, version, aversion, owner, acl: list(number) };
+    Ok((Node::new(path, data, fields), cversion, pzxid))
+}
+
 impl From<DecodeError> for SnapshotError {
     fn from(error: DecodeError) -> SnapshotError {
         let (DecodeError::Truncated { offset, .. }
@@ -252,7 +265,7 @@ impl From<DecodeError> for SnapshotError {
 }
 
 /// An empty list would let everybody do everything.
-fn nobody() -> AclRef {
+pub(super) fn nobody() -> AclRef {
     AclRef::new([Acl { perms: 0, scheme: "world".into(), id: "anyone".into() }])
 }
 

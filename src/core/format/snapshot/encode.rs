@@ -4,7 +4,7 @@ use simd_adler32::Adler32;
 
 use super::{
     DB_ID, DIGEST_LEN, END, END_LEN, HEADER_LEN, LAST_ZXID_LEN, MAGIC, OPEN_ACL_ID, SEAL_LEN, SESSION_LEN,
-    STAT_LEN, Sections, VERSION,
+    SIGNATURE, STAT_LEN, Sections, VERSION,
 };
 use crate::id::SessionId;
 use crate::jute::Writer;
@@ -19,9 +19,16 @@ pub struct SnapshotWriter {
     sessions: std::collections::btree_map::IntoIter<SessionId, i32>,
     nodes: std::vec::IntoIter<FrozenNode>,
     lists: Lists,
-    sections: Sections,
+    form: Form,
     sum: Adler32,
     encoded_len: u64,
+}
+
+/// What there is around sessions, lists and nodes.
+#[derive(Clone, Copy)]
+enum Form {
+    File(Sections),
+    Stream,
 }
 
 /// What comes next.
@@ -36,22 +43,39 @@ enum Stage {
 impl SnapshotWriter {
     /// Looks at every node once, to number the ACL lists and to know the length. Takes time in proportion.
     pub fn new(state: Frozen, sections: Sections) -> SnapshotWriter {
+        SnapshotWriter::in_form(state, Form::File(sections))
+    }
+
+    /// Writes what follows a leader's SNAP (zab §6.3), to be read by [`super::TreeReceiver`]: the sessions,
+    /// lists and nodes of the file, and a signature at their end.
+    pub fn for_learner(state: Frozen) -> SnapshotWriter {
+        SnapshotWriter::in_form(state, Form::Stream)
+    }
+
+    fn in_form(state: Frozen, form: Form) -> SnapshotWriter {
         let Frozen { sessions, nodes, .. } = state;
         let mut lists = Lists::default();
-        let mut len = HEADER_LEN + 4 + sessions.len() * SESSION_LEN + 4 + END_LEN + SEAL_LEN;
+        let mut len = 4 + sessions.len() * SESSION_LEN + 4 + END_LEN;
         for FrozenNode { node, .. } in &nodes {
             lists.number(&node.fields().acl);
             len += Writer::text_len(stored_path(node)) + 4 + node.data_len() + 8 + STAT_LEN;
         }
         len += lists.by_number.iter().map(list_len).sum::<usize>();
-        len += sections.digest.map_or(0, |_| DIGEST_LEN + SEAL_LEN);
-        len += sections.last_zxid.map_or(0, |_| LAST_ZXID_LEN + SEAL_LEN);
+        len += match form {
+            Form::File(sections) => {
+                HEADER_LEN
+                    + SEAL_LEN
+                    + sections.digest.map_or(0, |_| DIGEST_LEN + SEAL_LEN)
+                    + sections.last_zxid.map_or(0, |_| LAST_ZXID_LEN + SEAL_LEN)
+            }
+            Form::Stream => 4 + SIGNATURE.len(),
+        };
         SnapshotWriter {
             stage: Stage::Header,
             sessions: sessions.into_iter(),
             nodes: nodes.into_iter(),
             lists,
-            sections,
+            form,
             sum: Adler32::new(),
             encoded_len: len as u64,
         }
@@ -72,7 +96,9 @@ impl SnapshotWriter {
                 return false;
             }
         }
-        self.sum.write(&out[summed..]);
+        if let Form::File(_) = self.form {
+            self.sum.write(&out[summed..]);
+        }
         true
     }
 
@@ -81,9 +107,11 @@ impl SnapshotWriter {
         let mut writer = Writer::new(out);
         match self.stage {
             Stage::Header => {
-                writer.int(MAGIC);
-                writer.int(VERSION);
-                writer.long(DB_ID);
+                if let Form::File(_) = self.form {
+                    writer.int(MAGIC);
+                    writer.int(VERSION);
+                    writer.long(DB_ID);
+                }
                 writer.int(self.sessions.len() as i32);
                 self.stage = Stage::Sessions;
             }
@@ -123,15 +151,18 @@ impl SnapshotWriter {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>, summed: &mut usize) {
+        let Form::File(sections) = self.form else {
+            return Writer::new(out).buffer(Some(SIGNATURE));
+        };
         self.seal(out, summed);
-        if let Some(digest) = self.sections.digest {
+        if let Some(digest) = sections.digest {
             let mut writer = Writer::new(out);
             writer.long(digest.zxid.0);
             writer.int(digest.version);
             writer.long(digest.value);
             self.seal(out, summed);
         }
-        if let Some(zxid) = self.sections.last_zxid {
+        if let Some(zxid) = sections.last_zxid {
             Writer::new(out).long(zxid.0);
             self.seal(out, summed);
         }

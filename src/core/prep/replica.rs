@@ -1,0 +1,342 @@
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::pipeline::{Pipeline, PipelineOptions, RecoverError, next_session_id};
+use crate::acl::Interner;
+use crate::error::Code;
+use crate::flow::{
+    CommitBatch, ForwardedRequest, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted,
+};
+use crate::id::{SessionId, Zxid};
+use crate::jute::{Reader, Writer};
+use crate::ops::{self, Changes, Database};
+use crate::proto::{OpCode, Password, Txn, TxnHeader};
+use crate::session::password_of;
+use crate::time::WallTime;
+use crate::tree::DataTree;
+
+/// The commit role of a server that follows: it forwards what its clients want, applies what the leader has
+/// committed, and finds in it the answers to its own clients (zab §§7, 8).
+///
+/// ```text
+///   shards --on_turn--> to the leader ... the leader's transactions --on_txn--> publish
+///              |                                                        ^
+///              '------- waiting: for each session, in order ------------'
+/// ```
+///
+/// A transaction answers the oldest request of its session that waits, if it has its number; a sync is
+/// answered by itself. Whatever this server can answer alone waits in the same queue for its place.
+pub struct Replica {
+    options: PipelineOptions,
+    db: Database,
+    interner: Interner,
+    next_session: SessionId,
+    changes: Changes,
+    /// The connections that sessions have here, and their timeouts.
+    owners: HashMap<SessionId, (Origin, i32)>,
+    /// The sessions that were heard since the leader was told.
+    touched: BTreeMap<SessionId, i32>,
+    waiting: HashMap<SessionId, VecDeque<Waiting>>,
+    /// The sessions of the syncs that the leader has, oldest first.
+    syncs: VecDeque<SessionId>,
+    /// Connections that ask for a session, until the leader has said whether it is open.
+    moves: HashMap<SessionId, VecDeque<(Origin, i32)>>,
+}
+
+/// What the leader is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// A request.
+    Request(ForwardedRequest),
+    /// The question whether a session is open, whose client has come here.
+    Revalidate {
+        /// The session.
+        session: SessionId,
+        /// The timeout that the client is to have, in milliseconds.
+        timeout_ms: i32,
+    },
+}
+
+/// A request without an answer.
+struct Waiting {
+    origin: Origin,
+    xid: i32,
+    answer: Answer,
+}
+
+enum Answer {
+    /// The leader's transaction.
+    Txn(OpCode),
+    /// The leader's SYNC.
+    Sync(Option<Box<str>>),
+    /// It is there, and waits for its turn.
+    Ready(Outcome),
+}
+
+impl Pipeline {
+    /// This server follows from now on.
+    ///
+    /// # Panics
+    ///
+    /// If something is neither published nor [rolled back](Pipeline::roll_back).
+    pub fn into_replica(self) -> Replica {
+        assert!(self.changes.is_empty(), "a follower starts from what is published");
+        Replica {
+            options: self.options,
+            db: self.db,
+            interner: self.interner,
+            next_session: self.next_session,
+            changes: Changes::default(),
+            owners: HashMap::new(),
+            touched: BTreeMap::new(),
+            waiting: HashMap::new(),
+            syncs: VecDeque::new(),
+            moves: HashMap::new(),
+        }
+    }
+}
+
+impl Replica {
+    /// This server follows no more; its clients get no answers. What is applied must be published.
+    pub fn into_pipeline(self) -> Pipeline {
+        let mut pipeline = Pipeline::new(self.options, DataTree::new(Default::default()));
+        let last = self.db.tree().last_zxid();
+        (pipeline.last_zxid, pipeline.durable, pipeline.published) = (last, last, last);
+        (pipeline.db, pipeline.interner) = (self.db, self.interner);
+        pipeline.next_session = self.next_session;
+        pipeline
+    }
+
+    /// Takes what a shard hands over, and appends what is to be sent to the leader, in order.
+    pub fn on_turn(&mut self, turn: ShardTurn, wall: WallTime, out: &mut Vec<Forward>) {
+        for (session, _) in turn.heard {
+            let timeout_ms = match self.owners.get(&session) {
+                Some((_, timeout_ms)) => Some(*timeout_ms),
+                None => self.db.tree().sessions().get(&session).copied(),
+            };
+            self.touched.extend(timeout_ms.map(|timeout_ms| (session, timeout_ms)));
+        }
+        for Submitted { origin, session, what } in turn.submitted {
+            match what {
+                Submission::Connect { timeout_ms, .. } if session == SessionId::NONE => {
+                    self.open_session(origin, timeout_ms, wall, out);
+                }
+                Submission::Connect { password, timeout_ms } => {
+                    self.reattach(origin, session, password, timeout_ms, out);
+                }
+                Submission::Request { .. } if !self.is_owner(session, origin) => {
+                    self.changes.push(Step::Close(origin));
+                }
+                Submission::Request { xid, op, record, identities } => {
+                    let answer = answer_to(op, &record);
+                    if matches!(answer, Answer::Sync(_)) {
+                        self.syncs.push_back(session);
+                    }
+                    if !matches!(answer, Answer::Ready(_)) {
+                        let (op, identities) = (op.number(), Some(identities));
+                        let request = ForwardedRequest { session, cxid: xid, op, record, identities };
+                        out.push(Forward::Request(request));
+                    }
+                    self.waiting.entry(session).or_default().push_back(Waiting { origin, xid, answer });
+                    self.answer_ready(session);
+                }
+            }
+        }
+    }
+
+    /// Applies a transaction that is committed.
+    ///
+    /// # Errors
+    ///
+    /// If it is none. Nothing has happened then.
+    pub fn on_txn(&mut self, payload: &[u8]) -> Result<(), RecoverError> {
+        let (header, mut txn) = TxnHeader::decode(&mut Reader::new(payload))?;
+        ops::share_lists(&mut txn, &mut self.interner);
+        self.changes.begin(header.zxid);
+        let outcome = self.db.perform(&header, &txn, &mut self.changes);
+        let session = header.client_id;
+        let asked = self.take_asked(session, header.cxid);
+        match &txn {
+            Txn::CreateSession { timeout_ms } => {
+                self.touched.insert(session, *timeout_ms);
+                if let Some((origin, OpCode::CreateSession)) = asked {
+                    self.owners.insert(session, (origin, *timeout_ms));
+                    let (password, timeout_ms) = (password_of(session), *timeout_ms);
+                    self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
+                }
+            }
+            Txn::CloseSession { .. } => {
+                let owner = self.owners.remove(&session).map(|(origin, _)| origin);
+                let closer = asked.map(|(origin, _)| origin);
+                if let Some(origin) = closer {
+                    self.reply(origin, header.cxid, Outcome::Closed);
+                }
+                if let Some(owner) = owner.filter(|owner| Some(*owner) != closer) {
+                    self.changes.push(Step::Close(owner));
+                }
+                self.touched.remove(&session);
+            }
+            _ => {
+                if let Some((origin, _)) = asked {
+                    self.reply(origin, header.cxid, outcome);
+                }
+            }
+        }
+        self.answer_ready(session);
+        Ok(())
+    }
+
+    /// The leader has answered the oldest sync.
+    pub fn on_synced(&mut self) {
+        let Some(session) = self.syncs.pop_front() else { return };
+        let waiting = self.waiting.get_mut(&session).into_iter().flatten();
+        for waiting in waiting {
+            if let Answer::Sync(path) = &mut waiting.answer {
+                waiting.answer = Answer::Ready(Outcome::Synced(path.take()));
+                break;
+            }
+        }
+        self.answer_ready(session);
+    }
+
+    /// The leader has said whether a session is open.
+    pub fn on_revalidated(&mut self, session: SessionId, valid: bool) {
+        let Some(asking) = self.moves.get_mut(&session) else { return };
+        let asked = asking.pop_front();
+        if asking.is_empty() {
+            self.moves.remove(&session);
+        }
+        let Some((origin, timeout_ms)) = asked else { return };
+        if !valid {
+            return self.reply(origin, 0, Outcome::Refused);
+        }
+        if let Some((owner, _)) = self.owners.insert(session, (origin, timeout_ms))
+            && owner != origin
+        {
+            self.changes.push(Step::Close(owner));
+        }
+        let password = password_of(session);
+        self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
+    }
+
+    /// The sessions that were heard since the last call, for the leader's tracker.
+    pub fn take_touched(&mut self) -> Vec<(SessionId, i32)> {
+        std::mem::take(&mut self.touched).into_iter().collect()
+    }
+
+    /// Takes what may be published: all that was applied and answered.
+    pub fn publish(&mut self) -> Option<CommitBatch> {
+        let count = self.changes.len();
+        (count > 0).then(|| CommitBatch { steps: self.changes.take_first(count) })
+    }
+
+    /// Another tree takes the place of this one: the leader's, or what a truncated log leaves.
+    pub fn replace(&mut self, tree: DataTree) {
+        self.db = Database::new(tree);
+        self.changes = Changes::default();
+    }
+
+    /// The tree, which is as published.
+    pub fn tree(&self) -> &DataTree {
+        self.db.tree()
+    }
+
+    /// The zxid of the last transaction applied.
+    pub fn last_zxid(&self) -> Zxid {
+        self.db.tree().last_zxid()
+    }
+
+    /// How many requests wait for an answer.
+    pub fn outstanding(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
+    }
+
+    fn open_session(&mut self, origin: Origin, timeout_ms: i32, wall: WallTime, out: &mut Vec<Forward>) {
+        if self.next_session == SessionId::NONE {
+            self.next_session = SessionId::first(self.options.server, wall.0);
+        }
+        let session = next_session_id(&mut self.next_session, self.db.tree());
+        let mut record = Vec::new();
+        Writer::new(&mut record).int(timeout_ms);
+        let (op, record) = (OpCode::CreateSession, record.into());
+        out.push(Forward::Request(ForwardedRequest {
+            session,
+            cxid: 0,
+            op: op.number(),
+            record,
+            identities: None,
+        }));
+        let waiting = Waiting { origin, xid: 0, answer: Answer::Txn(op) };
+        self.waiting.entry(session).or_default().push_back(waiting);
+    }
+
+    fn reattach(
+        &mut self,
+        origin: Origin,
+        session: SessionId,
+        password: Option<Password>,
+        timeout_ms: i32,
+        out: &mut Vec<Forward>,
+    ) {
+        // As where a leader does it: the owner goes before the password is looked at.
+        if let Some((owner, _)) = self.owners.remove(&session)
+            && owner != origin
+        {
+            self.changes.push(Step::Close(owner));
+        }
+        if password != Some(password_of(session)) {
+            return self.reply(origin, 0, Outcome::Refused);
+        }
+        self.moves.entry(session).or_default().push_back((origin, timeout_ms));
+        out.push(Forward::Revalidate { session, timeout_ms });
+    }
+
+    fn is_owner(&self, session: SessionId, origin: Origin) -> bool {
+        self.owners.get(&session).is_some_and(|(owner, _)| *owner == origin)
+    }
+
+    /// Takes out the request that the transaction answers.
+    fn take_asked(&mut self, session: SessionId, cxid: i32) -> Option<(Origin, OpCode)> {
+        let waiting = self.waiting.get_mut(&session)?;
+        let asked =
+            waiting.pop_front_if(|first| matches!(first.answer, Answer::Txn(_)) && first.xid == cxid)?;
+        match asked.answer {
+            Answer::Txn(op) => Some((asked.origin, op)),
+            _ => None,
+        }
+    }
+
+    /// Answers what is first in its session's queue and needs nothing any more.
+    fn answer_ready(&mut self, session: SessionId) {
+        let Some(waiting) = self.waiting.get_mut(&session) else { return };
+        while let Some(Waiting { origin, xid, answer }) =
+            waiting.pop_front_if(|first| matches!(first.answer, Answer::Ready(_)))
+        {
+            if let Answer::Ready(outcome) = answer {
+                self.changes.push(Step::Reply(Reply { to: origin, xid, outcome }));
+            }
+        }
+        if waiting.is_empty() {
+            self.waiting.remove(&session);
+        }
+    }
+
+    fn reply(&mut self, to: Origin, xid: i32, outcome: Outcome) {
+        self.changes.push(Step::Reply(Reply { to, xid, outcome }));
+    }
+}
+
+/// What answers a request. What the leader could not read or would not do is not sent to it.
+fn answer_to(op: OpCode, record: &[u8]) -> Answer {
+    match op {
+        OpCode::CloseSession => Answer::Txn(op),
+        OpCode::Sync => match Reader::new(record).ustring() {
+            Ok(path) => Answer::Sync(path.map(|path| path.into())),
+            Err(_) => Answer::Ready(Outcome::Failed(Code::MarshallingError)),
+        },
+        _ if op == OpCode::CreateSession || !op.is_ordered() => {
+            Answer::Ready(Outcome::Failed(Code::Unimplemented))
+        }
+        _ if !ops::is_well_formed(op, record) => Answer::Ready(Outcome::Failed(Code::MarshallingError)),
+        _ => Answer::Txn(op),
+    }
+}

@@ -1,0 +1,123 @@
+//! Proposals, acknowledgements and commits (zab §7).
+
+use super::link::Stage;
+use super::{Leader, LeaderAction, LinkId, Phase};
+use crate::id::Zxid;
+use crate::time::Instant;
+use crate::zab::history::Logged;
+use crate::zab::packet::{FromLeader, LearnerKind, Payload};
+
+impl Leader {
+    /// Proposes the next transaction, which goes to this server's own log at the same time.
+    ///
+    /// # Panics
+    ///
+    /// If this server is not [established](LeaderAction::Established), or the zxid is not the next one: the
+    /// followers would fall into disorder.
+    pub fn propose(&mut self, zxid: Zxid, payload: Payload, now: Instant, out: &mut Vec<LeaderAction>) {
+        assert!(self.phase == Phase::Established, "{zxid} is proposed by a server that does not lead");
+        assert!(zxid == self.proposed.next(), "{zxid} is proposed after {}", self.proposed);
+        self.proposed = zxid;
+        for (id, link) in &mut self.links {
+            if link.kind == LearnerKind::Follower && link.stage.is_forwarding() {
+                link.proposed = zxid;
+                if link.stage == Stage::Serving {
+                    link.unacked.on_proposal(zxid, now);
+                }
+                let payload = payload.clone();
+                out.push(LeaderAction::Send(*id, FromLeader::Proposal { zxid, payload }));
+            }
+        }
+        self.outstanding.push_back(Logged { zxid, payload });
+    }
+
+    pub(super) fn on_ack(&mut self, id: LinkId, zxid: Zxid, now: Instant, out: &mut Vec<LeaderAction>) {
+        let epoch_zxid = self.epoch_zxid();
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if zxid == epoch_zxid {
+            if link.stage == Stage::AwaitAck {
+                self.on_synced(id, now, out);
+            }
+            return;
+        }
+        if link.is_follower() && zxid <= link.proposed {
+            link.acked = link.acked.max(zxid);
+            link.unacked.on_ack(zxid);
+            self.commit_if_quorum(out);
+        }
+    }
+
+    /// Commits all that a quorum has on disk. Only those count that have entered the epoch: others may be
+    /// outvoted by servers that lack the transaction.
+    pub(super) fn commit_if_quorum(&mut self, out: &mut Vec<LeaderAction>) {
+        if self.outstanding.is_empty() || self.phase != Phase::Established {
+            return;
+        }
+        let own = [(self.options.id, self.durable)];
+        let followers = self.links.values().filter(|link| link.is_follower() && link.stage.is_synced());
+        let acks: Vec<_> = own.into_iter().chain(followers.map(|link| (link.learner, link.acked))).collect();
+        let has = |id, zxid| acks.iter().any(|(of, acked)| *of == id && *acked >= zxid);
+        let acked = acks.iter().map(|(_, acked)| (*acked).min(self.proposed));
+        let quorum = &self.options.quorum;
+        let agreed =
+            acked.filter(|zxid| *zxid > self.committed && quorum.contains_quorum(|id| has(id, *zxid))).max();
+        if let Some(zxid) = agreed {
+            self.commit(zxid, out);
+        }
+    }
+
+    fn commit(&mut self, zxid: Zxid, out: &mut Vec<LeaderAction>) {
+        while let Some(logged) = self.outstanding.pop_front_if(|logged| logged.zxid <= zxid) {
+            let observers = self
+                .links
+                .values_mut()
+                .filter(|link| link.kind == LearnerKind::Observer && link.stage.is_forwarding());
+            observers.for_each(|link| link.informs.push_back(logged.clone()));
+            self.history.push(logged);
+        }
+        self.committed = zxid;
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            self.advance(id, out);
+        }
+        out.push(LeaderAction::Committed(zxid));
+    }
+
+    /// Tells a learner what is committed, and that its syncs are done, in the order that its own clients'
+    /// requests have: the answer to a sync stands before the commits of what came after it. Followers are
+    /// told of no commit between NEWLEADER and UPTODATE, which Java ones don't take (zab §6.2).
+    pub(super) fn advance(&mut self, id: LinkId, out: &mut Vec<LeaderAction>) {
+        let (committed, epoch_zxid, rounds_done) = (self.committed, self.epoch_zxid(), self.rounds.done());
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.stage.is_forwarding()) else { return };
+        if link.kind == LearnerKind::Follower && link.stage != Stage::Serving {
+            return;
+        }
+        loop {
+            let sync = link.syncs.front().copied();
+            let upto = sync.map_or(committed, |sync| sync.zxid.min(committed));
+            match link.kind {
+                LearnerKind::Follower => {
+                    let mut zxid = link.committed.max(epoch_zxid).next();
+                    while zxid <= upto.min(link.proposed) {
+                        out.push(LeaderAction::Send(id, FromLeader::Commit(zxid)));
+                        zxid = zxid.next();
+                    }
+                }
+                LearnerKind::Observer => {
+                    while let Some(Logged { zxid, payload }) =
+                        link.informs.pop_front_if(|logged| logged.zxid <= upto)
+                    {
+                        out.push(LeaderAction::Send(id, FromLeader::Inform { zxid, payload }));
+                    }
+                }
+            }
+            link.committed = link.committed.max(upto);
+            match sync {
+                Some(sync) if sync.zxid <= committed && sync.round <= rounds_done => {
+                    link.syncs.pop_front();
+                    out.push(LeaderAction::Send(id, FromLeader::Sync));
+                }
+                _ => break,
+            }
+        }
+    }
+}

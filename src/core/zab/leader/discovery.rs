@@ -1,0 +1,124 @@
+//! Which epoch it is to be, and who promises it (zab §3).
+
+use super::link::Stage;
+use super::{Leader, LeaderAction, LinkId, Phase};
+use crate::id::{ServerId, Zxid};
+use crate::time::Instant;
+use crate::zab::options::EpochFile;
+use crate::zab::packet::{FromLeader, LearnerInfo, LearnerKind};
+use crate::zab::reason::CloseReason;
+
+impl Leader {
+    pub(super) fn on_info(
+        &mut self,
+        id: LinkId,
+        info: LearnerInfo,
+        now: Instant,
+        out: &mut Vec<LeaderAction>,
+    ) {
+        if let Err(reason) = self.admit(&info) {
+            return self.close(id, reason, now, out);
+        }
+        let learner = info.id.unwrap_or_else(|| {
+            self.next_nameless -= 1;
+            ServerId(self.next_nameless)
+        });
+        let same = |link: &super::Link| link.stage != Stage::AwaitInfo && link.learner == learner;
+        let earlier: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| same(link)).map(|(id, _)| *id).collect();
+        for earlier in earlier {
+            self.close(earlier, CloseReason::Replaced { id: learner }, now, out);
+        }
+        let timing = self.options.timing;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        (link.learner, link.kind, link.stage) = (learner, info.kind, Stage::AwaitEpoch);
+        link.deadline = now + timing.init() + timing.sync();
+        if self.phase == Phase::AwaitInfos {
+            self.epoch = self.epoch.max(info.accepted_epoch + 1);
+            if info.kind == LearnerKind::Follower {
+                self.came.insert(learner);
+            }
+            self.fix_epoch_if_quorum(now, out);
+        } else if self.phase >= Phase::AwaitPromises {
+            self.tell_epoch(id, now, out);
+        }
+    }
+
+    fn admit(&self, info: &LearnerInfo) -> Result<(), CloseReason> {
+        let ours = self.options.quorum.committed().version();
+        if !info.is_supported() {
+            return Err(CloseReason::OldProtocol { version: info.protocol_version });
+        }
+        if info.accepted_epoch > EPOCH_MAX {
+            return Err(CloseReason::AbsurdEpoch { epoch: info.accepted_epoch });
+        }
+        match info.config_version {
+            Some(theirs) if theirs > ours => Err(CloseReason::LaterConfig { theirs, ours }),
+            _ => Ok(()),
+        }
+    }
+
+    /// With a quorum of servers that came, this server itself among them, the epoch is newer than what any
+    /// quorum has promised.
+    pub(super) fn fix_epoch_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
+        if self.options.quorum.contains_quorum(|id| self.came.contains(&id)) {
+            self.phase = Phase::SavingAccepted;
+            self.deadline = now + self.options.timing.init();
+            out.push(LeaderAction::SaveEpoch(EpochFile::Accepted, self.epoch));
+        }
+    }
+
+    /// This server has promised the epoch: now the others are asked to.
+    pub(super) fn announce_epoch(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
+        self.phase = Phase::AwaitPromises;
+        self.deadline = now + self.options.timing.init();
+        let waiting = self.links.iter().filter(|(_, link)| link.stage == Stage::AwaitEpoch);
+        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.tell_epoch(id, now, out);
+        }
+        self.enter_epoch_if_quorum(out);
+    }
+
+    fn tell_epoch(&mut self, id: LinkId, now: Instant, out: &mut Vec<LeaderAction>) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.stage = Stage::AwaitAckEpoch;
+        link.deadline = now + self.options.timing.init();
+        out.push(LeaderAction::Send(id, FromLeader::LeaderInfo { epoch: self.epoch }));
+    }
+
+    pub(super) fn on_ack_epoch(
+        &mut self,
+        id: LinkId,
+        zxid: Zxid,
+        current_epoch: Option<u32>,
+        now: Instant,
+        out: &mut Vec<LeaderAction>,
+    ) {
+        if self.phase >= Phase::AwaitAcks {
+            return self.sync(id, zxid, now, out);
+        }
+        let ours = (self.before.current, self.initial);
+        if let Some(epoch) = current_epoch.filter(|epoch| (*epoch, zxid) > ours) {
+            return self.close(id, CloseReason::Ahead { epoch, zxid }, now, out);
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.stage = Stage::AwaitEpochQuorum(zxid);
+        link.deadline = now + self.options.timing.init() + self.options.timing.sync();
+        if current_epoch.is_some() && zxid != UNKNOWN_ZXID && link.is_follower() {
+            self.promised.insert(link.learner);
+        }
+        self.enter_epoch_if_quorum(out);
+    }
+
+    fn enter_epoch_if_quorum(&mut self, out: &mut Vec<LeaderAction>) {
+        let is_quorum = self.options.quorum.contains_quorum(|id| self.promised.contains(&id));
+        if self.phase == Phase::AwaitPromises && is_quorum {
+            self.phase = Phase::SavingCurrent;
+            out.push(LeaderAction::SaveEpoch(EpochFile::Current, self.epoch));
+        }
+    }
+}
+
+/// Zxids are signed: an epoch has 31 bits. Some are left for those who must go beyond it.
+const EPOCH_MAX: u32 = 0x7fff_f000;
+const UNKNOWN_ZXID: Zxid = Zxid(-1);

@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+use super::packet::Payload;
+use crate::id::ServerId;
+use crate::quorum::JointQuorum;
+
+/// How long things may take (zab §10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// `tickTime` in milliseconds.
+    pub tick_ms: u32,
+    /// `initLimit`, in ticks: for a leader to find its quorum, for a learner to be brought up to date.
+    pub init_limit: u32,
+    /// `syncLimit`, in ticks: for the two ends of a connection to hear of each other.
+    pub sync_limit: u32,
+}
+
+impl Timing {
+    /// `tickTime`.
+    pub fn tick(&self) -> Duration {
+        Duration::from_millis(self.tick_ms.max(1).into())
+    }
+
+    pub(super) fn init(&self) -> Duration {
+        self.tick() * self.init_limit.max(1)
+    }
+
+    pub(super) fn sync(&self) -> Duration {
+        self.tick() * self.sync_limit.max(1)
+    }
+}
+
+/// What a leader or learner must know of its server and ensemble.
+#[derive(Clone, Debug)]
+pub struct ZabOptions {
+    /// This server.
+    pub id: ServerId,
+    /// Whose acknowledgements count.
+    pub quorum: JointQuorum,
+    /// How long things may take.
+    pub timing: Timing,
+    /// The members' configuration in text, as NEWLEADER carries it.
+    pub config: Option<Payload>,
+    /// `forceSnapshotSync`: whether every learner gets the whole tree.
+    pub force_snapshot_sync: bool,
+    /// Whether a sync waits until a quorum has confirmed that this server still leads. Java does not ask,
+    /// so that a deposed leader can let a client read old data after a sync.
+    pub confirm_syncs: bool,
+}
+
+/// The epochs that a server has on disk (zab §3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epochs {
+    /// The newest epoch that the server has promised to follow: it follows no older leader.
+    pub accepted: u32,
+    /// The epoch whose leader last brought the server to its state.
+    pub current: u32,
+}
+
+/// One of the two files that hold an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpochFile {
+    /// `acceptedEpoch`.
+    Accepted,
+    /// `currentEpoch`.
+    Current,
+}

@@ -1,0 +1,201 @@
+use std::sync::Arc;
+
+use super::kind::{ACK, ACKEPOCH, FOLLOWERINFO, OBSERVERINFO, PING, REQUEST, REVALIDATE};
+use super::{PROTOCOL_VERSION, PacketError, QuorumPacket};
+use crate::flow::ForwardedRequest;
+use crate::id::{ServerId, SessionId, Zxid};
+use crate::jute::{DecodeError, Reader, Writer};
+
+/// What a learner says to its leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromLearner {
+    /// FOLLOWERINFO or OBSERVERINFO: the first packet of all.
+    Info(LearnerInfo),
+    /// ACKEPOCH: the new epoch is promised.
+    AckEpoch {
+        /// The last transaction in the learner's log.
+        zxid: Zxid,
+        /// The epoch that it was last in; `None` if it has promised this one before and must not count.
+        current_epoch: Option<u32>,
+    },
+    /// ACK: everything up to this is on the learner's disk.
+    Ack(Zxid),
+    /// PING, an answer to the leader's.
+    Ping {
+        /// The leader's zxid, back.
+        zxid: Zxid,
+        /// The sessions that were heard since the last one, and their timeouts in milliseconds.
+        touched: Vec<(SessionId, i32)>,
+    },
+    /// REVALIDATE: a session's client has come here.
+    Revalidate {
+        /// The session.
+        session: SessionId,
+        /// Its timeout in milliseconds.
+        timeout_ms: i32,
+    },
+    /// REQUEST: what a client of the learner wants.
+    Request(ForwardedRequest),
+    /// A packet of a kind that learners do not send, which is passed over.
+    Unknown(i32),
+}
+
+/// Who a learner is, and how far it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LearnerInfo {
+    /// Whether it votes.
+    pub kind: LearnerKind,
+    /// The epoch that it has promised last.
+    pub accepted_epoch: u32,
+    /// Its id; `None` if it does not say.
+    pub id: Option<ServerId>,
+    /// The protocol that it speaks.
+    pub protocol_version: i32,
+    /// The version of the members' configuration that it knows; `None` from 3.4.
+    pub config_version: Option<i64>,
+}
+
+/// How a learner takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LearnerKind {
+    /// It gets proposals and acknowledges them.
+    Follower,
+    /// It is told of what is committed.
+    Observer,
+}
+
+impl FromLearner {
+    /// Appends the packet.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            FromLearner::Info(info) => info.encode(out),
+            FromLearner::AckEpoch { zxid, current_epoch } => {
+                let epoch = current_epoch.map_or(-1, |epoch| epoch as i32);
+                QuorumPacket::new(ACKEPOCH, *zxid, Some(&epoch.to_be_bytes())).encode(out);
+            }
+            FromLearner::Ack(zxid) => QuorumPacket::new(ACK, *zxid, None).encode(out),
+            FromLearner::Ping { zxid, touched } => {
+                let mut data = Vec::with_capacity(touched.len() * TOUCH_LEN);
+                touched.iter().for_each(|(session, timeout_ms)| touch(*session, *timeout_ms, &mut data));
+                // Never null: Java leaders do not survive that (zab §16).
+                QuorumPacket::new(PING, *zxid, Some(&data)).encode(out);
+            }
+            FromLearner::Revalidate { session, timeout_ms } => {
+                let mut data = Vec::new();
+                touch(*session, *timeout_ms, &mut data);
+                QuorumPacket::new(REVALIDATE, NO_ZXID, Some(&data)).encode(out);
+            }
+            FromLearner::Request(request) => encode_request(request, out),
+            FromLearner::Unknown(kind) => QuorumPacket::new(*kind, NO_ZXID, None).encode(out),
+        }
+    }
+
+    /// Reads a packet that a learner sent.
+    ///
+    /// # Errors
+    ///
+    /// If its data is not what its kind says.
+    pub fn decode(packet: &QuorumPacket<'_>) -> Result<FromLearner, PacketError> {
+        let kind = packet.kind;
+        let malformed = |error| PacketError::Malformed { kind, error };
+        let data = packet.data.unwrap_or_default();
+        let mut reader = Reader::new(data);
+        Ok(match kind {
+            FOLLOWERINFO | OBSERVERINFO => FromLearner::Info(LearnerInfo::decode(packet).map_err(malformed)?),
+            ACKEPOCH => {
+                let current_epoch = u32::try_from(reader.int().map_err(malformed)?).ok();
+                FromLearner::AckEpoch { zxid: packet.zxid, current_epoch }
+            }
+            ACK => FromLearner::Ack(packet.zxid),
+            PING if data.len() % TOUCH_LEN != 0 => {
+                return Err(PacketError::DataLength { kind, len: data.len() });
+            }
+            PING => {
+                let count = data.len() / TOUCH_LEN;
+                let touched: Result<_, _> = (0..count).map(|_| read_touch(&mut reader)).collect();
+                FromLearner::Ping { zxid: packet.zxid, touched: touched.map_err(malformed)? }
+            }
+            REVALIDATE => {
+                let (session, timeout_ms) = read_touch(&mut reader).map_err(malformed)?;
+                FromLearner::Revalidate { session, timeout_ms }
+            }
+            REQUEST => FromLearner::Request(decode_request(packet).map_err(malformed)?),
+            _ => FromLearner::Unknown(kind),
+        })
+    }
+}
+
+impl LearnerInfo {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut data = Vec::new();
+        let mut writer = Writer::new(&mut data);
+        if let Some(id) = self.id {
+            writer.long(id.0);
+            writer.int(self.protocol_version);
+            self.config_version.into_iter().for_each(|version| writer.long(version));
+        }
+        let kind = match self.kind {
+            LearnerKind::Follower => FOLLOWERINFO,
+            LearnerKind::Observer => OBSERVERINFO,
+        };
+        let data = self.id.map(|_| &data[..]);
+        QuorumPacket::new(kind, Zxid::new(self.accepted_epoch, 0), data).encode(out);
+    }
+
+    /// How much there is says how old the learner is (zab §2).
+    fn decode(packet: &QuorumPacket<'_>) -> Result<LearnerInfo, DecodeError> {
+        let kind = match packet.kind {
+            FOLLOWERINFO => LearnerKind::Follower,
+            _ => LearnerKind::Observer,
+        };
+        let data = packet.data.unwrap_or_default();
+        let mut reader = Reader::new(data);
+        let id = if data.is_empty() { None } else { Some(ServerId(reader.long()?)) };
+        let protocol_version = if data.len() >= 12 { reader.int()? } else { BEFORE_3_4 };
+        let config_version = if data.len() >= 20 { Some(reader.long()?) } else { None };
+        let accepted_epoch = packet.zxid.epoch();
+        Ok(LearnerInfo { kind, accepted_epoch, id, protocol_version, config_version })
+    }
+
+    /// Whether the learner takes LEADERINFO and ACKEPOCH, as all since 3.4 do.
+    pub fn is_supported(&self) -> bool {
+        self.protocol_version >= PROTOCOL_VERSION
+    }
+}
+
+fn encode_request(request: &ForwardedRequest, out: &mut Vec<u8>) {
+    let mut data = Vec::with_capacity(REQUEST_HEADER_LEN + request.record.len());
+    let mut writer = Writer::new(&mut data);
+    writer.long(request.session.0);
+    writer.int(request.cxid);
+    writer.int(request.op);
+    writer.raw(&request.record);
+    let identities = request.identities.as_ref().map(|identities| identities.to_vec());
+    QuorumPacket { kind: REQUEST, zxid: NO_ZXID, data: Some(&data), identities }.encode(out);
+}
+
+fn decode_request(packet: &QuorumPacket<'_>) -> Result<ForwardedRequest, DecodeError> {
+    let mut reader = Reader::new(packet.data.unwrap_or_default());
+    Ok(ForwardedRequest {
+        session: SessionId(reader.long()?),
+        cxid: reader.int()?,
+        op: reader.int()?,
+        record: reader.rest().into(),
+        identities: packet.identities.clone().map(Arc::from),
+    })
+}
+
+fn touch(session: SessionId, timeout_ms: i32, out: &mut Vec<u8>) {
+    let mut writer = Writer::new(out);
+    writer.long(session.0);
+    writer.int(timeout_ms);
+}
+
+fn read_touch(reader: &mut Reader<'_>) -> Result<(SessionId, i32), DecodeError> {
+    Ok((SessionId(reader.long()?), reader.int()?))
+}
+
+const NO_ZXID: Zxid = Zxid(-1);
+const TOUCH_LEN: usize = 12;
+const REQUEST_HEADER_LEN: usize = 16;
+const BEFORE_3_4: i32 = 1;

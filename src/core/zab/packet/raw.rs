@@ -1,0 +1,133 @@
+use thiserror::Error;
+
+use crate::id::Zxid;
+use crate::jute::{DecodeError, Reader, Writer};
+use crate::proto::Identity;
+
+/// A packet of the quorum port as it is on the wire (zab §1): nothing frames it but itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumPacket<'a> {
+    /// What kind of packet it is, [`super::kind`].
+    pub kind: i32,
+    /// What the kind says.
+    pub zxid: Zxid,
+    /// What the kind says; null and empty differ.
+    pub data: Option<&'a [u8]>,
+    /// Who a forwarded request's client is.
+    pub identities: Option<Vec<Identity>>,
+}
+
+/// What the first bytes of a stream are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Split<'a> {
+    /// No whole packet: the stream must have at least so many bytes before another look is of use.
+    Partial(usize),
+    /// A packet, and how many bytes it takes.
+    Whole(QuorumPacket<'a>, usize),
+}
+
+/// Why a peer's bytes are no packet, or not one that this peer may send. The connection is of no use after it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PacketError {
+    /// The packet or its data is not what its kind says.
+    #[error("the peer sent a malformed packet of kind {kind}: {error}")]
+    Malformed {
+        /// The packet's kind; zero if it could not be read so far.
+        kind: i32,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// A packet's data has a length that its kind does not know.
+    #[error("the peer sent a packet of kind {kind} with {len} bytes of data")]
+    DataLength {
+        /// The packet's kind.
+        kind: i32,
+        /// How many bytes there are.
+        len: usize,
+    },
+    /// A proposal's number is not that of its transaction.
+    #[error("the peer sent transaction {inner} as {outer}")]
+    OtherZxid {
+        /// The packet's.
+        outer: Zxid,
+        /// The transaction's.
+        inner: Zxid,
+    },
+}
+
+impl<'a> QuorumPacket<'a> {
+    /// A packet without identities.
+    pub(super) fn new(kind: i32, zxid: Zxid, data: Option<&'a [u8]>) -> QuorumPacket<'a> {
+        QuorumPacket { kind, zxid, data, identities: None }
+    }
+
+    /// Appends the packet.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        writer.int(self.kind);
+        writer.long(self.zxid.0);
+        writer.buffer(self.data);
+        let Some(identities) = &self.identities else { return writer.int(-1) };
+        writer.int(identities.len() as i32);
+        for identity in identities {
+            writer.text(&identity.scheme);
+            writer.text(&identity.id);
+        }
+    }
+
+    /// Takes the first packet off a stream. No value in it may be longer than `value_len_max`.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes can't be the start of a packet, or claim a length beyond the bound.
+    pub fn split(bytes: &'a [u8], value_len_max: usize) -> Result<Split<'a>, PacketError> {
+        let mut reader = Reader::new(bytes);
+        match QuorumPacket::decode(&mut reader, value_len_max) {
+            Ok(packet) => Ok(Split::Whole(packet, reader.offset())),
+            Err(DecodeError::Truncated { wanted, .. }) => Ok(Split::Partial(bytes.len() + wanted)),
+            Err(error) => {
+                let kind = Reader::new(bytes).int().unwrap_or(0);
+                Err(PacketError::Malformed { kind, error })
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'a>, value_len_max: usize) -> Result<QuorumPacket<'a>, DecodeError> {
+        let kind = reader.int()?;
+        let zxid = Zxid(reader.long()?);
+        let data = bounded(reader, value_len_max)?;
+        let offset = reader.offset();
+        let identities = match reader.int()? {
+            -1 => None,
+            len if !(0..=IDENTITIES_MAX).contains(&len) => {
+                return Err(DecodeError::BadLength { offset, len });
+            }
+            len => Some((0..len).map(|_| identity(reader)).collect::<Result<_, _>>()?),
+        };
+        Ok(QuorumPacket { kind, zxid, data, identities })
+    }
+}
+
+fn identity(reader: &mut Reader<'_>) -> Result<Identity, DecodeError> {
+    let scheme = text(reader)?;
+    Ok(Identity { scheme, id: text(reader)? })
+}
+
+fn text(reader: &mut Reader<'_>) -> Result<Box<str>, DecodeError> {
+    let offset = reader.offset();
+    let bytes = bounded(reader, IDENTITY_LEN_MAX)?.ok_or(DecodeError::UnexpectedNull { offset })?;
+    Ok(String::from_utf8_lossy(bytes).into())
+}
+
+/// A byte string, refused by its length before its bytes have come.
+fn bounded<'a>(reader: &mut Reader<'a>, len_max: usize) -> Result<Option<&'a [u8]>, DecodeError> {
+    let offset = reader.offset();
+    match reader.clone().int()? {
+        len if len > 0 && len as usize > len_max => Err(DecodeError::BadLength { offset, len }),
+        _ => reader.buffer(),
+    }
+}
+
+/// How many identities one request's client may have.
+const IDENTITIES_MAX: i32 = 1000;
+const IDENTITY_LEN_MAX: usize = 64 << 10;
