@@ -157,7 +157,6 @@ impl Connections {
         }
         if id > self.me {
             self.keep(id, link, frames, now, out);
-            self.pump(id, now, out);
             return self.take_frames(link, now, out);
         }
         self.links.remove(&link);

@@ -243,6 +243,8 @@ impl Connections {
         let peer = self.peers.entry(id).or_insert_with(|| Peer::new(Vec::new()));
         let (old, dial) = (peer.link.replace(link), peer.dial.take());
         peer.call_back = false;
+        // It may be out of date, and is said again if it matters.
+        peer.unsent = None;
         for unneeded in [old, dial].into_iter().flatten().filter(|unneeded| *unneeded != link) {
             self.links.remove(&unneeded);
             out.push(ConnectionAction::Close { link: unneeded });
