@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::notification::{Notification, VERSION};
-use super::timing::Timing;
 use super::vote::{Ballot, PeerState, Vote};
+use crate::config::{ElectionTiming, Ensemble};
 use crate::id::{ServerId, Zxid};
 use crate::quorum::JointQuorum;
 use crate::time::Instant;
@@ -31,7 +31,7 @@ pub struct Election {
     me: ServerId,
     quorum: JointQuorum,
     config: Vec<u8>,
-    timing: Timing,
+    timing: ElectionTiming,
     last_logged: LastLogged,
     round: i64,
     phase: Phase,
@@ -46,6 +46,14 @@ pub struct Electorate {
     pub quorum: JointQuorum,
     /// The committed configuration as text, which every notification carries.
     pub config: Vec<u8>,
+}
+
+impl Electorate {
+    /// The electorate of a configured ensemble.
+    pub fn of(ensemble: &Ensemble) -> Electorate {
+        let quorum = JointQuorum::of(ensemble.verifier.clone().into());
+        Electorate { me: ensemble.my_id, quorum, config: ensemble.text().into_bytes() }
+    }
 }
 
 /// How much history a server has: what its vote for itself says.
@@ -105,7 +113,7 @@ impl Election {
     /// An election in which this server looks for a leader from the start.
     pub fn start(
         electorate: Electorate,
-        timing: Timing,
+        timing: ElectionTiming,
         last_logged: LastLogged,
         now: Instant,
         out: &mut Vec<ElectionAction>,
@@ -366,7 +374,7 @@ impl Election {
 }
 
 impl Looking {
-    fn new(proposal: Vote, now: Instant, timing: &Timing) -> Looking {
+    fn new(proposal: Vote, now: Instant, timing: &ElectionTiming) -> Looking {
         Looking {
             proposal,
             received: BTreeMap::new(),

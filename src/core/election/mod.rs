@@ -16,7 +16,6 @@ mod notification;
 mod peer;
 #[cfg(test)]
 mod simulation;
-mod timing;
 mod vote;
 
 pub use connections::{ConnectionAction, Connections, LinkId, Note, STRANGERS_MAX, UNNAMED_MAX};
@@ -25,5 +24,4 @@ pub use frames::BadFrameLen;
 pub use initial_message::{InitialMessage, InitialMessageError};
 pub use notification::{FRAME_LEN_MAX, Notification, NotificationError, VERSION};
 pub use peer::{Action, ElectionPeer};
-pub use timing::Timing;
 pub use vote::{PeerState, Vote};

@@ -1,7 +1,6 @@
 use super::connections::{ConnectionAction, Connections, LinkId, Note};
 use super::fast_leader::{Election, ElectionAction, Electorate, LastLogged, Outcome};
-use super::timing::Timing;
-use crate::config::HostPort;
+use crate::config::{ElectionTiming, HostPort};
 use crate::id::ServerId;
 use crate::time::Instant;
 
@@ -37,7 +36,7 @@ impl ElectionPeer {
         electorate: Electorate,
         advertised: Vec<HostPort>,
         peers: impl IntoIterator<Item = (ServerId, Vec<HostPort>)>,
-        timing: Timing,
+        timing: ElectionTiming,
         last_logged: LastLogged,
         now: Instant,
         out: &mut Vec<Action>,

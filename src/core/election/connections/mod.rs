@@ -14,8 +14,7 @@ pub use note::Note;
 use super::frames::Frames;
 use super::initial_message::InitialMessage;
 use super::notification::Notification;
-use super::timing::Timing;
-use crate::config::HostPort;
+use crate::config::{ElectionTiming, HostPort};
 use crate::id::ServerId;
 use crate::time::Instant;
 use peer::Peer;
@@ -49,7 +48,7 @@ pub struct LinkId(pub u64);
 pub struct Connections {
     me: ServerId,
     greeting: Vec<u8>,
-    timing: Timing,
+    timing: ElectionTiming,
     peers: BTreeMap<ServerId, Peer>,
     links: BTreeMap<LinkId, Link>,
     next_link: u64,
@@ -140,7 +139,7 @@ impl Connections {
         me: ServerId,
         advertised: Vec<HostPort>,
         peers: impl IntoIterator<Item = (ServerId, Vec<HostPort>)>,
-        timing: Timing,
+        timing: ElectionTiming,
     ) -> Connections {
         let mut greeting = Vec::new();
         InitialMessage { server: me, addresses: advertised }.encode(&mut greeting);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::network::{Network, Process, Segment};
 use super::witness::Witness;
-use crate::config::HostPort;
-use crate::election::{Action, ElectionPeer, Electorate, LastLogged, LinkId, Outcome, PeerState, Timing};
+use crate::config::{ElectionTiming, HostPort};
+use crate::election::{Action, ElectionPeer, Electorate, LastLogged, LinkId, Outcome, PeerState};
 use crate::id::{ServerId, Zxid};
 use crate::quorum::{JointQuorum, QuorumVerifier};
 use crate::time::Instant;
@@ -119,7 +119,7 @@ impl World {
         self.witness.on_look(target.process, target.last_logged);
         let (advertised, last_logged) = (vec![target.advertises.clone()], target.last_logged);
         let mut out = Vec::new();
-        let timing = Timing::default();
+        let timing = ElectionTiming::default();
         let peer =
             ElectionPeer::start(electorate, advertised, peers, timing, last_logged, self.now, &mut out);
         self.servers[server].peer = Some(peer);

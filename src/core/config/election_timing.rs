@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// How long things take on the election port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
+pub struct ElectionTiming {
     /// Until a vote is told again for the first time, `fastleader.minNotificationInterval`.
     pub min_notification: Duration,
     /// The most that the time between notifications grows to. Lower than ZooKeeper's 60 s, so that a
@@ -18,9 +18,9 @@ pub struct Timing {
     pub write: Duration,
 }
 
-impl Default for Timing {
-    fn default() -> Timing {
-        Timing {
+impl Default for ElectionTiming {
+    fn default() -> ElectionTiming {
+        ElectionTiming {
             min_notification: Duration::from_millis(200),
             max_notification: Duration::from_secs(5),
             finalize_wait: Duration::from_millis(200),
