@@ -392,3 +392,6 @@ fn ballot(message: &Notification, versioned: bool) -> Ballot {
 
 /// The zxid of a server that does not trust its database; neither it nor others count such a vote.
 const UNTRUSTED: Zxid = Zxid(-1);
+
+#[cfg(test)]
+mod tests;
