@@ -67,6 +67,7 @@ pub mod cli;
 pub mod commit;
 pub mod net;
 pub mod preflight;
+pub mod quorum_port;
 pub mod runtime;
 pub mod server;
 pub mod shard;

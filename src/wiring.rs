@@ -10,6 +10,7 @@ use ringkeeper_core::log_room::LogRoom;
 
 use crate::admin::Question;
 use crate::net::Accepted;
+use crate::quorum_port::FromPeers;
 
 /// What the commit role is told.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub enum ToCommit {
     Durable(Durable),
     /// How much the log can still take.
     LogRoom(LogRoom),
+    /// What other servers of the ensemble did.
+    Peers(FromPeers),
     /// Time has passed.
     Tick,
     /// Somebody asked a four-letter word; the commit role adds what it knows.

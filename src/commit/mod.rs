@@ -56,6 +56,7 @@ impl Commit {
                         submit(&mut records, log.as_ref());
                         log = None;
                     }
+                    ToCommit::Peers(_) => {}
                     ToCommit::LogEnded => ended = true,
                 }
             }

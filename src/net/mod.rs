@@ -3,6 +3,7 @@
 mod acceptor;
 mod admission;
 mod listener;
+pub mod peers;
 
 pub use acceptor::{Accepted, Acceptor};
 pub use admission::{Admission, Admitted, Limits, Refusal};

@@ -1,0 +1,208 @@
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use ringkeeper_core::id::Zxid;
+use ringkeeper_core::zab::{EpochFile, Epochs, LogExcerpt, Logged, LinkId};
+use thiserror::Error;
+
+use crate::runtime::{Reason, Sender, fatal};
+use crate::storage::wal;
+use crate::wiring::ToCommit;
+
+/// What a member does with its disk besides appending to the log. Each thing is done by a thread of its own,
+/// which tells the commit role when it is done.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// The folder of the epochs' files: `version-2` in `dataDir`.
+    pub epochs: PathBuf,
+    /// The folder of the log: `version-2` in `dataLogDir`.
+    pub logs: PathBuf,
+}
+
+impl Disk {
+    /// Makes an epoch durable; [`ToCommit::EpochSaved`] says when. A promise that can't be kept on disk ends
+    /// the process: it may have been made already.
+    pub(super) fn save_epoch(&self, file: EpochFile, epoch: u32, done: &Sender<ToCommit>) {
+        let (folder, done) = (self.epochs.clone(), done.clone());
+        start("epoch", move || match write_epoch(&folder, file, epoch) {
+            Ok(()) => done.post(ToCommit::EpochSaved(file, epoch)),
+            Err(error) => fatal(
+                Reason::LogWrite,
+                format_args!("epoch {epoch} can't be written to {}: {error}", path_of(&folder, file).display()),
+            ),
+        });
+    }
+
+    /// Reads what the log has from the last record that is not after `from` on; [`ToCommit::LogRead`] has it.
+    pub(super) fn read_log(&self, link: LinkId, from: Zxid, upto: Zxid, done: &Sender<ToCommit>) {
+        let (folder, done) = (self.logs.clone(), done.clone());
+        start("log read", move || {
+            let excerpt = read_excerpt(&folder, from, upto);
+            if let Err(error) = &excerpt {
+                tracing::warn!("the log can't be read for a learner, which gets the whole tree instead: {error}");
+            }
+            done.post(ToCommit::LogRead(link, excerpt.ok().flatten()));
+        });
+    }
+}
+
+/// Why the epochs on disk can't be used.
+#[derive(Debug, Error)]
+pub enum EpochError {
+    /// The operating system refused something.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// What is there is no number.
+    #[error("{} has no epoch in it, but {text:?}: put the right number there", path.display())]
+    NotANumber {
+        /// The file.
+        path: PathBuf,
+        /// What it has.
+        text: String,
+    },
+    /// A promise is missing that was kept.
+    #[error(
+        "The accepted epoch, {accepted}, is less than the current epoch, {current}: {} is damaged or of another \
+         server", path.display()
+    )]
+    Backwards {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        accepted: u32,
+        /// What the other says.
+        current: u32,
+    },
+}
+
+/// The epochs that a server whose state is `last` has on disk. A missing file is made from the state, as in
+/// Java; `currentEpoch` is raised to the state's epoch, which was entered by whoever logged it.
+pub fn read_epochs(folder: &Path, last: Zxid) -> Result<Epochs, EpochError> {
+    let of_state = last.epoch() as u32;
+    let (accepted, current) = (read_epoch(folder, EpochFile::Accepted)?, read_epoch(folder, EpochFile::Current)?);
+    let epochs = Epochs {
+        current: current.unwrap_or(of_state).max(of_state),
+        accepted: accepted.unwrap_or(of_state),
+    };
+    if current.is_some_and(|current| epochs.accepted < current) {
+        let path = path_of(folder, EpochFile::Accepted);
+        return Err(EpochError::Backwards { path, accepted: epochs.accepted, current: epochs.current });
+    }
+    let epochs = Epochs { accepted: epochs.accepted.max(epochs.current), ..epochs };
+    for (file, before, now) in
+        [(EpochFile::Accepted, accepted, epochs.accepted), (EpochFile::Current, current, epochs.current)]
+    {
+        if before != Some(now) {
+            let failed = |source| EpochError::Io { path: path_of(folder, file), source };
+            write_epoch(folder, file, now).map_err(failed)?;
+        }
+    }
+    Ok(epochs)
+}
+
+fn read_epoch(folder: &Path, file: EpochFile) -> Result<Option<u32>, EpochError> {
+    let path = path_of(folder, file);
+    match fs::read_to_string(&path) {
+        Ok(text) => match text.lines().next().unwrap_or_default().trim().parse() {
+            Ok(epoch) => Ok(Some(epoch)),
+            Err(_) => Err(EpochError::NotANumber { path, text: text.chars().take(40).collect() }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(EpochError::Io { path, source }),
+    }
+}
+
+/// Through a temporary file: the old number or the new one is there, whatever happens.
+fn write_epoch(folder: &Path, file: EpochFile, epoch: u32) -> io::Result<()> {
+    let path = path_of(folder, file);
+    let unfinished = path.with_extension("tmp");
+    let mut written = File::create(&unfinished)?;
+    written.write_all(epoch.to_string().as_bytes())?;
+    written.sync_all()?;
+    fs::rename(&unfinished, &path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn path_of(folder: &Path, file: EpochFile) -> PathBuf {
+    folder.join(match file {
+        EpochFile::Accepted => "acceptedEpoch",
+        EpochFile::Current => "currentEpoch",
+    })
+}
+
+/// `None` if the log does not reach back so far, or what it has is too much to send one by one.
+fn read_excerpt(folder: &Path, from: Zxid, upto: Zxid) -> Result<Option<LogExcerpt>, wal::RecoverError> {
+    let (mut after, mut entries, mut len) = (None, Vec::new(), 0);
+    wal::read(folder, |record| {
+        if after.is_none() || record.zxid <= from {
+            // The last record that is not after `from`, or the state that the log's first one continues.
+            if record.after <= from {
+                after = Some(record.after);
+            }
+            if record.zxid <= from {
+                after = Some(record.zxid);
+            }
+        }
+        if record.zxid > from && record.zxid <= upto && len <= EXCERPT_LEN_MAX {
+            len += record.payload.len();
+            entries.push(Logged { zxid: record.zxid, payload: record.payload.into() });
+        }
+        Ok(())
+    })?;
+    let is_small = len <= EXCERPT_LEN_MAX;
+    Ok(after.filter(|_| is_small).map(|after| LogExcerpt { after, entries }))
+}
+
+fn start(name: &str, work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name.into()).spawn(work) {
+        fatal(Reason::Panic, format_args!("no thread can be started for the disk: {error}"));
+    }
+}
+
+/// More than that is sent faster as a tree.
+const EXCERPT_LEN_MAX: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(epoch: u32) -> Zxid {
+        Zxid::new(epoch, 1)
+    }
+
+    #[test]
+    fn missing_epochs_come_from_the_state_and_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let expected = Epochs { accepted: 3, current: 3 };
+        assert_eq!(read_epochs(folder.path(), at(3)).expect("readable"), expected);
+        assert_eq!(fs::read_to_string(folder.path().join("acceptedEpoch")).expect("a file"), "3");
+        assert_eq!(read_epochs(folder.path(), at(2)).expect("readable"), expected);
+    }
+
+    #[test]
+    fn what_was_logged_in_an_epoch_has_entered_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_epoch(folder.path(), EpochFile::Accepted, 5).expect("room");
+        write_epoch(folder.path(), EpochFile::Current, 4).expect("room");
+        assert_eq!(read_epochs(folder.path(), at(5)).expect("readable"), Epochs { accepted: 5, current: 5 });
+    }
+
+    #[test]
+    fn a_promise_behind_what_was_followed_is_refused_and_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_epoch(folder.path(), EpochFile::Accepted, 3).expect("room");
+        write_epoch(folder.path(), EpochFile::Current, 4).expect("room");
+        let refused = read_epochs(folder.path(), at(4)).expect_err("3 and 4").to_string();
+        assert!(refused.starts_with("The accepted epoch, 3, is less than the current epoch, 4"), "{refused}");
+        fs::write(folder.path().join("currentEpoch"), "four").expect("room");
+        let refused = read_epochs(folder.path(), at(4)).expect_err("no number").to_string();
+        assert!(refused.contains("currentEpoch has no epoch in it"), "{refused}");
+    }
+}

@@ -1,0 +1,111 @@
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringkeeper_core::config::HostPort;
+use ringkeeper_core::tree::TreeOptions;
+use ringkeeper_core::zab::packet::FromLearner;
+use ringkeeper_core::zab::{Item, LeaderStream};
+
+use super::dial;
+use super::link::{self, Link, Taken};
+use super::{Attempt, FromLeaderPort, FromPeers};
+use crate::runtime::Sender;
+use crate::wiring::ToCommit;
+
+/// A learner's connection to its leader. Dropping it closes it.
+pub struct LeaderConnection {
+    attempt: Attempt,
+    link: Option<Rc<Link>>,
+    post: Sender<ToCommit>,
+}
+
+impl LeaderConnection {
+    /// Tries to connect to one of the leader's addresses for so long, and posts how that ends, and later what
+    /// comes.
+    pub fn open(
+        attempt: Attempt,
+        addresses: Vec<HostPort>,
+        patience: Duration,
+        post: Sender<ToCommit>,
+    ) -> LeaderConnection {
+        let result = post.clone();
+        dial::start(addresses, patience, move |stream| {
+            let event = stream.map_or(FromLeaderPort::Unreachable, FromLeaderPort::Connected);
+            result.post(ToCommit::Peers(FromPeers::Leader(attempt, event)));
+        });
+        LeaderConnection { attempt, link: None, post }
+    }
+
+    /// Which attempt this is.
+    pub fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    /// Takes over the connection that was made, and reads it. Trees that come get these options.
+    pub fn begin(&mut self, stream: TcpStream, options: TreeOptions, value_len_max: usize) {
+        let (attempt, post) = (self.attempt, self.post.clone());
+        let tell = move |event| post.post(ToCommit::Peers(FromPeers::Leader(attempt, event)));
+        let Ok(link) = Link::new(stream) else { return tell(FromLeaderPort::Closed) };
+        self.link = Some(link.clone());
+        let mut stream = LeaderStream::new(options, value_len_max);
+        let ended = tell.clone();
+        link::read(
+            link,
+            move |bytes| take(&mut stream, bytes, &tell),
+            move || ended(FromLeaderPort::Closed),
+        );
+    }
+
+    /// Adds a packet to what the next flush sends.
+    pub fn push(&self, packet: &FromLearner) {
+        if let Some(link) = &self.link {
+            link.push(|out| packet.encode(out));
+        }
+    }
+
+    /// Sends what was pushed.
+    pub fn flush(&self) {
+        if let Some(link) = &self.link {
+            link.flush();
+        }
+    }
+}
+
+impl Drop for LeaderConnection {
+    fn drop(&mut self) {
+        if let Some(link) = &self.link {
+            link.flush();
+            link.close();
+        }
+    }
+}
+
+fn take(stream: &mut LeaderStream, bytes: &[u8], tell: &impl Fn(FromLeaderPort)) -> Option<Taken> {
+    let mut done = 0;
+    loop {
+        let item = match stream.next(&bytes[done..]) {
+            Ok(item) => item,
+            Err(reason) => {
+                tell(FromLeaderPort::Malformed(reason));
+                return None;
+            }
+        };
+        match item {
+            Item::Part { consumed, wanted } => {
+                if consumed > 0 {
+                    tell(FromLeaderPort::TreeBytes);
+                }
+                return Some(Taken { done: done + consumed, wanted });
+            }
+            Item::Packet(packet, len) => {
+                done += len;
+                tell(FromLeaderPort::Packet(packet));
+            }
+            Item::Tree(tree, len) => {
+                done += len;
+                tell(FromLeaderPort::Tree(tree));
+            }
+        }
+    }
+}
