@@ -1,5 +1,6 @@
 //! Snapshots and logs together on real files: what is recovered from them, what is purged, what a crash leaves.
 
+mod crash;
 mod gaps;
 mod purge;
 

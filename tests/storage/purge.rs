@@ -12,7 +12,9 @@ use super::*;
 
 fn purge(folder: &Folder, recovery: &Recovery, time: PurgeTime) -> Purge {
     let (snapshots, logs) = (folder.path().to_owned(), folder.path().to_owned());
-    Purge::new(PurgeOptions { snapshots, logs, time, retain: 3 }, Arc::new(Os), recovery.wal.handle())
+    let log = recovery.wal.handle();
+    let options = PurgeOptions { snapshots, logs, time, retain: 3 };
+    Purge::new(options, Arc::new(Os), move |upto| log.release(upto))
 }
 
 fn remaining(folder: &Folder, prefix: &str) -> Vec<String> {
