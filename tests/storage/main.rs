@@ -3,6 +3,7 @@
 mod crash;
 mod gaps;
 mod purge;
+mod truncate;
 
 use std::fs;
 use std::path::{Path, PathBuf};
