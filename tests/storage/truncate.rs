@@ -50,13 +50,23 @@ fn a_log_ends_where_it_was_cut_and_goes_on_from_there() {
 }
 
 #[test]
-fn where_a_zxid_was_left_out_the_log_ends_before_it() {
+fn what_only_a_snapshot_has_can_not_be_cut_out_of_the_log() {
     let folder = Folder::new();
     folder.write(10);
     folder.save(20);
     folder.write(30);
-    assert_eq!(truncate(&folder, 15), 10);
-    assert_eq!(folder.last(), 20, "the snapshot is another matter");
+    let before = folder.image();
+    let error = wal::truncate(&Os, folder.path(), Zxid(15)).expect_err("15 is in the snapshot alone");
+    assert!(
+        error.to_string().contains("can't be brought back to 0xf, for what it has after that continues 0x14")
+    );
+    assert!(folder.image() == before);
+    assert_eq!(truncate(&folder, 20), 10, "that state is the snapshot's");
+    assert_eq!(folder.last(), 20);
+    folder.write(30);
+    wal::reset(&Os, folder.path(), Zxid(15)).expect("a snapshot comes from elsewhere");
+    fs::remove_file(folder.path().join("snapshot.14")).expect("the snapshot");
+    assert_eq!(folder.last(), 10);
 }
 
 #[test]
@@ -64,7 +74,7 @@ fn a_log_can_be_reset_to_a_snapshot_that_came_from_elsewhere() {
     let folder = Folder::new();
     folder.write(300);
     // The leader knows nothing of what is after 280, and is far ahead of it.
-    truncate(&folder, 280);
+    wal::reset(&Os, folder.path(), Zxid(280)).expect("a sound log");
     let leaders = 100_000;
     folder.save(leaders);
     folder.write(leaders + 5);

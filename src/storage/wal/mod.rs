@@ -32,7 +32,7 @@ pub use recover::{Recovered, recover};
 pub use role::{Batches, Wal, WriteFailure};
 pub use segment::{SPARES_MAX, Segments};
 pub use stats::{WalFigures, WalStats};
-pub use truncate::truncate;
+pub use truncate::{reset, truncate};
 
 /// How the log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use ringkeeper_core::format::wal::{Cursor, RecordBatch, Scanner, SegmentHeader, Sync, encoded_len};
+use ringkeeper_core::format::wal::{
+    Corruption, Cursor, RecordBatch, Scanner, SegmentHeader, Sync, encoded_len,
+};
 use ringkeeper_core::id::Zxid;
 
 use super::read::{RecoverError, SegmentFile, io_error, read};
@@ -12,21 +14,41 @@ use crate::storage::disk::{Access, Disk};
 /// `zxid` if the log has that.
 ///
 /// When this returns that is durable. A crash before leaves the log as it was, or shorter, but with every
-/// record up to `zxid`. Snapshots of a later state must go too, or the records come back with them.
+/// record up to `zxid`. Snapshots of a later state must have gone before, or the records come back with them.
 ///
-/// To reset a log to a snapshot that came from elsewhere, truncate it to the snapshot's zxid, and then have
-/// it [made ready](super::ReadLog::make_ready) in continuation of that.
+/// # Errors
+///
+/// [`RecoverError::OutOfReach`] if the log lacks what lies before `zxid`, and everything that
+/// [`read`](super::read) refuses. Nothing is changed then.
 pub fn truncate(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> Result<Zxid, RecoverError> {
-    let (mut last, mut is_beyond) = (Zxid::ZERO, false);
+    cut_off(disk, dir, zxid, Reach::Required)
+}
+
+/// As [`truncate`], for a server that has the state at `zxid` from elsewhere, in a snapshot that is durable:
+/// the log need not lead there. It is then [made ready](super::ReadLog::make_ready) in continuation of it.
+pub fn reset(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> Result<(), RecoverError> {
+    cut_off(disk, dir, zxid, Reach::Waived).map(|_| ())
+}
+
+/// Whether the log must lead to where it is cut off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Required,
+    Waived,
+}
+
+fn cut_off(disk: &dyn Disk, dir: &Path, zxid: Zxid, reach: Reach) -> Result<Zxid, RecoverError> {
+    let (mut last, mut beyond) = (Zxid::ZERO, None);
     let log = read(dir, |record| {
-        if record.zxid <= zxid {
-            last = record.zxid;
+        match record.zxid <= zxid {
+            true => last = record.zxid,
+            false => beyond = beyond.or(Some(record.after)),
         }
-        is_beyond |= record.zxid > zxid;
         Ok(())
     })?;
-    if !is_beyond {
-        return Ok(last);
+    let Some(after) = beyond else { return Ok(last) };
+    if reach == Reach::Required && after > zxid && last != zxid {
+        return Err(RecoverError::OutOfReach { dir: dir.to_owned(), zxid, after });
     }
     let is_kept = |first: &Option<Zxid>| first.is_some_and(|first| first <= zxid);
     let kept = log.recovered.firsts.iter().rposition(is_kept).map_or(0, |tail| tail + 1);
@@ -63,11 +85,7 @@ fn shorten(disk: &dyn Disk, dir: &Path, segment: &SegmentFile, zxid: Zxid) -> Re
 }
 
 /// The segment without what is after `zxid`; `None` if that is nothing.
-fn copy_upto(
-    bytes: &[u8],
-    header: SegmentHeader,
-    zxid: Zxid,
-) -> Result<Option<Vec<u8>>, ringkeeper_core::format::wal::Corruption> {
+fn copy_upto(bytes: &[u8], header: SegmentHeader, zxid: Zxid) -> Result<Option<Vec<u8>>, Corruption> {
     let mut scanner = Scanner::open(bytes, None)?;
     let Some(batch) = scanner.find(|batch| batch.records().any(|(record, _)| record > zxid)) else {
         return Ok(None);

@@ -210,10 +210,15 @@ impl Server {
     /// Drops the newest transactions, as a learner does whose leader says so.
     fn truncate(&mut self) {
         let last = last_of(&self.sessions);
-        let mut snapshots = (0..=last).rev().filter(|zxid| self.snapshot(*zxid).exists());
+        let mut begins = None;
+        wal::read(self.dir.path(), |record| {
+            begins = begins.or(Some(record.after.0));
+            Ok(())
+        })
+        .expect("a sound log");
         // There must be a state left to start from; otherwise the leader would have to send one.
-        let (newest, second) = (snapshots.next(), snapshots.next());
-        let base = second.or(newest).unwrap_or(0);
+        let begins = begins.unwrap_or(last);
+        let base = (begins..=last).find(|zxid| *zxid == 0 || self.snapshot(*zxid).exists()).unwrap_or(last);
         let zxid = self.random.i64(base..=last);
         let mut left = self.sessions.clone();
         left.split_off(&(zxid + 1));
