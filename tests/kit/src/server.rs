@@ -1,6 +1,7 @@
 //! A server in a process of its own, on ports and in a folder of its own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -31,8 +32,8 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Settings {
     program: PathBuf,
-    /// Given a `-Dname=value` list and the path of a zoo.cfg, the arguments to start with.
-    arguments: fn(&[String], &Path) -> Vec<std::ffi::OsString>,
+    /// What stands before the properties, and what between them and the path of zoo.cfg.
+    arguments: [Vec<OsString>; 2],
     config: BTreeMap<String, String>,
     properties: BTreeMap<String, String>,
 }
@@ -47,7 +48,7 @@ pub struct NotServing {
 }
 
 impl Settings {
-    pub(crate) fn new(program: PathBuf, arguments: fn(&[String], &Path) -> Vec<std::ffi::OsString>) -> Self {
+    pub(crate) fn new(program: PathBuf, arguments: [Vec<OsString>; 2]) -> Self {
         let settings = Self { program, arguments, config: BTreeMap::new(), properties: BTreeMap::new() };
         settings
             .config("tickTime", "2000")
@@ -148,11 +149,14 @@ impl Server {
     pub fn launch(&mut self) {
         assert!(self.child.is_none(), "the server is running already");
         let config = self.write_config();
-        let properties: Vec<String> =
-            self.settings.properties.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
+        let [before, behind] = &self.settings.arguments;
+        let properties = self.settings.properties.iter().map(|(name, value)| format!("-D{name}={value}"));
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the server's log");
         let child = Command::new(&self.settings.program)
-            .args((self.settings.arguments)(&properties, &config))
+            .args(before)
+            .args(properties)
+            .args(behind)
+            .arg(config)
             .current_dir(self.dir())
             // Properties that the operator of this machine set are not for servers under test.
             .env_remove("SERVER_JVMFLAGS")
