@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ringkeeper_core::format::java_log::{self, ENTRY_LEN_MAX, End, LogReader};
+use ringkeeper_core::format::java_log::{self, End, LogReader};
 use ringkeeper_core::id::Zxid;
 use thiserror::Error;
 use tracing::{info, warn};
@@ -21,7 +21,20 @@ pub struct JavaLog {
     taken: usize,
 }
 
+/// One entry.
+pub struct Taken<'a> {
+    /// The file that it is in.
+    pub path: &'a Path,
+    /// Where its payload starts.
+    pub offset: usize,
+    /// The zxid in its header.
+    pub zxid: Zxid,
+    /// Header and transaction.
+    pub payload: &'a [u8],
+}
+
 struct Current {
+    path: PathBuf,
     file: Mapped,
     /// Where the entries' payloads are, the next one last.
     entries: Vec<(Zxid, Range<usize>)>,
@@ -72,19 +85,20 @@ impl JavaLog {
     pub fn next_zxid(&mut self) -> Result<Option<Zxid>, JavaLogError> {
         while self.current.as_ref().is_none_or(|current| current.entries.is_empty()) {
             let Some(path) = self.files.pop() else { return Ok(None) };
-            self.current = Some(read(&path, self.after, self.files.is_empty())?);
+            self.current = Some(read(path, self.after)?);
         }
         Ok(self.current.as_ref().and_then(|current| current.entries.last()).map(|(zxid, _)| *zxid))
     }
 
-    /// The zxid and the payload of the next entry, unless it is not before `limit`.
-    pub fn next_before(&mut self, limit: Option<Zxid>) -> Result<Option<(Zxid, &[u8])>, JavaLogError> {
+    /// The next entry, unless it is not before `limit`.
+    pub fn next_before(&mut self, limit: Option<Zxid>) -> Result<Option<Taken<'_>>, JavaLogError> {
         self.next_zxid()?;
         let Some(current) = &mut self.current else { return Ok(None) };
         match current.entries.pop_if(|(zxid, _)| limit.is_none_or(|limit| *zxid < limit)) {
-            Some((zxid, payload)) => {
+            Some((zxid, at)) => {
                 self.taken += 1;
-                Ok(Some((zxid, &current.file[payload])))
+                let (path, offset) = (current.path.as_path(), at.start);
+                Ok(Some(Taken { path, offset, zxid, payload: &current.file[at] }))
             }
             None => Ok(None),
         }
@@ -96,34 +110,39 @@ impl JavaLog {
     }
 }
 
-fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError> {
-    let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
-    let damaged = |source| JavaLogError::Damaged { path: path.to_owned(), source };
+/// The entries of a file with later zxids.
+fn read(path: PathBuf, after: Zxid) -> Result<Current, JavaLogError> {
+    let file = match Mapped::open(&path) {
+        Ok(file) => file,
+        Err(source) => return Err(JavaLogError::Io { path, source }),
+    };
     let mut entries = Vec::new();
-    if file.is_empty() && is_last {
-        info!("{} is empty: Java ended before it wrote to it", path.display());
-        return Ok(Current { file, entries });
+    if LogReader::is_unwritten(&file) {
+        info!("{} has no entries: Java ended before it wrote any", path.display());
+        return Ok(Current { path, file, entries });
     }
-    let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).map_err(damaged)?;
-    loop {
-        match reader.next_entry() {
-            Ok(Some(entry)) if entry.zxid <= after => {}
-            Ok(Some(entry)) => {
-                let start = entry.payload.as_ptr().addr() - file.as_ptr().addr();
-                entries.push((entry.zxid, start..start + entry.payload.len()));
-            }
-            Ok(None) => break,
-            // It was never acknowledged: the write that it is of did not finish.
-            Err(error) if is_last && !error.is_followed => {
-                warn!("{}: the last entry is left out: {error}", path.display());
-                break;
-            }
-            Err(error) => return Err(damaged(error)),
+    match collect(&file, after, &mut entries) {
+        Ok(Some(End::Torn)) => {
+            warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
         }
-    }
-    if reader.end() == Some(End::Torn) {
-        warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
+        Ok(_) => {}
+        Err(source) => return Err(JavaLogError::Damaged { path, source }),
     }
     entries.reverse();
-    Ok(Current { file, entries })
+    Ok(Current { path, file, entries })
+}
+
+fn collect(
+    file: &[u8],
+    after: Zxid,
+    entries: &mut Vec<(Zxid, Range<usize>)>,
+) -> Result<Option<End>, java_log::LogError> {
+    let mut reader = LogReader::new(file)?;
+    while let Some(entry) = reader.next_entry()? {
+        if entry.zxid > after {
+            let start = entry.payload.as_ptr().addr() - file.as_ptr().addr();
+            entries.push((entry.zxid, start..start + entry.payload.len()));
+        }
+    }
+    Ok(reader.end())
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ringkeeper_core::acl::Interner;
-use ringkeeper_core::format::java_log::{ENTRY_LEN_MAX, LogReader, file_name};
+use ringkeeper_core::format::java_log::{LogReader, file_name};
 use ringkeeper_core::format::snapshot::{
     Compression, Packer, Sections, Snapshot, SnapshotName, SnapshotWriter,
 };
@@ -194,7 +194,7 @@ fn store(tree: &DataTree, sections: Sections, folder: &Path, name: SnapshotName)
 fn replay(tree: DataTree, log: &Path) -> DataTree {
     let file = fs::read(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
     let mut database = Database::new(tree);
-    let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).expect("a log");
+    let mut reader = LogReader::new(&file).expect("a log");
     while let Some(entry) = reader.next_entry().unwrap_or_else(|error| panic!("{error}")) {
         let (header, txn) = TxnHeader::decode(&mut Reader::new(entry.payload)).expect("a transaction");
         assert_eq!(header.zxid, entry.zxid);

@@ -64,7 +64,7 @@ pub fn load_newest(dir: &Path, options: TreeOptions) -> Result<Option<Loaded>, L
 }
 
 /// The zxid of the newest snapshot in the folder, whole or not.
-pub(super) fn newest_zxid(dir: &Path) -> Option<Zxid> {
+pub fn newest_zxid(dir: &Path) -> Option<Zxid> {
     names(dir).ok()?.last().map(|(name, _)| name.zxid)
 }
 
