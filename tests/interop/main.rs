@@ -8,6 +8,7 @@ mod c_client;
 mod cli_mt;
 mod differential;
 mod golden;
+mod java_damage;
 mod java_files;
 mod java_folder;
 mod kazoo;

@@ -57,6 +57,11 @@ impl Settings {
             .config("admin.enableServer", "false")
     }
 
+    /// What is run.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// A line of zoo.cfg, in place of the one with the same key. `dataDir` and `clientPort` are set at the
     /// start, unless given here.
     #[must_use]
