@@ -2,6 +2,11 @@
 
 use std::ops::Range;
 
+use ringkeeper_core::format::java_log::{encode_entry, encode_header, file_name};
+use ringkeeper_core::id::SessionId;
+use ringkeeper_core::proto::{AclRef, CreateKind, Txn, TxnHeader};
+use ringkeeper_core::time::WallTime;
+
 use super::*;
 
 #[test]
@@ -22,6 +27,65 @@ fn a_flipped_bit_in_the_log_is_named_and_nothing_is_served() {
             Err(error) => assert!(error.to_string().contains(LOG), "bit {bit}: {error}"),
         }
     }
+}
+
+#[test]
+fn damage_anywhere_in_a_long_log_of_several_files_is_named() {
+    let folder = Folder::with(&[FIRST_SNAPSHOT]);
+    let mut random = fastrand::Rng::with_seed(7);
+    let files = long_log(&mut random);
+    files.iter().for_each(|(name, content)| folder.put(name, content));
+    let truth = folder.recover().expect("sound files");
+    assert_eq!(truth.last_zxid, Zxid(LONG_LOG_LEN));
+    for _ in 0..PLACES_MAX / 2 {
+        let (name, content) = random.choice(&files).expect("there are some");
+        let (bit, len) = (random.usize(..written_len(content) * 8), random.usize(1..=64));
+        let mut damaged = flipped(content, bit);
+        if random.bool() {
+            let end = (bit / 8 + len).min(content.len());
+            random.fill(&mut damaged[bit / 8..end]);
+        }
+        folder.put(name, &damaged);
+        match folder.recover() {
+            Err(error) => assert!(error.to_string().contains(name), "{name}, {bit}: {error}"),
+            // What was filled in is what was there, or lies behind the last entry.
+            Ok(state) => assert_eq!(state, truth, "{name}, {bit}"),
+        }
+        folder.put(name, content);
+    }
+}
+
+/// Files of a log that creates nodes and sets their data, of all lengths.
+fn long_log(random: &mut fastrand::Rng) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for zxid in 1..=LONG_LOG_LEN {
+        if zxid % 97 == 1 {
+            let mut file = Vec::new();
+            encode_header(&mut file);
+            files.push((file_name(Zxid(zxid)), file));
+        }
+        let len_max = if random.u8(..) < 8 { 9000 } else { 100 };
+        let len = random.usize(..len_max);
+        let data: Vec<u8> = (0..len).map(|_| random.u8(1..)).collect();
+        let data = Some(data.into());
+        let path = format!("/node-{}", (zxid + 1) / 2).into();
+        let txn = match zxid % 2 {
+            1 => Txn::Create {
+                kind: CreateKind::Create { ephemeral: false },
+                path,
+                data,
+                acl: AclRef::open(),
+                parent_cversion: -1,
+            },
+            _ => Txn::SetData { path, data, version: 1 },
+        };
+        let mut payload = Vec::new();
+        let header = TxnHeader { client_id: SessionId(5), cxid: 1, zxid: Zxid(zxid), time: WallTime(zxid) };
+        header.encode(&txn, &mut payload);
+        encode_entry(&payload, &mut files.last_mut().expect("it was begun").1);
+    }
+    files.iter_mut().for_each(|(_, file)| file.resize(file.len() + 6000, 0));
+    files
 }
 
 #[test]
@@ -101,4 +165,5 @@ fn written_len(file: &[u8]) -> usize {
 }
 
 const HEADER_LEN: usize = 16;
+const LONG_LOG_LEN: i64 = 300;
 const PLACES_MAX: usize = 500;

@@ -4,6 +4,7 @@
 //! `<dataDir>/version-2`. So one that Java wrote is as good to start from as one of ours, and Java can start
 //! from ours.
 
+mod bound;
 mod load;
 mod save;
 

@@ -242,7 +242,9 @@ impl Server {
                 self.child = None;
                 return Err(NotServing { status: Some(status), log: self.log() });
             }
-            if self.word("srvr").is_ok_and(|answer| answer.contains("\nMode: ")) {
+            // A JVM that is not ready yet may leave a word unanswered for good.
+            if word_within(self.addr(), "srvr", POLL_TIMEOUT).is_ok_and(|answer| answer.contains("\nMode: "))
+            {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -293,8 +295,12 @@ impl std::error::Error for NotServing {}
 /// # Errors
 /// When the connection fails, or the server does not answer and close within [`WORD_TIMEOUT`].
 pub fn four_letter_word(addr: SocketAddr, word: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&addr, WORD_TIMEOUT)?;
-    stream.set_read_timeout(Some(WORD_TIMEOUT))?;
+    word_within(addr, word, WORD_TIMEOUT)
+}
+
+fn word_within(addr: SocketAddr, word: &str, timeout: Duration) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&addr, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
     stream.write_all(word.as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = String::new();
@@ -312,6 +318,9 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WORD_TIMEOUT: Duration = Duration::from_secs(5);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long a word of [`POLL_INTERVAL`]'s rounds may take.
+const POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Bytes of a log that a failing test prints.
 const LOG_SHOWN_MAX: usize = 4096;
