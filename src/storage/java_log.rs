@@ -1,6 +1,6 @@
 //! Java's transaction logs, as far as a start needs them: read, never changed.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,22 +19,27 @@ pub struct JavaLog {
     current: Option<Current>,
     after: Zxid,
     taken: usize,
+    /// What was opened, to be made durable.
+    opened: Vec<PathBuf>,
 }
 
-/// One entry.
-pub struct Taken<'a> {
-    /// The file that it is in.
-    pub path: &'a Path,
-    /// Where its payload starts.
-    pub offset: usize,
-    /// The zxid in its header.
+/// One entry of the log.
+pub struct Entry<'a> {
+    /// Its zxid.
     pub zxid: Zxid,
     /// Header and transaction.
     pub payload: &'a [u8],
+    /// Its file.
+    pub path: &'a Path,
+    /// Where in it the payload starts.
+    pub offset: usize,
+    /// Whether nothing of this file was taken before it.
+    pub begins: bool,
 }
 
 struct Current {
     path: PathBuf,
+    is_taken: bool,
     file: Mapped,
     /// Where the entries' payloads are, the next one last.
     entries: Vec<(Zxid, Range<usize>)>,
@@ -62,46 +67,76 @@ pub enum JavaLogError {
         /// What, and where.
         source: java_log::LogError,
     },
+    /// A file does not continue what was read before it.
+    #[error(
+        "{}: its first entry that is needed is {first}, but the state before it ends at {state}: what is between \
+         is in no file here. A snapshot after {state} is damaged (then a warning above names it) or missing, or \
+         an older log.* is: put it back. Nothing has been changed",
+        path.display()
+    )]
+    Gap {
+        /// The file.
+        path: PathBuf,
+        /// Up to where there is everything.
+        state: Zxid,
+        /// What comes next.
+        first: Zxid,
+    },
+    /// An entry has the zxid of one that was there before, or a lower one.
+    #[error(
+        "{}: at offset {offset} ({offset:#x}) the transaction {zxid} comes behind {state}: the files are of two \
+         histories. Move those of the one away that is not to be. Nothing has been changed", path.display()
+    )]
+    Back {
+        /// The file.
+        path: PathBuf,
+        /// Where the entry's payload starts.
+        offset: usize,
+        /// The last that came before.
+        state: Zxid,
+        /// What comes behind it.
+        zxid: Zxid,
+    },
 }
 
 impl JavaLog {
     /// Finds the files that can hold anything after this zxid.
     pub fn open(dir: &Path, after: Zxid) -> Result<JavaLog, JavaLogError> {
-        let io_error = |source| JavaLogError::Io { path: dir.to_owned(), source };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(dir).map_err(io_error)? {
-            let entry = entry.map_err(io_error)?;
-            if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
-                files.push((first, entry.path()));
-            }
-        }
-        files.sort();
+        let mut files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
         let start = files.iter().rposition(|(first, _)| *first <= after).unwrap_or(0);
         let files = files.drain(start..).rev().map(|(_, path)| path).collect();
-        Ok(JavaLog { files, current: None, after, taken: 0 })
+        Ok(JavaLog { files, current: None, after, taken: 0, opened: Vec::new() })
     }
 
     /// The zxid of the next entry.
     pub fn next_zxid(&mut self) -> Result<Option<Zxid>, JavaLogError> {
         while self.current.as_ref().is_none_or(|current| current.entries.is_empty()) {
             let Some(path) = self.files.pop() else { return Ok(None) };
-            self.current = Some(read(path, self.after)?);
+            self.current = Some(read(&path, self.after)?);
+            self.opened.push(path);
         }
         Ok(self.current.as_ref().and_then(|current| current.entries.last()).map(|(zxid, _)| *zxid))
     }
 
-    /// The next entry, unless it is not before `limit`.
-    pub fn next_before(&mut self, limit: Option<Zxid>) -> Result<Option<Taken<'_>>, JavaLogError> {
+    /// The next entry, unless it is after `upto`.
+    pub fn next_upto(&mut self, upto: Zxid) -> Result<Option<Entry<'_>>, JavaLogError> {
         self.next_zxid()?;
         let Some(current) = &mut self.current else { return Ok(None) };
-        match current.entries.pop_if(|(zxid, _)| limit.is_none_or(|limit| *zxid < limit)) {
-            Some((zxid, at)) => {
-                self.taken += 1;
-                let (path, offset) = (current.path.as_path(), at.start);
-                Ok(Some(Taken { path, offset, zxid, payload: &current.file[at] }))
-            }
-            None => Ok(None),
+        let Some((zxid, at)) = current.entries.pop_if(|(zxid, _)| *zxid <= upto) else {
+            return Ok(None);
+        };
+        self.taken += 1;
+        let begins = !std::mem::replace(&mut current.is_taken, true);
+        let (path, offset) = (current.path.as_path(), at.start);
+        Ok(Some(Entry { zxid, payload: &current.file[at], path, offset, begins }))
+    }
+
+    /// Makes the files that were read durable: Java may have died before it had done so itself.
+    pub fn sync(&self) -> io::Result<()> {
+        for path in &self.opened {
+            File::open(path)?.sync_all()?;
         }
+        Ok(())
     }
 
     /// How many entries were taken.
@@ -110,26 +145,45 @@ impl JavaLog {
     }
 }
 
+/// The files of Java's log in a folder, each with the zxid in its name, in order.
+pub fn files(dir: &Path) -> io::Result<Vec<(Zxid, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
+            files.push((first, entry.path()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The zxid of the last entry; `None` if there is none.
+pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
+    let files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
+    for (_, path) in files.iter().rev() {
+        let current = read(path, Zxid(i64::MIN))?;
+        if let Some((last, _)) = current.entries.first() {
+            return Ok(Some(*last));
+        }
+    }
+    Ok(None)
+}
+
 /// The entries of a file with later zxids.
-fn read(path: PathBuf, after: Zxid) -> Result<Current, JavaLogError> {
-    let file = match Mapped::open(&path) {
-        Ok(file) => file,
-        Err(source) => return Err(JavaLogError::Io { path, source }),
-    };
+fn read(path: &Path, after: Zxid) -> Result<Current, JavaLogError> {
+    let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
     let mut entries = Vec::new();
     if LogReader::is_unwritten(&file) {
         info!("{} has no entries: Java ended before it wrote any", path.display());
-        return Ok(Current { path, file, entries });
-    }
-    match collect(&file, after, &mut entries) {
-        Ok(Some(End::Torn)) => {
+    } else {
+        let end = collect(&file, after, &mut entries);
+        if end.map_err(|source| JavaLogError::Damaged { path: path.to_owned(), source })? == Some(End::Torn) {
             warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
         }
-        Ok(_) => {}
-        Err(source) => return Err(JavaLogError::Damaged { path, source }),
     }
     entries.reverse();
-    Ok(Current { path, file, entries })
+    Ok(Current { path: path.to_owned(), is_taken: false, file, entries })
 }
 
 fn collect(

@@ -14,6 +14,7 @@ mod java_folder;
 mod kazoo;
 mod launcher;
 mod picture;
+mod words;
 mod zkcli;
 
 use std::path::Path;

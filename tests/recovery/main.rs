@@ -55,7 +55,7 @@ impl Folder {
     fn recover_trusting(&self, trust_empty: bool) -> Result<State, RecoverError> {
         let folders = Folders { snapshots: self.0.path(), logs: self.0.path() };
         let wal = wal::Options { segment_len: wal::SEGMENT_LEN_MIN, ..wal::Options::default() };
-        let (pipeline, _) = recover(folders, options(), TREE_OPTIONS, wal, trust_empty)?;
+        let pipeline = recover(folders, options(), TREE_OPTIONS, wal, trust_empty)?.pipeline;
         Ok(State { nodes: nodes(pipeline.tree()), last_zxid: pipeline.last_zxid() })
     }
 

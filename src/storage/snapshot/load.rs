@@ -70,7 +70,7 @@ pub fn newest_zxid(dir: &Path) -> Option<Zxid> {
 }
 
 /// The snapshots in a folder, the newest last.
-fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
+pub fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
