@@ -19,6 +19,7 @@
 //! | [`net`] | client ports: listening, who may connect, to which shard | |
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
+//! | [`election`] | role: the election port, for ensembles; no server runs it yet | [`ringkeeper_core::election`] |
 //! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
 //! | [`admin`] | four-letter words | |
 //! | [`wiring`] | what roles say to each other | |
@@ -60,6 +61,7 @@
 pub mod admin;
 pub mod cli;
 pub mod commit;
+pub mod election;
 pub mod net;
 pub mod preflight;
 pub mod runtime;
