@@ -1,47 +1,70 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use ringkeeper_core::election::Outcome;
 use ringkeeper_core::election::PeerState::{Following, Leading};
 
 use crate::member::{Member, Ports};
 
 #[test]
-fn three_servers_elect_the_one_with_the_largest_id() {
+fn three_servers_agree_on_a_leader() {
     let ports = Ports::claim(3);
     let members: Vec<Member> = (0..3).map(|id| Member::start(&ports, id)).collect();
-    let outcomes: Vec<_> = members.iter().map(Member::decides).collect();
-    // The first two may have agreed before the third was there.
-    let leader = outcomes[0].vote.leader.0 as usize;
-    for (id, outcome) in outcomes.iter().enumerate() {
-        assert_eq!(outcome.vote.leader.0 as usize, leader, "{outcomes:?}");
-        assert_eq!(outcome.state, if id == leader { Leading } else { Following });
-    }
+    let leader = agree(&members.iter().collect::<Vec<_>>());
+    assert_ne!(leader, 0, "an id that is larger was there for every quorum");
     members.into_iter().for_each(Member::stop);
 }
 
 #[test]
 fn servers_restarted_in_ascending_and_descending_order_get_back_in_without_the_others_help() {
     let ports = Ports::claim(5);
-    let mut members: Vec<Option<Member>> = (0..5).map(|id| Some(Member::start(&ports, id))).collect();
-    let leader = members.iter().flatten().map(|member| member.decides().vote.leader.0).max();
-    let leader = leader.expect("five outcomes") as usize;
+    let mut members: Vec<Member> = (0..5).map(|id| Member::start(&ports, id)).collect();
+    let leader = agree(&members.iter().collect::<Vec<_>>());
     for id in (0..5).chain((0..5).rev()).filter(|id| *id != leader) {
-        members[id].take().expect("it runs").stop();
-        let member = Member::start(&ports, id);
-        let outcome = member.decides();
+        members.remove(id).stop();
+        members.insert(id, Member::start(&ports, id));
+        let outcome = members[id].decides();
         assert_eq!((outcome.state, outcome.vote.leader.0 as usize), (Following, leader));
-        members[id] = Some(member);
     }
-    // The leader is restarted and hears from its followers that they follow it no more.
-    members[leader].take().expect("it runs").stop();
+    members.into_iter().for_each(Member::stop);
+}
+
+#[test]
+fn when_the_leader_has_gone_the_others_elect_one_and_it_gets_back_in() {
+    let ports = Ports::claim(3);
+    let mut members: Vec<Member> = (0..3).map(|id| Member::start(&ports, id)).collect();
+    let leader = agree(&members.iter().collect::<Vec<_>>());
+    members.remove(leader).stop();
+    members.iter().for_each(Member::looks_again);
+    let others: Vec<usize> = (0..3).filter(|id| *id != leader).collect();
+    let new_leader = others[agree(&members.iter().collect::<Vec<_>>())];
     let restarted = Member::start(&ports, leader);
-    members.iter().flatten().for_each(Member::looks_again);
     let outcome = restarted.decides();
-    for member in members.iter().flatten() {
-        assert_eq!(member.decides().vote.leader, outcome.vote.leader);
-    }
+    assert_eq!((outcome.state, outcome.vote.leader.0 as usize), (Following, new_leader));
     restarted.stop();
-    members.into_iter().flatten().for_each(Member::stop);
+    members.into_iter().for_each(Member::stop);
+}
+
+/// Waits until all follow one of them, and returns its position. An election by itself does not see to
+/// that: a server can miss a better one by a moment. Who then follows a server that does not lead a
+/// quorum looks again, as a whole server would.
+fn agree(members: &[&Member]) -> usize {
+    let mut outcomes: Vec<_> = members.iter().map(|member| member.decides()).collect();
+    loop {
+        let followers = |leader: &Outcome| {
+            outcomes.iter().filter(|outcome| outcome.vote.leader == leader.vote.leader).count()
+        };
+        let leads = |outcome: &Outcome| outcome.state == Leading && followers(outcome) > members.len() / 2;
+        let position = outcomes.iter().position(leads);
+        let leader = position.map(|position| outcomes[position].vote.leader);
+        let lost = |outcome: &Outcome| leader.is_none_or(|leader| outcome.vote.leader != leader);
+        let lost: Vec<usize> = (0..members.len()).filter(|id| lost(&outcomes[*id])).collect();
+        if let (Some(position), true) = (position, lost.is_empty()) {
+            return position;
+        }
+        lost.iter().for_each(|id| members[*id].looks_again());
+        lost.iter().for_each(|id| outcomes[*id] = members[*id].decides());
+    }
 }
 
 #[test]
