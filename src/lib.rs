@@ -24,6 +24,7 @@
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
 //! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |
+//! | [`election`] | role: the election port, for ensembles; no server runs it yet | [`ringkeeper_core::election`] |
 //! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
 //! | [`admin`] | four-letter words | |
 //! | [`wiring`] | what roles say to each other | |
@@ -65,6 +66,7 @@
 pub mod admin;
 pub mod cli;
 pub mod commit;
+pub mod election;
 pub mod net;
 pub mod preflight;
 pub mod quorum_port;
