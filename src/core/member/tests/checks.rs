@@ -54,9 +54,19 @@ impl Checks {
         last
     }
 
-    /// Every acknowledged write, or the first so many of them, is in the tree.
-    pub(super) fn check_tree(&self, tree: &DataTree, count: usize, whose: &str) {
-        for path in &self.acknowledged[..count] {
+    /// All writes that were acknowledged are in the tree.
+    pub(super) fn check_all(&self, tree: &DataTree, whose: &str) {
+        self.check_tree(tree, &self.acknowledged, whose);
+    }
+
+    /// The tree is not older than it was when so many writes were acknowledged: it has the last of them. As
+    /// it is a prefix of the one history, it has the others too.
+    pub(super) fn check_fresh(&self, tree: &DataTree, count: usize) {
+        self.check_tree(tree, &self.acknowledged[count.saturating_sub(10)..count], "a read after a sync");
+    }
+
+    fn check_tree(&self, tree: &DataTree, acknowledged: &[String], whose: &str) {
+        for path in acknowledged {
             assert!(tree.get(path).is_some(), "{whose} lacks {path}, which was acknowledged");
         }
     }

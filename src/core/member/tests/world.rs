@@ -49,6 +49,7 @@ pub(super) struct World {
     elected: Option<usize>,
     checks: Checks,
     trace: Vec<String>,
+    is_loud: bool,
 }
 
 struct Link {
@@ -93,6 +94,7 @@ impl World {
             elected: None,
             checks: Checks::default(),
             trace: Vec::new(),
+            is_loud: std::env::var_os("TRACE").is_some(),
         };
         (0..world.servers.len()).for_each(|server| world.after(1, Event::Tick(server)));
         (0..world.clients.len()).for_each(|client| world.after(1, Event::Client(client)));
@@ -125,7 +127,7 @@ impl World {
         for (id, server) in self.servers.iter().enumerate() {
             let process = server.process.as_ref().expect("all run");
             assert!(process.member.is_serving(), "server {id} does not serve");
-            self.checks.check_tree(&process.shard, self.checks.acknowledged.len(), &format!("server {id}"));
+            self.checks.check_all(&process.shard, &format!("server {id}"));
             assert_eq!(picture(&process.shard), picture(process.member.tree()), "server {id}'s shard");
             pictures.push(picture(&process.shard));
         }
@@ -527,7 +529,7 @@ impl World {
                         Answered::Nothing => {}
                         Answered::Created(path) => self.checks.acknowledged.push(path),
                         Answered::Synced(count) => {
-                            self.checks.check_tree(&process.shard, count, "a read after a sync");
+                            self.checks.check_fresh(&process.shard, count);
                         }
                     }
                 }
@@ -577,7 +579,7 @@ impl World {
     }
 
     fn note(&mut self, text: String) {
-        if std::env::var_os("TRACE").is_some() {
+        if self.is_loud {
             println!("{:8} {text}", self.now_us);
         }
         self.trace.push(format!("{} {text}", self.now_us));
