@@ -20,8 +20,13 @@ fn survives(seed: u64, voters: usize, observers: usize, faults: Faults) {
 fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
     match std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
-        None => first..first + count,
+        None => first..first + count * factor(),
     }
+}
+
+/// How many times as many seeds as usual are run.
+fn factor() -> u64 {
+    std::env::var("SEEDS_FACTOR").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
 }
 
 #[test]
@@ -38,27 +43,27 @@ fn three_servers_without_faults_acknowledge_everything() {
 
 #[test]
 fn three_servers_survive_crashes_and_broken_connections() {
-    seeds(100, 60).for_each(|seed| survives(seed, 3, 0, Faults::ALL));
+    seeds(100, 20).for_each(|seed| survives(seed, 3, 0, Faults::ALL));
 }
 
 #[test]
 fn five_servers_survive_crashes_and_broken_connections() {
-    seeds(200, 40).for_each(|seed| survives(seed, 5, 0, Faults::ALL));
+    seeds(200, 12).for_each(|seed| survives(seed, 5, 0, Faults::ALL));
 }
 
 #[test]
 fn observers_follow_whatever_happens() {
-    seeds(300, 30).for_each(|seed| survives(seed, 3, 2, Faults::ALL));
+    seeds(300, 12).for_each(|seed| survives(seed, 3, 2, Faults::ALL));
 }
 
 #[test]
 fn one_server_is_its_own_quorum() {
-    seeds(400, 10).for_each(|seed| survives(seed, 1, 1, Faults::ALL));
+    seeds(400, 4).for_each(|seed| survives(seed, 1, 1, Faults::ALL));
 }
 
 #[test]
 fn epochs_that_are_numbered_out_go_over_into_the_next_without_a_loss() {
-    for seed in seeds(500, 10) {
+    for seed in seeds(500, 4) {
         let mut world = World::new(seed, 3, 0, Faults { rollover_at: 40, ..Faults::NONE });
         world.run_faulty();
         world.heal_and_settle();
