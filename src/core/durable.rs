@@ -19,6 +19,12 @@ impl Durable {
         Durable { upto }
     }
 
+    /// What a log would promise that a test plays.
+    #[cfg(test)]
+    pub(crate) fn in_a_test(upto: Zxid) -> Durable {
+        Durable { upto }
+    }
+
     /// The last transaction that the promise covers.
     pub fn upto(self) -> Zxid {
         self.upto

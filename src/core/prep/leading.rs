@@ -7,10 +7,11 @@ use crate::error::Code;
 use crate::flow::{ForwardedRequest, Origin, Step};
 use crate::id::{SessionId, Zxid};
 use crate::jute::Reader;
-use crate::ops::{self, Asker, Changes};
+use crate::ops::{self, Asker, Changes, Database};
 use crate::proto::{OpCode, Txn, TxnHeader};
 use crate::session::{SessionTracker, Standing};
 use crate::time::{Instant, WallTime};
+use crate::tree::DataTree;
 
 impl Pipeline {
     /// Begins to order: this server leads this epoch, and everything in its log is part of the history. `tail`
@@ -147,6 +148,13 @@ impl Pipeline {
         self.changes = Changes::default();
         self.pending.clear();
         (self.last_zxid, self.durable, self.outstanding) = (self.published, self.published, 0);
+    }
+
+    /// Another tree takes the place of this one, of which everything is published or rolled back.
+    pub fn replace(&mut self, tree: DataTree) {
+        let last = tree.last_zxid();
+        self.db = Database::new(tree);
+        (self.last_zxid, self.durable, self.published) = (last, last, last);
     }
 
     fn refuse(&mut self, session: SessionId, cxid: i32, code: Code, wall: WallTime, log: &mut impl LogSink) {

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::ops::Bound;
 
 use super::delta::{Counters, Delta, Undo};
@@ -374,6 +375,12 @@ impl DataTree {
             acl,
         };
         self.put_in(Node::new(path, Some(b""), fields), self.parent_slot(path));
+    }
+}
+
+impl fmt::Debug for DataTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} nodes at {}", self.node_count(), self.last_zxid)
     }
 }
 

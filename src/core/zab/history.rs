@@ -91,10 +91,12 @@ impl History {
     }
 
     /// This history with what came before it, as read from the log; `None` if there is a gap between them.
+    /// The log also has what is not committed yet: what is here already is not taken from it.
     pub(super) fn preceded_by(&self, before: LogExcerpt) -> Option<History> {
         let len_max = usize::MAX;
         let mut joined = History::new(before.after, HistoryBounds { count_max: len_max, len_max });
-        before.entries.into_iter().for_each(|logged| joined.push(logged));
+        let earlier = before.entries.into_iter().take_while(|logged| logged.zxid <= self.after);
+        earlier.for_each(|logged| joined.push(logged));
         if joined.last() < self.after {
             return None;
         }
@@ -179,5 +181,7 @@ mod tests {
         let joined = kept.preceded_by(excerpt(&[2, 3, 4, 5])).expect("no gap");
         assert_eq!((joined.after(), zxids(&joined, 0)), (Zxid(1), vec![2, 3, 4, 5, 6, 7]));
         assert!(kept.preceded_by(excerpt(&[2, 3])).is_none());
+        let joined = kept.preceded_by(excerpt(&[2, 3, 4, 5, 6, 7, 8])).expect("no gap");
+        assert_eq!(joined.last(), Zxid(7), "8 is in the log, but not committed");
     }
 }

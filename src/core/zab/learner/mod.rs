@@ -248,6 +248,11 @@ impl Learner {
         self.stage == Stage::Serving
     }
 
+    /// Where the log ends.
+    pub fn last_zxid(&self) -> Zxid {
+        self.tail.last()
+    }
+
     /// The leader's epoch; zero until it is known.
     pub fn epoch(&self) -> u32 {
         self.epoch

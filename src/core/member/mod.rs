@@ -1,0 +1,331 @@
+//! The commit role of an ensemble's server as one state machine: the database ([`crate::prep`]) and the
+//! protocol ([`crate::zab`]) joined, whoever leads.
+//!
+//! ```text
+//!                    lead                                follow
+//!   Leading <-------------------------- Looking ---------------------------> Learning
+//!   Pipeline orders, Leader commits  |           |   Learner hears of commits, Replica applies them
+//!            '------- Down: rolled back ---> tail <--- Down: logged, not committed ----'
+//! ```
+//!
+//! What survives a change of role is the database as it was published, and the [`Tail`]: transactions in the
+//! log that are not known to be committed. A server that leads applies its tail when a quorum has it; one
+//! that follows learns from its leader what of it is right.
+//!
+//! # What a driver does
+//!
+//! It hands in what comes (turns of shards, packets, the log's promises, time), takes the [`Action`]s, and
+//! performs them in their order; those that say so are answered when they are done. It owns the sockets: which
+//! connection a [`LinkId`] is, what waits to be sent on it and how much may, the dialling of the leader. It
+//! asks [`Member::vote`] for elections, and calls [`Member::lead`] or, connected, [`Member::follow`] with
+//! their outcome; [`Action::Down`] ends either.
+//!
+//! The snapshotter must write no state later than [`Member::published`]: what is recovered from a log is not
+//! known to be committed before the first [`Action::Serve`].
+
+mod action;
+mod leading;
+mod learning;
+mod links;
+mod storage;
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, Moment};
+use leading::Leading;
+use learning::Learning;
+use storage::Storage;
+
+use std::sync::Arc;
+
+use crate::durable::Durable;
+use crate::flow::ShardTurn;
+use crate::id::Zxid;
+use crate::prep::{Pipeline, PipelineOptions};
+use crate::tree::DataTree;
+use crate::zab::packet::LearnerKind;
+use crate::zab::{EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
+
+/// The machine. See the module's documentation.
+pub struct Member {
+    options: MemberOptions,
+    epochs: Epochs,
+    storage: Storage,
+    history: History,
+    role: Role,
+    /// The role that begins once the disk has done what it was asked for.
+    next: Option<Start>,
+}
+
+/// What a member must know of its server and ensemble.
+#[derive(Clone, Debug)]
+pub struct MemberOptions {
+    /// For the protocol.
+    pub zab: ZabOptions,
+    /// For ordering requests.
+    pub pipeline: PipelineOptions,
+    /// From which number of a transaction on a leader orders nothing more in its epoch, so that a new one
+    /// begins: [`ROLLOVER_AT`].
+    pub rollover_at: u32,
+}
+
+/// Where a leader leaves its epoch before the numbers of its transactions end: early enough for what is on
+/// its way.
+pub const ROLLOVER_AT: u32 = u32::MAX - (1 << 20);
+
+/// How far a server is: what it votes for itself with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Its `currentEpoch`.
+    pub epoch: u32,
+    /// The end of its log.
+    pub zxid: Zxid,
+}
+
+enum Role {
+    Looking {
+        pipeline: Box<Pipeline>,
+        tail: Tail,
+    },
+    Leading(Box<Leading>),
+    Learning(Box<Learning>),
+    /// Only within a call.
+    Between,
+}
+
+#[derive(Clone, Copy)]
+enum Start {
+    Lead,
+    Follow(LearnerKind),
+}
+
+impl Member {
+    /// A server that has recovered: `pipeline` has applied the whole log, whose last transactions are
+    /// `history`. `epochs` is what the disk says; an epoch of the last transaction that is later than
+    /// `currentEpoch`, which a crash during a sync leaves, takes its place.
+    pub fn new(options: MemberOptions, pipeline: Pipeline, epochs: Epochs, history: History) -> Member {
+        let last = pipeline.last_zxid();
+        let current = epochs.current.max(last.epoch());
+        Member {
+            epochs: Epochs { current, accepted: epochs.accepted.max(current) },
+            storage: Storage::new(last),
+            history,
+            role: Role::Looking { pipeline: Box::new(pipeline), tail: Tail::new(last) },
+            next: None,
+            options,
+        }
+    }
+
+    /// How far this server is.
+    pub fn position(&self) -> Position {
+        let zxid = match &self.role {
+            Role::Looking { tail, .. } => tail.last(),
+            Role::Leading(leading) => leading.last_zxid(),
+            Role::Learning(learning) => learning.learner().last_zxid(),
+            Role::Between => Zxid::ZERO,
+        };
+        Position { epoch: self.epochs.current, zxid }
+    }
+
+    /// The epochs as they are on disk.
+    pub fn epochs(&self) -> Epochs {
+        self.epochs
+    }
+
+    /// The last transaction that was published, or recovered.
+    pub fn published(&self) -> Zxid {
+        match &self.role {
+            Role::Looking { tail, .. } => tail.applied(),
+            Role::Leading(leading) => leading.pipeline().published(),
+            Role::Learning(learning) => learning.replica().last_zxid(),
+            Role::Between => Zxid::ZERO,
+        }
+    }
+
+    /// The database. Of a server that leads, it is ahead of what is published.
+    pub fn tree(&self) -> &DataTree {
+        match &self.role {
+            Role::Looking { pipeline, .. } => pipeline.tree(),
+            Role::Leading(leading) => leading.pipeline().tree(),
+            Role::Learning(learning) => learning.replica().tree(),
+            Role::Between => unreachable!("a member is between roles only within a call"),
+        }
+    }
+
+    /// The leader's machine, if this server leads or tries to.
+    pub fn leader(&self) -> Option<&Leader> {
+        match &self.role {
+            Role::Leading(leading) => Some(leading.leader()),
+            _ => None,
+        }
+    }
+
+    /// The learner's machine, if this server follows or tries to.
+    pub fn learner(&self) -> Option<&Learner> {
+        match &self.role {
+            Role::Learning(learning) => Some(learning.learner()),
+            _ => None,
+        }
+    }
+
+    /// Whether this server looks for a leader.
+    pub fn is_looking(&self) -> bool {
+        matches!(self.role, Role::Looking { .. }) && self.next.is_none()
+    }
+
+    /// Whether clients are served.
+    pub fn is_serving(&self) -> bool {
+        match &self.role {
+            Role::Leading(leading) => leading.leader().is_established(),
+            Role::Learning(learning) => learning.learner().is_serving(),
+            Role::Looking { .. } | Role::Between => false,
+        }
+    }
+
+    /// How many clients' requests wait for an answer.
+    pub fn outstanding(&self) -> usize {
+        match &self.role {
+            Role::Leading(leading) => leading.pipeline().outstanding() + leading.leader().outstanding(),
+            Role::Learning(learning) => learning.replica().outstanding(),
+            Role::Looking { .. } | Role::Between => 0,
+        }
+    }
+
+    /// This server was elected. Ignored unless it [looks for a leader](Member::is_looking).
+    pub fn lead(&mut self, at: Moment, out: &mut Vec<Action>) {
+        if self.is_looking() {
+            self.next = Some(Start::Lead);
+            self.finish(at, out);
+        }
+    }
+
+    /// This server is connected to the leader that was elected. Ignored unless it [looks for
+    /// one](Member::is_looking).
+    pub fn follow(&mut self, kind: LearnerKind, at: Moment, out: &mut Vec<Action>) {
+        if self.is_looking() {
+            self.next = Some(Start::Follow(kind));
+            self.finish(at, out);
+        }
+    }
+
+    /// A shard's turn. Nothing of it counts if this server serves no clients.
+    pub fn on_turn(&mut self, turn: ShardTurn, at: Moment, out: &mut Vec<Action>) {
+        match &mut self.role {
+            Role::Leading(leading) => leading.on_turn(turn, at, &mut self.storage, out),
+            Role::Learning(learning) => {
+                learning.on_turn(turn, at, &mut self.storage, &mut self.history, out);
+            }
+            Role::Looking { .. } | Role::Between => {}
+        }
+        self.finish(at, out);
+    }
+
+    /// Lets time pass. To be called several times in a `tickTime`.
+    pub fn on_tick(&mut self, at: Moment, out: &mut Vec<Action>) {
+        if let Role::Leading(leading) = &mut self.role {
+            leading.on_tick(at, &mut self.storage, out);
+        }
+        self.tell_learner(out, |learner, done| learner.on_tick(at.now, done));
+        self.finish(at, out);
+    }
+
+    /// The log's promise, and how many cuts it had made by then: what was promised before a cut says nothing
+    /// of what was appended after it under the same numbers.
+    pub fn on_durable(&mut self, durable: Durable, cuts: u64, at: Moment, out: &mut Vec<Action>) {
+        if self.storage.on_durable(durable, cuts) {
+            self.tell_leader(at, out, |leader, done| leader.on_durable(durable, at.now, done));
+            self.tell_learner(out, |learner, done| learner.on_durable(durable, done));
+            self.finish(at, out);
+        }
+    }
+
+    /// [`Action::SaveEpoch`] is done.
+    pub fn on_epoch_saved(&mut self, file: EpochFile, epoch: u32, at: Moment, out: &mut Vec<Action>) {
+        match file {
+            EpochFile::Accepted => self.epochs.accepted = epoch,
+            EpochFile::Current => self.epochs.current = epoch,
+        }
+        self.storage.on_settled();
+        self.tell_leader(at, out, |leader, done| leader.on_epoch_saved(file, at.now, done));
+        self.tell_learner(out, |learner, done| learner.on_epoch_saved(file, done));
+        self.finish(at, out);
+    }
+
+    /// [`Action::Truncate`] is done: what is left of the log is durable. `rebuilt` is what the disk holds now,
+    /// if that was asked for.
+    pub fn on_truncated(&mut self, rebuilt: Option<DataTree>, at: Moment, out: &mut Vec<Action>) {
+        self.storage.on_truncated();
+        let zxid = rebuilt.as_ref().map(DataTree::last_zxid);
+        if let Some(tree) = rebuilt {
+            out.push(Action::Replace(Arc::new(tree.clone())));
+            match &mut self.role {
+                Role::Learning(learning) => learning.replace(tree),
+                Role::Looking { pipeline, .. } => pipeline.replace(tree),
+                Role::Leading(_) | Role::Between => {}
+            }
+        }
+        self.tell_learner(out, |learner, done| learner.on_truncated(zxid, done));
+        self.finish(at, out);
+    }
+
+    /// [`Action::SaveTree`] is done.
+    pub fn on_tree_saved(&mut self, at: Moment, out: &mut Vec<Action>) {
+        self.storage.on_tree_saved();
+        self.tell_learner(out, |learner, done| learner.on_tree_saved(done));
+        self.finish(at, out);
+    }
+
+    /// Ends a role that is over, begins one that can, and hands the log what there is for it.
+    fn finish(&mut self, at: Moment, out: &mut Vec<Action>) {
+        self.storage.flush(out);
+        self.end_role(out);
+        if self.storage.is_settled()
+            && let Some(start) = self.next.take()
+        {
+            self.begin_role(start, at, out);
+            self.storage.flush(out);
+            self.end_role(out);
+        }
+    }
+
+    fn begin_role(&mut self, start: Start, at: Moment, out: &mut Vec<Action>) {
+        let Role::Looking { pipeline, tail } = std::mem::replace(&mut self.role, Role::Between) else {
+            unreachable!("a role begins only while a member looks for a leader")
+        };
+        let (log, zab) = (self.storage.log(), self.options.zab.clone());
+        self.role = match start {
+            Start::Lead => {
+                let mut leading =
+                    Leading::new(&self.options, *pipeline, tail, self.epochs, &self.history, log.1, at);
+                leading.begin(at, &mut self.storage, out);
+                Role::Leading(Box::new(leading))
+            }
+            Start::Follow(kind) => {
+                let mut learning = Learning::new(zab, *pipeline, kind, self.epochs, tail, log, at);
+                learning.begin(&mut self.storage, &mut self.history, out);
+                Role::Learning(Box::new(learning))
+            }
+        };
+    }
+
+    fn end_role(&mut self, out: &mut Vec<Action>) {
+        let reason = match &mut self.role {
+            Role::Leading(leading) => leading.take_end(),
+            Role::Learning(learning) => learning.take_end(),
+            Role::Looking { .. } | Role::Between => None,
+        };
+        let Some(reason) = reason else { return };
+        self.role = match std::mem::replace(&mut self.role, Role::Between) {
+            Role::Leading(leading) => {
+                let (pipeline, tail) = leading.end(&mut self.history, out);
+                Role::Looking { pipeline: Box::new(pipeline), tail }
+            }
+            Role::Learning(learning) => {
+                let (pipeline, tail) = learning.end();
+                Role::Looking { pipeline: Box::new(pipeline), tail }
+            }
+            other => other,
+        };
+        out.push(Action::Down(reason));
+    }
+}
