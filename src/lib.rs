@@ -67,6 +67,7 @@ pub mod admin;
 pub mod cli;
 pub mod commit;
 pub mod election;
+pub mod member;
 pub mod net;
 pub mod preflight;
 pub mod quorum_port;

@@ -1,6 +1,7 @@
 //! Builds the roles from a configuration, joins their inboxes, and runs them until the server is told
 //! to stop.
 
+mod log;
 mod plan;
 mod running;
 
@@ -11,11 +12,11 @@ use ringkeeper_core::config::{ClientPort, Config};
 use thiserror::Error;
 use tracing::info;
 
+use crate::member::EpochError;
 use crate::net::{ListenError, listen};
 use crate::preflight::{self, Preflight};
 use crate::runtime::{Clock, StopRequests};
 use crate::storage::recovery::{self, Folders, Recovery};
-use crate::storage::wal;
 use crate::topology::Topology;
 use crate::version;
 use running::Server;
@@ -30,6 +31,8 @@ pub enum StartError {
     Unresolved { host: String, source: io::Error },
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
     #[error(transparent)]
     Recover(#[from] recovery::RecoverError),
     #[error("cannot start: {0}")]
@@ -71,17 +74,19 @@ pub fn run(config: Config) -> Result<(), StartError> {
     let clock = Clock::start();
     let mut recovery = recover(&config, &topology)?;
     let Recovery { pipeline, wal, .. } = &mut recovery;
-    pipeline.on_durable(wal.durable().upto());
-    pipeline.recovered(clock.now(), clock.wall());
+    if config.ensemble.is_none() {
+        pipeline.on_durable(wal.durable().upto());
+        pipeline.recovered(clock.now(), clock.wall());
+    }
     info!(
         "{} znodes and {} sessions, last zxid {}",
         pipeline.tree().node_count(),
-        pipeline.session_count(),
+        pipeline.tree().sessions().len(),
         pipeline.last_zxid()
     );
     let address = listener.local_addr()?;
     let server = Server::start(config, &topology, clock, recovery, listener)?;
-    info!("serving clients on {address}");
+    info!("client port: {address}");
     stop_requests.wait();
     server.stop();
     info!("stopped");
@@ -90,11 +95,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
 
 fn recover(config: &Config, topology: &Topology) -> Result<Recovery, StartError> {
     let Config { storage, .. } = config;
-    let wal_options = wal::Options {
-        segment_len: storage.segment_bytes,
-        force_sync: storage.force_sync,
-        slow_sync: std::time::Duration::from_millis(storage.sync_warning_ms),
-    };
+    let wal_options = plan::wal(config);
     let (snapshots, logs) = (storage.snap_dir(), storage.log_dir());
     let folders = Folders { snapshots: &snapshots, logs: &logs };
     let (pipeline, tree) = (plan::pipeline(config, topology), plan::tree(config));

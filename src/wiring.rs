@@ -1,28 +1,45 @@
 //! What roles say to each other. Roles know these messages and not one another; `server` decides which
 //! of them share an executor.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringkeeper_core::durable::Durable;
+use ringkeeper_core::election::Outcome;
 use ringkeeper_core::flow::{CommitBatch, ConnId, ShardTurn};
+use ringkeeper_core::format::wal::RecordBatch;
+use ringkeeper_core::id::Zxid;
 use ringkeeper_core::log_room::LogRoom;
+use ringkeeper_core::tree::{DataTree, Frozen};
+use ringkeeper_core::zab::{EpochFile, LinkId, LogExcerpt};
 
 use crate::admin::Question;
 use crate::net::Accepted;
 use crate::quorum_port::FromPeers;
 
 /// What the commit role is told.
-#[derive(Debug)]
 pub enum ToCommit {
     /// What a shard's clients want.
     Turn(ShardTurn),
-    /// What the log made durable.
-    Durable(Durable),
+    /// What the log made durable, and how often it was cut before.
+    Durable(Durable, u64),
     /// How much the log can still take.
     LogRoom(LogRoom),
-    /// What other servers of the ensemble did.
+    /// What other servers of the ensemble did on the quorum port.
     Peers(FromPeers),
+    /// How an election ended.
+    Elected(Outcome),
+    /// This epoch is on disk.
+    EpochSaved(EpochFile, u32),
+    /// The log was cut off as [`ToLog::Cut`] asked. With a tree: what the disk has now is this state.
+    LogCut(Option<Box<DataTree>>),
+    /// The tree that [`ToLog::Restart`] brought is on disk, and the log goes on from it.
+    TreeSaved,
+    /// The state as it was published when a learner needed it.
+    TreeTaken(LinkId, Frozen),
+    /// What the log on disk has for a learner, if it has enough.
+    LogRead(LinkId, Option<LogExcerpt>),
     /// Time has passed.
     Tick,
     /// Somebody asked a four-letter word; the commit role adds what it knows.
@@ -31,6 +48,47 @@ pub enum ToCommit {
     Stop,
     /// The log has written everything it was given and ended.
     LogEnded,
+}
+
+/// What the log is told.
+pub enum ToLog {
+    /// Write these.
+    Records(RecordBatch),
+    /// Drop what was written after this zxid, see [`ToCommit::LogCut`].
+    Cut {
+        /// The last transaction that stays.
+        zxid: Zxid,
+        /// Whether the database has more than that, and must be built anew.
+        rebuild: bool,
+    },
+    /// This state, which came from a leader, takes the place of all that was written: see
+    /// [`ToCommit::TreeSaved`].
+    Restart(Frozen),
+}
+
+/// What a server is to its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The only one.
+    Standalone,
+    /// The leader of an ensemble.
+    Leader,
+    /// A follower.
+    Follower,
+    /// An observer.
+    Observer,
+}
+
+impl fmt::Display for Mode {
+    /// As `srvr` says it (admin §1).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Standalone => "standalone",
+            Mode::Leader => "leader",
+            Mode::Follower => "follower",
+            Mode::Observer => "observer",
+        })
+    }
 }
 
 /// How far the commit role has published, for the shards to know whether they are behind.
@@ -55,12 +113,15 @@ impl Published {
 }
 
 /// What a shard is told.
-#[derive(Debug)]
 pub enum ToShard {
     /// A client has connected.
     Accepted(Accepted),
     /// What is durable.
     Commit(Arc<CommitBatch>),
+    /// Serve clients from now on, or, with `None`, close every connection and serve nobody.
+    Serve(Option<Mode>),
+    /// Another state takes the place of the tree. Nobody is served meanwhile.
+    Replace(Box<DataTree>),
     /// Somebody asked a four-letter word; this shard adds what it knows.
     Ask(Arc<Question>),
     /// The answer to a four-letter word that came to this shard.

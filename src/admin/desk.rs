@@ -10,11 +10,12 @@ use ringkeeper_core::time::Instant;
 use super::words::{Facts, Needs, Word};
 use crate::runtime::{Clock, Sender};
 use crate::storage::wal::WalStats;
-use crate::wiring::{ToCommit, ToShard};
+use crate::wiring::{Mode, ToCommit, ToShard};
 
 /// Where four-letter words are answered.
 pub struct Desk {
     options: DeskOptions,
+    mode: Mutex<Option<Mode>>,
 }
 
 /// What the desk must know.
@@ -29,6 +30,8 @@ pub struct DeskOptions {
     pub commit: Sender<ToCommit>,
     /// The log's figures.
     pub wal: Arc<WalStats>,
+    /// What this server is at first.
+    pub mode: Option<Mode>,
     /// The time.
     pub clock: Clock,
 }
@@ -80,7 +83,13 @@ pub enum Reset {
 impl Desk {
     /// The desk of this server.
     pub fn new(options: DeskOptions) -> Desk {
-        Desk { options }
+        let mode = Mutex::new(options.mode);
+        Desk { options, mode }
+    }
+
+    /// What this server is to its clients from now on; `None` while it serves none.
+    pub fn on_mode(&self, mode: Option<Mode>) {
+        *self.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
     }
 
     /// Takes a word that came to a connection of this shard. The answer comes as [`ToShard::Answer`].
@@ -89,6 +98,9 @@ impl Desk {
         let known = Word::from_bytes(word);
         match known.filter(|_| self.options.config.admin.allows_word(&name)) {
             None => self.answer(shard, conn, not_allowed(&name)),
+            Some(word) if self.mode().is_none() && word.needs_service() => {
+                self.answer(shard, conn, word.answer_out_of_service().into());
+            }
             Some(word) => self.send_round(word, shard, conn),
         }
     }
@@ -103,12 +115,16 @@ impl Desk {
         self.add(question, |reports| reports.sessions.extend(deadlines));
     }
 
+    fn mode(&self) -> Option<Mode> {
+        *self.mode.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn send_round(&self, word: Word, shard: ShardId, conn: ConnId) {
         let DeskOptions { shards, commit, .. } = &self.options;
         let needs = word.needs();
         let commits = usize::from(needs == Needs::ShardsAndSessions);
         if needs == Needs::Nothing {
-            let facts = Facts::gather(&self.options, Reports::default());
+            let facts = Facts::gather(&self.options, self.mode(), Reports::default());
             return self.answer(shard, conn, word.answer(&facts));
         }
         let awaited = AtomicUsize::new(shards.len() + commits);
@@ -125,7 +141,7 @@ impl Desk {
         let mut reports = question.reports.lock().unwrap_or_else(PoisonError::into_inner);
         report(&mut reports);
         if question.awaited.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let facts = Facts::gather(&self.options, std::mem::take(&mut *reports));
+            let facts = Facts::gather(&self.options, self.mode(), std::mem::take(&mut *reports));
             self.answer(question.shard, question.conn, question.word.answer(&facts));
         }
     }

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
 use ringkeeper_core::flow::CommitBatch;
+use ringkeeper_core::tree::DataTree;
+use ringkeeper_core::zab::LinkId;
 
 use crate::runtime::Sender;
 use crate::snapshotter::Feed;
-use crate::wiring::{Published, ToShard};
+use crate::wiring::{Mode, Published, ToCommit, ToShard};
 
 /// Everybody in this server who applies what is published.
 pub struct Followers {
@@ -19,12 +21,37 @@ pub struct Followers {
 impl Followers {
     /// False while one is so far behind that nothing should be published: clients then wait for their
     /// replies. A later tick asks again.
-    pub(super) fn are_ready(&self) -> bool {
+    pub(crate) fn are_ready(&self) -> bool {
         !self.snapshotter.is_full()
     }
 
+    /// Has the shards serve clients.
+    pub(crate) fn serve(&self, mode: Mode) {
+        self.to_shards(|| ToShard::Serve(Some(mode)));
+    }
+
+    /// Has the shards close every connection.
+    pub(crate) fn stop_serving(&self) {
+        self.to_shards(|| ToShard::Serve(None));
+    }
+
+    /// Gives everybody another state. Each gets an index of its own, which takes time in proportion.
+    pub(crate) fn replace(&self, tree: &DataTree) {
+        self.to_shards(|| ToShard::Replace(Box::new(tree.clone())));
+        self.snapshotter.replace(tree.clone());
+    }
+
+    /// Has the snapshotter freeze what is published now, for a learner: [`ToCommit::TreeTaken`].
+    pub(crate) fn take_tree(&self, link: LinkId, done: Sender<ToCommit>) {
+        self.snapshotter.freeze(move |tree| done.post(ToCommit::TreeTaken(link, tree)));
+    }
+
+    fn to_shards(&self, message: impl Fn() -> ToShard) {
+        self.shards.iter().for_each(|shard| shard.post(message()));
+    }
+
     /// Gives a batch to all.
-    pub(super) fn publish(&self, batch: CommitBatch) {
+    pub(crate) fn publish(&self, batch: CommitBatch) {
         let batch = Arc::new(batch);
         self.published.advance();
         for shard in &self.shards {

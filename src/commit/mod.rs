@@ -12,7 +12,7 @@ pub use followers::Followers;
 
 use crate::admin::Desk;
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
-use crate::wiring::ToCommit;
+use crate::wiring::{ToCommit, ToLog};
 
 /// The commit role, ready to run.
 pub struct Commit {
@@ -23,7 +23,7 @@ pub struct Commit {
     /// For its own ticks.
     pub ticks: Sender<ToCommit>,
     /// The log. Dropped at the end, so that the log ends too.
-    pub log: Sender<RecordBatch>,
+    pub log: Sender<ToLog>,
     /// Who applies what is published.
     pub followers: Followers,
     /// Who answers four-letter words.
@@ -47,7 +47,7 @@ impl Commit {
                 match message {
                     ToCommit::Turn(turn) if log.is_some() => pipeline.on_turn(turn, now, wall, &mut records),
                     ToCommit::Turn(_) => {}
-                    ToCommit::Durable(durable) => pipeline.on_durable(durable.upto()),
+                    ToCommit::Durable(durable, _) => pipeline.on_durable(durable.upto()),
                     ToCommit::LogRoom(room) => pipeline.on_log_room(room),
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
@@ -56,7 +56,14 @@ impl Commit {
                         submit(&mut records, log.as_ref());
                         log = None;
                     }
-                    ToCommit::Peers(_) => {}
+                    // What only members of ensembles are told.
+                    ToCommit::Peers(_)
+                    | ToCommit::Elected(_)
+                    | ToCommit::EpochSaved(..)
+                    | ToCommit::LogCut(_)
+                    | ToCommit::TreeSaved
+                    | ToCommit::TreeTaken(..)
+                    | ToCommit::LogRead(..) => {}
                     ToCommit::LogEnded => ended = true,
                 }
             }
@@ -71,9 +78,9 @@ impl Commit {
     }
 }
 
-fn submit(records: &mut RecordBatch, log: Option<&Sender<RecordBatch>>) {
+fn submit(records: &mut RecordBatch, log: Option<&Sender<ToLog>>) {
     if let Some(log) = log.filter(|_| !records.is_empty()) {
-        log.post(std::mem::take(records));
+        log.post(ToLog::Records(std::mem::take(records)));
     }
 }
 

@@ -17,6 +17,7 @@ pub mod flow;
 pub mod format;
 pub mod id;
 pub mod jute;
+pub mod log_room;
 pub mod member;
 pub mod ops;
 pub mod prep;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use ringkeeper_core::id::Zxid;
-use ringkeeper_core::zab::{EpochFile, Epochs, LogExcerpt, Logged, LinkId};
+use ringkeeper_core::zab::{EpochFile, Epochs, LinkId, LogExcerpt, Logged};
 use thiserror::Error;
 
 use crate::runtime::{Reason, Sender, fatal};
@@ -30,7 +30,10 @@ impl Disk {
             Ok(()) => done.post(ToCommit::EpochSaved(file, epoch)),
             Err(error) => fatal(
                 Reason::LogWrite,
-                format_args!("epoch {epoch} can't be written to {}: {error}", path_of(&folder, file).display()),
+                format_args!(
+                    "epoch {epoch} can't be written to {}: {error}",
+                    path_of(&folder, file).display()
+                ),
             ),
         });
     }
@@ -41,7 +44,9 @@ impl Disk {
         start("log read", move || {
             let excerpt = read_excerpt(&folder, from, upto);
             if let Err(error) = &excerpt {
-                tracing::warn!("the log can't be read for a learner, which gets the whole tree instead: {error}");
+                tracing::warn!(
+                    "the log can't be read for a learner, which gets the whole tree instead: {error}"
+                );
             }
             done.post(ToCommit::LogRead(link, excerpt.ok().flatten()));
         });
@@ -86,11 +91,10 @@ pub enum EpochError {
 /// Java; `currentEpoch` is raised to the state's epoch, which was entered by whoever logged it.
 pub fn read_epochs(folder: &Path, last: Zxid) -> Result<Epochs, EpochError> {
     let of_state = last.epoch() as u32;
-    let (accepted, current) = (read_epoch(folder, EpochFile::Accepted)?, read_epoch(folder, EpochFile::Current)?);
-    let epochs = Epochs {
-        current: current.unwrap_or(of_state).max(of_state),
-        accepted: accepted.unwrap_or(of_state),
-    };
+    let (accepted, current) =
+        (read_epoch(folder, EpochFile::Accepted)?, read_epoch(folder, EpochFile::Current)?);
+    let epochs =
+        Epochs { current: current.unwrap_or(of_state).max(of_state), accepted: accepted.unwrap_or(of_state) };
     if current.is_some_and(|current| epochs.accepted < current) {
         let path = path_of(folder, EpochFile::Accepted);
         return Err(EpochError::Backwards { path, accepted: epochs.accepted, current: epochs.current });

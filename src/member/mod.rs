@@ -1,62 +1,46 @@
-//! The commit role of an ensemble's member: looks for a leader, leads or follows, and begins anew when that
-//! ends.
+//! The commit role of an ensemble's member, on its executor: hands what comes to the [`Member`] machine, and
+//! carries out what that decides: to the log, to other servers, to the shards, to the snapshotter and to
+//! the disk.
 //!
 //! ```text
-//!             elected: me            Established                     UPTODATE
-//!   Looking ------------> Leading ----------------> (serves)    .-----------------> (serves)
-//!      ^  \ elected: other                 | Down               |                       |
-//!      |   '----------------------> Following ------------------'                       | Down
-//!      '--------------------------------------------------------------------------------'
+//!   election --Elected-->  [ Member ]  --ToElection::Look--> election
+//!   quorum port <--------> [        ]  --CommitBatch-------> shards, snapshotter
+//!   shards --ShardTurn-->  [        ]  --ToLog-------------> log
 //! ```
 //!
-//! What is decided is decided by machines: [`ElectionPeer`], [`Leader`] and [`Pipeline`], [`Learner`] and
-//! [`Replica`]. This module carries their actions out: to the log, to other servers, to the shards, to the
-//! snapshotter and to the disk.
-//!
-//! [`ElectionPeer`]: ringkeeper_core::election::ElectionPeer
-//! [`Leader`]: ringkeeper_core::zab::Leader
-//! [`Learner`]: ringkeeper_core::zab::Learner
-//! [`Replica`]: ringkeeper_core::prep::Replica
+//! [`Member`]: ringkeeper_core::member::Member
 
 mod disk;
-mod following;
-mod leading;
-mod proposals;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringkeeper_core::config::HostPort;
 use ringkeeper_core::election::{LastLogged, Outcome, PeerState};
 use ringkeeper_core::flow::ShardTurn;
-use ringkeeper_core::format::wal::RecordBatch;
-use ringkeeper_core::id::{ServerId, Zxid};
-use ringkeeper_core::prep::Pipeline;
-use ringkeeper_core::time::{Instant, WallTime};
-use ringkeeper_core::tree::TreeOptions;
-use ringkeeper_core::zab::{EpochFile, Epochs, History, Tail, ZabOptions};
+use ringkeeper_core::id::ServerId;
+use ringkeeper_core::member::{Action, Member, Moment};
+use ringkeeper_core::tree::{Frozen, TreeOptions};
+use ringkeeper_core::zab::packet::LearnerKind;
+use ringkeeper_core::zab::{DownReason, LinkId};
 use tracing::{info, warn};
+
+pub use disk::{Disk, EpochError, read_epochs};
 
 use crate::admin::Desk;
 use crate::commit::Followers;
 use crate::election::ToElection;
-use crate::quorum_port::{Attempt, FromPeers};
+use crate::quorum_port::{Attempt, FromLeaderPort, FromPeers, LeaderConnection, Learners};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
-pub use disk::{Disk, EpochError, read_epochs};
-use following::Following;
-use leading::Leading;
 
 /// A member's commit role, ready to run.
-pub struct Member {
-    /// What it must know.
-    pub options: MemberOptions,
-    /// The database, with everything that the log has.
-    pub pipeline: Pipeline,
-    /// Up to where the log is on disk.
-    pub durable: Zxid,
-    /// What it has promised and followed.
-    pub epochs: Epochs,
+pub struct MemberRole {
+    /// What decides.
+    pub member: Member,
+    /// What it must know of the other servers.
+    pub options: MemberRoleOptions,
     /// Where it is told.
     pub inbox: Inbox<ToCommit>,
     /// For its own helpers.
@@ -75,208 +59,292 @@ pub struct Member {
     pub clock: Clock,
 }
 
-/// What a member must know.
+/// What a member's commit role must know.
 #[derive(Clone, Debug)]
-pub struct MemberOptions {
-    /// What leaders and learners must know.
-    pub zab: ZabOptions,
-    /// Whether this server only watches.
-    pub is_observer: bool,
+pub struct MemberRoleOptions {
+    /// Whether this server votes.
+    pub kind: LearnerKind,
     /// Where each server's quorum port is.
     pub quorum_addresses: BTreeMap<ServerId, Vec<HostPort>>,
+    /// How long a leader may take to answer at all.
+    pub connect_patience: Duration,
     /// What trees that a leader sends get.
     pub tree: TreeOptions,
     /// How long a value from another server may be, in bytes.
     pub value_len_max: usize,
 }
 
-/// What all states share.
-struct Ground {
-    options: MemberOptions,
-    durable: Zxid,
-    epochs: Epochs,
+/// The driver while it runs.
+struct Driver {
+    member: Member,
+    options: MemberRoleOptions,
     to_self: Sender<ToCommit>,
     log: Option<Sender<ToLog>>,
     election: Sender<ToElection>,
     followers: Followers,
     disk: Disk,
-    /// What goes to the log at the end of the turn.
-    records: RecordBatch,
-    last_attempt: u64,
-    now: Instant,
-    wall: WallTime,
+    learners: Learners,
+    /// Trees for learners that are to be sent them.
+    trees: BTreeMap<LinkId, Frozen>,
+    leader: Option<LeaderConnection>,
+    attempts: u64,
+    /// Turns that wait until the snapshotter has caught up.
+    held: VecDeque<ShardTurn>,
+    at: Moment,
 }
 
-enum State {
-    Looking(Idle),
-    Leading(Box<Leading>),
-    Following(Box<Following>),
-}
-
-/// What outlives a time of leading or following: the database, and the log beyond it.
-struct Idle {
-    pipeline: Pipeline,
-    history: History,
-    tail: Tail,
-}
-
-impl Idle {
-    /// The state that this server's vote names.
-    fn last(&self) -> Zxid {
-        self.tail.last().max(self.pipeline.last_zxid())
-    }
-}
-
-impl Member {
+impl MemberRole {
     /// Runs until [`ToCommit::Stop`] and the log's end.
     pub async fn run(self) {
-        let Member { options, pipeline, durable, epochs, mut inbox, to_self, desk, clock, .. } = self;
-        let last = pipeline.last_zxid();
+        let MemberRole { member, options, mut inbox, to_self, desk, clock, .. } = self;
         spawn(tick(to_self.clone()));
-        let mut ground = Ground {
+        let moment = || Moment { now: clock.now(), wall: clock.wall() };
+        let mut driver = Driver {
+            member,
+            learners: Learners::new(to_self.clone(), options.value_len_max),
             options,
-            durable,
-            epochs,
             to_self,
             log: Some(self.log),
             election: self.election,
             followers: self.followers,
             disk: self.disk,
-            records: RecordBatch::new(),
-            last_attempt: 0,
-            now: clock.now(),
-            wall: clock.wall(),
+            trees: BTreeMap::new(),
+            leader: None,
+            attempts: 0,
+            held: VecDeque::new(),
+            at: moment(),
         };
-        let history = History::new(last, Default::default());
-        let mut state = Some(State::Looking(Idle { pipeline, history, tail: Tail::new(last) }));
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
         let mut ended = false;
         while !ended && inbox.take(&mut messages, MESSAGES_PER_TURN_MAX).await {
-            (ground.now, ground.wall) = (clock.now(), clock.wall());
+            driver.at = moment();
             for message in messages.drain(..) {
                 match message {
                     ToCommit::LogEnded => ended = true,
-                    ToCommit::Ask(question) => desk.add_sessions(&question, sessions(&state)),
-                    ToCommit::Stop => {
-                        state = state.take().map(|state| State::Looking(state.into_idle(&mut ground)));
-                        ground.submit();
-                        ground.election.post(ToElection::Stop);
-                        ground.log = None;
+                    ToCommit::Ask(question) => {
+                        desk.add_sessions(&question, driver.member.session_deadlines().into_iter());
                     }
-                    message => state = state.take().map(|state| state.on_message(message, &mut ground)),
+                    message => driver.on_message(message),
                 }
             }
-            // The log first: what goes to other servers and to the shards can go while the device works.
-            ground.submit();
-            if let Some(state) = &mut state {
-                state.flush(&ground);
+            driver.flush();
+        }
+    }
+}
+
+impl Driver {
+    fn on_message(&mut self, message: ToCommit) {
+        let (mut actions, at) = (Vec::new(), self.at);
+        match message {
+            ToCommit::Turn(turn) if self.held.is_empty() && self.followers.are_ready() => {
+                self.member.on_turn(turn, at, &mut actions);
             }
-        }
-    }
-}
-
-fn sessions(state: &Option<State>) -> Vec<(ringkeeper_core::id::SessionId, Instant)> {
-    match state {
-        Some(State::Leading(leading)) => leading.session_deadlines(),
-        _ => Vec::new(),
-    }
-}
-
-impl Ground {
-    /// Hands over what is to be logged.
-    fn submit(&mut self) {
-        if let Some(log) = self.log.as_ref().filter(|_| !self.records.is_empty()) {
-            log.post(ToLog::Records(std::mem::take(&mut self.records)));
-        }
-    }
-
-    fn log_post(&self, message: ToLog) {
-        if let Some(log) = &self.log {
-            log.post(message);
-        }
-    }
-
-    fn epochs_saved(&mut self, file: EpochFile, epoch: u32) {
-        match file {
-            EpochFile::Accepted => self.epochs.accepted = epoch,
-            EpochFile::Current => self.epochs.current = epoch,
-        }
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.log.is_none()
-    }
-
-    fn look(&self, idle: &Idle) {
-        let last_logged = LastLogged { epoch: self.epochs.current.into(), zxid: idle.last() };
-        self.election.post(ToElection::Look(last_logged));
-    }
-}
-
-impl State {
-    fn on_message(self, message: ToCommit, ground: &mut Ground) -> State {
-        match (self, message) {
-            (state, ToCommit::Durable(durable)) => {
-                ground.durable = durable.upto();
-                state.on_durable(durable, ground)
+            ToCommit::Turn(turn) => self.held.push_back(turn),
+            ToCommit::Tick => self.member.on_tick(at, &mut actions),
+            ToCommit::Durable(durable, cuts) => self.member.on_durable(durable, cuts, at, &mut actions),
+            ToCommit::LogRoom(room) => self.member.on_log_room(room),
+            ToCommit::Elected(outcome) => self.on_elected(outcome, &mut actions),
+            ToCommit::EpochSaved(file, epoch) => self.member.on_epoch_saved(file, epoch, at, &mut actions),
+            ToCommit::LogCut(tree) => self.member.on_truncated(tree.map(|tree| *tree), at, &mut actions),
+            ToCommit::TreeSaved => self.member.on_tree_saved(at, &mut actions),
+            ToCommit::TreeTaken(link, tree) => {
+                let zxid = tree.zxid();
+                self.trees.insert(link, tree);
+                self.member.on_tree_taken(link, zxid, at, &mut actions);
             }
-            (State::Looking(idle), ToCommit::Elected(outcome)) => State::of_outcome(idle, outcome, ground),
-            (State::Leading(leading), message) => leading.on_message(message, ground),
-            (State::Following(following), message) => following.on_message(message, ground),
-            // A learner that came too early comes again.
-            (State::Looking(idle), _) => State::Looking(idle),
+            ToCommit::LogRead(link, excerpt) => self.member.on_log_read(link, excerpt, at, &mut actions),
+            ToCommit::Peers(event) => self.on_peers(event, &mut actions),
+            ToCommit::Stop => self.stop(),
+            ToCommit::Ask(_) | ToCommit::LogEnded => {}
         }
+        self.perform(actions);
     }
 
-    fn on_durable(self, durable: ringkeeper_core::durable::Durable, ground: &mut Ground) -> State {
-        match self {
-            State::Looking(idle) => State::Looking(idle),
-            State::Leading(leading) => leading.on_durable(durable, ground),
-            State::Following(following) => following.on_durable(durable, ground),
-        }
-    }
-
-    fn of_outcome(idle: Idle, outcome: Outcome, ground: &mut Ground) -> State {
-        if ground.is_stopping() {
-            return State::Looking(idle);
+    fn on_elected(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
+        if self.log.is_none() {
+            return;
         }
         match outcome.state {
+            PeerState::Looking => {}
             PeerState::Leading => {
-                info!("LEADING, from {}", idle.last());
-                Leading::begin(idle, ground)
+                info!("LEADING, from {}", self.member.position().zxid);
+                self.member.lead(self.at, actions);
             }
-            PeerState::Looking => State::Looking(idle),
             PeerState::Following | PeerState::Observing => {
-                info!("FOLLOWING server {}, from {}", outcome.vote.leader, idle.last());
-                Following::begin(idle, outcome.vote.leader, ground)
+                let leader = outcome.vote.leader;
+                info!("FOLLOWING server {leader}, from {}", self.member.position().zxid);
+                self.attempts += 1;
+                let addresses = self.options.quorum_addresses.get(&leader).cloned().unwrap_or_default();
+                self.leader = Some(LeaderConnection::open(
+                    Attempt(self.attempts),
+                    addresses,
+                    self.options.connect_patience,
+                    self.to_self.clone(),
+                ));
             }
         }
     }
 
-    /// Ends leading or following. What was not published is taken back; it stays in the log.
-    fn into_idle(self, ground: &mut Ground) -> Idle {
-        ground.followers.stop_serving();
-        match self {
-            State::Looking(idle) => idle,
-            State::Leading(leading) => leading.into_idle(ground),
-            State::Following(following) => following.into_idle(ground),
+    fn on_peers(&mut self, event: FromPeers, actions: &mut Vec<Action>) {
+        let at = self.at;
+        match event {
+            FromPeers::Accepted(stream) => {
+                // A learner that comes before this server was elected, or after, comes again.
+                if self.member.leader().is_some()
+                    && let Some(link) = self.learners.accept(stream)
+                {
+                    self.member.on_accepted(link, at, actions);
+                }
+            }
+            FromPeers::Packet(link, packet) => self.member.on_learner(link, packet, at, actions),
+            FromPeers::TreeSent(link) => self.member.on_tree_sent(link, at, actions),
+            FromPeers::Malformed(link, error) => {
+                warn!("{}: {error}: its connection is closed", self.learners.remote(link));
+                self.learners.close(link);
+                self.member.on_learner_closed(link, at, actions);
+            }
+            FromPeers::Closed(link) => {
+                self.learners.close(link);
+                self.trees.remove(&link);
+                self.member.on_learner_closed(link, at, actions);
+            }
+            FromPeers::Leader(attempt, event) => {
+                if self.leader.as_ref().is_some_and(|leader| leader.attempt() == attempt) {
+                    self.on_leader(event, actions);
+                }
+            }
         }
     }
 
-    /// Goes back to looking for a leader.
-    fn look_again(self, reason: &dyn std::fmt::Display, ground: &mut Ground) -> State {
-        warn!("{reason}: looking for a leader");
-        let idle = self.into_idle(ground);
-        ground.look(&idle);
-        State::Looking(idle)
+    fn on_leader(&mut self, event: FromLeaderPort, actions: &mut Vec<Action>) {
+        let at = self.at;
+        match event {
+            FromLeaderPort::Connected(stream) => {
+                if let Some(leader) = &mut self.leader {
+                    leader.begin(stream, self.options.tree, self.options.value_len_max);
+                    self.member.follow(self.options.kind, at, actions);
+                }
+            }
+            FromLeaderPort::Unreachable => {
+                self.leader = None;
+                self.look(&DownReason::LeaderLost);
+            }
+            FromLeaderPort::Packet(packet) => self.member.on_leader(packet, at, actions),
+            FromLeaderPort::TreeBytes => self.member.on_leader_tree_bytes(at),
+            FromLeaderPort::Tree(tree) => self.member.on_leader_tree(*tree, at, actions),
+            FromLeaderPort::Malformed(reason) => self.member.on_leader_failed(reason, at, actions),
+            FromLeaderPort::Closed => {
+                // If the machine has not begun to follow yet, it won't hear of it otherwise.
+                if self.member.is_looking() {
+                    self.leader = None;
+                    self.look(&DownReason::LeaderLost);
+                }
+                self.member.on_leader_closed(at, actions);
+            }
+        }
     }
 
-    /// Sends what the turn has made.
-    fn flush(&mut self, ground: &Ground) {
-        match self {
-            State::Looking(_) => {}
-            State::Leading(leading) => leading.flush(ground),
-            State::Following(following) => following.flush(ground),
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            self.perform_one(action);
+        }
+    }
+
+    fn perform_one(&mut self, action: Action) {
+        match action {
+            Action::ToLearner(link, packet) => self.learners.push(link, |out| packet.encode(out)),
+            Action::SendTree(link) => {
+                if let Some(tree) = self.trees.remove(&link) {
+                    self.learners.push_tree(link, tree);
+                }
+            }
+            Action::TakeTree(link) => self.followers.take_tree(link, self.to_self.clone()),
+            Action::ReadLog { link, from, upto } => self.disk.read_log(link, from, upto, &self.to_self),
+            Action::CloseLearner(link, reason) => {
+                warn!("{}: {reason}: its connection is closed", self.learners.remote(link));
+                self.trees.remove(&link);
+                self.learners.close(link);
+            }
+            Action::ToLeader(packet) => {
+                if let Some(leader) = &self.leader {
+                    leader.push(&packet);
+                }
+            }
+            Action::SaveEpoch(file, epoch) => self.disk.save_epoch(file, epoch, &self.to_self),
+            Action::Append(records) => self.log(ToLog::Records(records)),
+            Action::Truncate { zxid, rebuild } => {
+                warn!("the leader has nothing after {zxid}: what the log has beyond it is dropped");
+                self.log(ToLog::Cut { zxid, rebuild });
+            }
+            Action::SaveTree(tree) => {
+                let (zxid, count) = (tree.last_zxid(), tree.node_count());
+                info!("the leader has sent its whole tree, {count} znodes as of {zxid}");
+                self.log(ToLog::Restart(tree.freeze()));
+                self.followers.replace(&tree);
+            }
+            Action::Replace(tree) => self.followers.replace(&tree),
+            Action::Publish(batch) => self.followers.publish(batch),
+            Action::Serve => self.serve(),
+            Action::Down(reason) => {
+                self.followers.stop_serving();
+                self.held.clear();
+                self.learners.close_all();
+                self.trees.clear();
+                self.leader = None;
+                self.look(&reason);
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        let (mode, epoch) = match (self.member.leader(), self.member.learner()) {
+            (Some(leader), _) => (Mode::Leader, leader.epoch()),
+            (None, Some(learner)) if self.options.kind == LearnerKind::Observer => {
+                (Mode::Observer, learner.epoch())
+            }
+            (None, Some(learner)) => (Mode::Follower, learner.epoch()),
+            (None, None) => return,
+        };
+        info!("serving clients as {mode}, in epoch {epoch}");
+        self.election.post(ToElection::Epoch(epoch.into()));
+        self.followers.serve(mode);
+    }
+
+    fn look(&mut self, reason: &DownReason) {
+        if self.log.is_some() {
+            warn!("{reason}: looking for a leader");
+            let position = self.member.position();
+            let last_logged = LastLogged { epoch: position.epoch.into(), zxid: position.zxid };
+            self.election.post(ToElection::Look(last_logged));
+        }
+    }
+
+    /// Sends what the turn has made, and takes turns that were held back.
+    fn flush(&mut self) {
+        while self.followers.are_ready()
+            && let Some(turn) = self.held.pop_front()
+        {
+            let mut actions = Vec::new();
+            self.member.on_turn(turn, self.at, &mut actions);
+            self.perform(actions);
+        }
+        self.learners.flush();
+        if let Some(leader) = &self.leader {
+            leader.flush();
+        }
+    }
+
+    fn stop(&mut self) {
+        self.followers.stop_serving();
+        self.election.post(ToElection::Stop);
+        self.learners.close_all();
+        self.leader = None;
+        self.log = None;
+    }
+
+    fn log(&self, message: ToLog) {
+        if let Some(log) = &self.log {
+            log.post(message);
         }
     }
 }

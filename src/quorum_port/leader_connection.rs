@@ -50,11 +50,7 @@ impl LeaderConnection {
         self.link = Some(link.clone());
         let mut stream = LeaderStream::new(options, value_len_max);
         let ended = tell.clone();
-        link::read(
-            link,
-            move |bytes| take(&mut stream, bytes, &tell),
-            move || ended(FromLeaderPort::Closed),
-        );
+        link::read(link, move |bytes| take(&mut stream, bytes, &tell), move || ended(FromLeaderPort::Closed));
     }
 
     /// Adds a packet to what the next flush sends.

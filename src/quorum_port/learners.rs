@@ -52,7 +52,8 @@ impl Learners {
     /// Adds a whole tree. What is pushed later follows it.
     pub fn push_tree(&self, id: LinkId, tree: Frozen) {
         if let Some(link) = self.links.get(&id) {
-            link.push_tree(tree);
+            let post = self.post.clone();
+            link.push_tree(tree, move || post.post(ToCommit::Peers(FromPeers::TreeSent(id))));
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Link {
 
 enum Chunk {
     Bytes(Vec<u8>),
-    Tree(Box<SnapshotWriter>),
+    Tree(Box<SnapshotWriter>, Box<dyn FnOnce()>),
 }
 
 impl Link {
@@ -59,9 +59,10 @@ impl Link {
         }
     }
 
-    /// Appends a whole tree.
-    pub(super) fn push_tree(&self, tree: Frozen) {
-        self.out.borrow_mut().push_back(Chunk::Tree(Box::new(SnapshotWriter::for_learner(tree))));
+    /// Appends a whole tree; `done` hears when the last of it is about to leave.
+    pub(super) fn push_tree(&self, tree: Frozen, done: impl FnOnce() + 'static) {
+        let writer = Box::new(SnapshotWriter::for_learner(tree));
+        self.out.borrow_mut().push_back(Chunk::Tree(writer, Box::new(done)));
     }
 
     /// Sends what there is, as far as the kernel takes it; a task sends the rest.
@@ -114,12 +115,12 @@ impl Link {
     fn fill(&self) -> bool {
         let mut out = self.out.borrow_mut();
         let Some(first) = out.front_mut() else { return false };
-        if let Chunk::Tree(tree) = first {
+        if let Chunk::Tree(tree, _) = first {
             let mut piece = Vec::with_capacity(PIECE_LEN * 2);
             let goes_on = tree.fill(&mut piece, PIECE_LEN);
             self.waiting.set(self.waiting.get() + piece.len());
-            if !goes_on {
-                out.pop_front();
+            if !goes_on && let Some(Chunk::Tree(_, done)) = out.pop_front() {
+                done();
             }
             out.push_front(Chunk::Bytes(piece));
         }

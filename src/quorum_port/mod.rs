@@ -25,6 +25,8 @@ pub enum FromPeers {
     Packet(LinkId, FromLearner),
     /// A learner sent what is none.
     Malformed(LinkId, PacketError),
+    /// The whole tree has left that a learner was to be sent.
+    TreeSent(LinkId),
     /// A learner's connection is gone.
     Closed(LinkId),
     /// What the connection to this server's leader brought. Older attempts' are to be left out.

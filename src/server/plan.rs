@@ -1,19 +1,26 @@
 //! What each part of the server is told of the configuration.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
-use ringkeeper_core::config::Config;
+use ringkeeper_core::config::{Config, Ensemble, HostPort, PeerAddress};
 use ringkeeper_core::id::ServerId;
+use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
+use ringkeeper_core::quorum::JointQuorum;
 use ringkeeper_core::shard::ShardOptions;
 use ringkeeper_core::snap_trigger::TriggerOptions;
 use ringkeeper_core::tree::TreeOptions;
+use ringkeeper_core::zab::packet::LearnerKind;
+use ringkeeper_core::zab::{Timing, ZabOptions};
 
+use crate::member::MemberRoleOptions;
 use crate::snapshotter::SnapshotterOptions;
 use crate::storage::purge::PurgeOptions;
+use crate::storage::wal;
 use crate::topology::Topology;
 
 pub(super) fn tree(config: &Config) -> TreeOptions {
@@ -23,7 +30,7 @@ pub(super) fn tree(config: &Config) -> TreeOptions {
 pub(super) fn pipeline(config: &Config, topology: &Topology) -> PipelineOptions {
     let Config { containers, security, .. } = config;
     PipelineOptions {
-        server: STANDALONE,
+        server: config.ensemble.as_ref().map_or(STANDALONE, |ensemble| ensemble.my_id),
         shards: topology.shards,
         tick_ms: config.sessions.tick_ms,
         settings: Settings {
@@ -37,6 +44,42 @@ pub(super) fn pipeline(config: &Config, topology: &Topology) -> PipelineOptions 
             per_minute_max: containers.max_per_minute.into(),
             never_used_ms_max: containers.max_never_used_ms,
         },
+    }
+}
+
+/// What a member of an ensemble must know to lead and to follow.
+pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) -> MemberOptions {
+    let ticks = |limit: Duration| (limit.as_millis() / ensemble.tick.as_millis().max(1)) as u32;
+    let timing = Timing {
+        tick_ms: config.sessions.tick_ms,
+        init_limit: ticks(ensemble.init_limit),
+        sync_limit: ticks(ensemble.sync_limit),
+    };
+    let zab = ZabOptions {
+        id: ensemble.my_id,
+        quorum: JointQuorum::of(Arc::new(ensemble.verifier.clone())),
+        timing,
+        config: Some(ensemble.text().into_bytes().into()),
+        force_snapshot_sync: false,
+        confirm_syncs: true,
+    };
+    MemberOptions { zab, pipeline: pipeline(config, topology), rollover_at: ROLLOVER_AT }
+}
+
+/// What its driver must know of the others.
+pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOptions {
+    let quorum_addresses = ensemble.servers.values().map(|line| {
+        let addresses = line.addresses.iter();
+        let address = |peer: &PeerAddress| HostPort { host: peer.host.clone(), port: peer.quorum_port };
+        (line.id, addresses.map(address).collect())
+    });
+    let is_observer = ensemble.servers.get(&ensemble.my_id).is_some_and(|line| line.observer);
+    MemberRoleOptions {
+        kind: if is_observer { LearnerKind::Observer } else { LearnerKind::Follower },
+        quorum_addresses: quorum_addresses.collect(),
+        connect_patience: ensemble.init_limit,
+        tree: tree(config),
+        value_len_max: config.limits.frame_bytes.max(PEER_VALUE_LEN_MIN),
     }
 }
 
@@ -63,6 +106,15 @@ pub(super) fn snapshotter(config: &Config) -> SnapshotterOptions {
             log_bytes: storage.snap_size_limit_bytes,
         },
         seed: seed(),
+    }
+}
+
+pub(super) fn wal(config: &Config) -> wal::Options {
+    let storage = &config.storage;
+    wal::Options {
+        segment_len: storage.segment_bytes,
+        force_sync: storage.force_sync,
+        slow_sync: Duration::from_millis(storage.sync_warning_ms),
     }
 }
 
@@ -94,3 +146,6 @@ fn seed() -> u64 {
 
 /// A standalone server's sessions are those of server 1.
 const STANDALONE: ServerId = ServerId(1);
+
+/// A transaction is longer than its request, and the end of a session lists all its nodes.
+const PEER_VALUE_LEN_MIN: usize = 256 << 20;

@@ -1,36 +1,44 @@
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_lite::future;
-use ringkeeper_core::config::Config;
+use ringkeeper_core::config::{Config, Ensemble, HostPort};
+use ringkeeper_core::election::LastLogged;
 use ringkeeper_core::flow::ShardId;
-use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::id::Zxid;
+use ringkeeper_core::member::Member;
 use ringkeeper_core::shard::Shard;
 use ringkeeper_core::tree::DataTree;
+use ringkeeper_core::zab::History;
 
+use super::log::LogKeeper;
 use super::{StartError, plan};
 use crate::admin::{Desk, DeskOptions};
 use crate::commit::{Commit, Followers};
+use crate::election::{ElectionRole, ToElection};
+use crate::member::{Disk, MemberRole, read_epochs};
+use crate::net::peers::PeerPort;
 use crate::net::{Acceptor, Admission, Limits};
-use crate::runtime::{Clock, Executor, Inbox, Reason, Running, Sender, fatal, inbox};
+use crate::quorum_port::FromPeers;
+use crate::runtime::{Clock, Executor, Running, Sender, inbox};
 use crate::shard::ShardRole;
 use crate::snapshotter::{self, SpaceWatch};
 use crate::storage::disk::Os;
 use crate::storage::purge::Purge;
 use crate::storage::recovery::Recovery;
-use crate::storage::wal::{Batches, Recovered, Wal};
+use crate::storage::wal::{Recovered, WalHandle};
 use crate::topology::{Role, Topology};
-use crate::wiring::{Published, ToCommit, ToShard};
+use crate::wiring::{Mode, Published, ToCommit, ToLog, ToShard};
 
 /// A server that serves.
 pub(super) struct Server {
     acceptor: Acceptor,
     commit: Sender<ToCommit>,
     executors: Vec<Running<()>>,
+    quorum_port: Option<PeerPort>,
     snapshotter: snapshotter::Running,
 }
 
@@ -49,9 +57,11 @@ impl Server {
         let Recovery { pipeline, wal, snapshot } = recovery;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
         let followed = (pipeline.tree().clone(), snapshot);
-        let snapshotter = start_snapshotter(&config, followed, &wal, to_commit.clone())?;
+        let handle = Arc::new(Mutex::new(wal.handle()));
+        let snapshotter = start_snapshotter(&config, followed, (&wal, handle.clone()), to_commit.clone())?;
         let config = Arc::new(config);
-        let (to_log, log_inbox) = inbox::<RecordBatch>();
+        let is_member = config.ensemble.is_some();
+        let (to_log, log_inbox) = inbox::<ToLog>();
         let (to_shards, shard_inboxes): (Vec<_>, Vec<_>) =
             (0..topology.shards).map(|_| inbox::<ToShard>()).unzip();
         let desk = Arc::new(Desk::new(DeskOptions {
@@ -60,6 +70,7 @@ impl Server {
             shards: to_shards.clone(),
             commit: to_commit.clone(),
             wal: wal.stats(),
+            mode: (!is_member).then_some(Mode::Standalone),
             clock,
         }));
 
@@ -67,32 +78,76 @@ impl Server {
         let mut shards = Vec::new();
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
             let options = plan::shard(&config, topology);
-            let shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
+            let mut shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
+            shard.serve(!is_member);
             let (commit, desk, published) = (to_commit.clone(), desk.clone(), published.clone());
             let role = ShardRole { shard, inbox, commit, desk, published, clock };
             shards.push(Some(start(move || role.run())));
         }
         let followers = Followers { published, shards: to_shards.clone(), snapshotter: snapshotter.feed() };
-        let (inbox, ticks, log) = (commit_inbox, to_commit.clone(), to_log);
-        let commit = Commit { pipeline, inbox, ticks, log, followers, desk, clock };
         let stop_shards = to_shards.clone();
-        let mut commit = Some(start(move || async move {
-            commit.run().await;
-            stop_shards.iter().for_each(|shard| shard.post(ToShard::Stop));
-        }));
+        let ended = move || stop_shards.iter().for_each(|shard| shard.post(ToShard::Stop));
+        let keeper = log_keeper(&config, topology, handle);
         let from_log = to_commit.clone();
-        let mut log = Some(start(move || keep_log(wal, log_inbox, from_log)));
+        let mut log = Some(start(move || keeper.run(wal, log_inbox, from_log)));
+        let (mut election, mut quorum_port) = (None, None);
+        let mut commit = match &config.ensemble {
+            None => {
+                let (inbox, ticks) = (commit_inbox, to_commit.clone());
+                let commit = Commit { pipeline, inbox, ticks, log: to_log, followers, desk, clock };
+                Some(start(move || async move {
+                    commit.run().await;
+                    ended();
+                }))
+            }
+            Some(ensemble) => {
+                let epochs = read_epochs(&config.storage.snap_dir(), pipeline.last_zxid())?;
+                let history = History::new(pipeline.last_zxid(), Default::default());
+                let member =
+                    Member::new(plan::member(&config, ensemble, topology), pipeline, epochs, history);
+                let (to_election, inbox) = inbox::<ToElection>();
+                let (position, decided) = (member.position(), to_commit.clone());
+                let role = ElectionRole {
+                    ensemble: ensemble.clone(),
+                    last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },
+                    inbox,
+                    sender: to_election.clone(),
+                    decided: Box::new(move |outcome| decided.post(ToCommit::Elected(outcome))),
+                    clock,
+                };
+                election = Some(start(move || role.run()));
+                quorum_port = Some(listen_for_learners(ensemble, to_commit.clone()));
+                let role = MemberRole {
+                    member,
+                    options: plan::member_role(&config, ensemble),
+                    inbox: commit_inbox,
+                    to_self: to_commit.clone(),
+                    log: to_log,
+                    election: to_election,
+                    followers,
+                    desk,
+                    disk: Disk { epochs: config.storage.snap_dir(), logs: config.storage.log_dir() },
+                    clock,
+                };
+                Some(start(move || async move {
+                    role.run().await;
+                    ended();
+                }))
+            }
+        };
 
         let mut executors = Vec::new();
         for place in &topology.executors {
             let roles: Vec<Start> = place
                 .roles
                 .iter()
-                .filter_map(|role| match role {
-                    Role::Shard(number) => shards[*number].take(),
-                    Role::Commit => commit.take(),
-                    Role::Wal => log.take(),
+                .flat_map(|role| match role {
+                    Role::Shard(number) => [shards[*number].take(), None],
+                    // Elections are rare, and short.
+                    Role::Commit => [commit.take(), election.take()],
+                    Role::Wal => [log.take(), None],
                 })
+                .flatten()
                 .collect();
             let executor = Executor::new(place.options.clone());
             executors.push(executor.start(move || run_all(roles))?);
@@ -110,14 +165,15 @@ impl Server {
                 deal_to[shard].post(ToShard::Accepted(accepted));
             },
         )?;
-        Ok(Server { acceptor, commit: to_commit, executors, snapshotter })
+        Ok(Server { acceptor, commit: to_commit, executors, quorum_port, snapshotter })
     }
 
     /// Stops: nobody new is accepted, what was ordered becomes durable and is answered, then everything
     /// ends, and there is a snapshot of the final state.
     pub(super) fn stop(self) {
-        let Server { acceptor, commit, executors, snapshotter } = self;
+        let Server { acceptor, commit, executors, quorum_port, snapshotter } = self;
         acceptor.stop();
+        quorum_port.into_iter().for_each(PeerPort::stop);
         commit.post(ToCommit::Stop);
         for executor in executors {
             executor.join();
@@ -130,15 +186,15 @@ impl Server {
 fn start_snapshotter(
     config: &Config,
     (tree, saved): (DataTree, Option<Zxid>),
-    log: &Recovered,
+    (log, handle): (&Recovered, Arc<Mutex<WalHandle>>),
     to_commit: Sender<ToCommit>,
 ) -> io::Result<snapshotter::Running> {
     let storage = &config.storage;
     let space = SpaceWatch::new(storage.log_dir(), storage.segment_bytes, log.stats(), move |room| {
         to_commit.post(ToCommit::LogRoom(room));
     });
-    let handle = log.handle();
-    let purge = Purge::new(plan::purge(config), Arc::new(Os), move |upto| handle.release(upto));
+    let release = move |upto| handle.lock().unwrap_or_else(PoisonError::into_inner).release(upto);
+    let purge = Purge::new(plan::purge(config), Arc::new(Os), release);
     snapshotter::Running::start(plan::snapshotter(config), tree, saved, log.stats(), space, purge)
 }
 
@@ -160,23 +216,33 @@ async fn run_all(roles: Vec<Start>) {
     all.await;
 }
 
-/// The log's role, from its opening on.
-async fn keep_log(recovered: Recovered, inbox: Inbox<RecordBatch>, commit: Sender<ToCommit>) {
-    match Wal::open(recovered).await {
-        Ok(wal) => wal.run(LogInbox(inbox), |durable| commit.post(ToCommit::Durable(durable))).await,
-        Err(error) => fatal(Reason::LogWrite, format_args!("cannot open the log for writing: {error}")),
+fn log_keeper(config: &Config, topology: &Topology, handle: Arc<Mutex<WalHandle>>) -> LogKeeper {
+    let storage = &config.storage;
+    LogKeeper {
+        snapshots: storage.snap_dir(),
+        logs: storage.log_dir(),
+        wal: plan::wal(config),
+        tree: plan::tree(config),
+        pipeline: plan::pipeline(config, topology),
+        trust_empty: storage.trust_empty,
+        handle,
     }
-    commit.post(ToCommit::LogEnded);
 }
 
-struct LogInbox(Inbox<RecordBatch>);
-
-impl Batches for LogInbox {
-    async fn next(&mut self) -> Option<RecordBatch> {
-        self.0.take_one().await
+/// Listens on this server's quorum port, whether it leads or not: a learner may come before this server knows.
+fn listen_for_learners(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> PeerPort {
+    let own = ensemble.servers.get(&ensemble.my_id);
+    let mut addresses: Vec<_> = own
+        .into_iter()
+        .flat_map(|line| &line.addresses)
+        .map(|peer| HostPort { host: peer.host.clone(), port: peer.quorum_port })
+        .collect();
+    if ensemble.listens_on_all {
+        let wildcard = Ipv4Addr::UNSPECIFIED.to_string();
+        addresses.iter_mut().for_each(|address| address.host.clone_from(&wildcard));
+        addresses.dedup();
     }
-
-    fn try_next(&mut self) -> Option<RecordBatch> {
-        self.0.try_take()
-    }
+    PeerPort::listen("quorum port", addresses, None, move |stream| {
+        to_commit.post(ToCommit::Peers(FromPeers::Accepted(stream)));
+    })
 }

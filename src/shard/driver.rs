@@ -11,13 +11,14 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 use ringkeeper_core::flow::{CommitBatch, ConnId};
 use ringkeeper_core::shard::{CloseReason, Effect, Next, Shard};
+use ringkeeper_core::tree::DataTree;
 use tracing::{debug, info};
 
 use super::behind::Behind;
 use crate::admin::{Desk, Question, Reset};
 use crate::net::Admitted;
 use crate::runtime::{Bell, Clock, Sender, Socket, sleep, spawn};
-use crate::wiring::{Published, ToCommit};
+use crate::wiring::{Mode, Published, ToCommit};
 
 /// What the tasks of a shard share: the machine, and the sockets of its connections.
 pub(super) struct Driver {
@@ -155,6 +156,15 @@ impl Driver {
         let State { shard, behind, .. } = &mut *self.state.borrow_mut();
         shard.on_commit(batch, self.clock.now());
         behind.advance();
+    }
+
+    pub(super) fn on_serve(&self, mode: Option<Mode>) {
+        self.desk.on_mode(mode);
+        self.state.borrow_mut().shard.serve(mode.is_some());
+    }
+
+    pub(super) fn on_replace(&self, tree: DataTree) {
+        self.state.borrow_mut().shard.replace(tree);
     }
 
     pub(super) fn on_tick(&self) {

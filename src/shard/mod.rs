@@ -58,6 +58,8 @@ impl ShardRole {
                         converse(&driver, socket, peer, admitted);
                     }
                     ToShard::Commit(batch) => driver.on_commit(&batch),
+                    ToShard::Serve(mode) => driver.on_serve(mode),
+                    ToShard::Replace(tree) => driver.on_replace(*tree),
                     ToShard::Ask(question) => driver.on_question(&question),
                     ToShard::Answer(conn, answer) => driver.on_answer(conn, &answer),
                     ToShard::Stop => {

@@ -3,27 +3,48 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam::queue::SegQueue;
 use ringkeeper_core::flow::CommitBatch;
+use ringkeeper_core::tree::{DataTree, Frozen};
 
 /// What the commit role published and the snapshotter has not applied.
 ///
 /// Posting wakes nobody, which would cost the commit role a system call each time: the snapshotter looks
 /// often enough.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Backlog {
-    batches: SegQueue<Arc<CommitBatch>>,
+    messages: SegQueue<ToSnapshotter>,
     steps: AtomicUsize,
     is_stopped: AtomicBool,
 }
 
+/// What the snapshotter is told.
+pub(super) enum ToSnapshotter {
+    /// What is published.
+    Commit(Arc<CommitBatch>),
+    /// Another state takes the place of the tree; there is a snapshot of it already, or somebody writes one.
+    Replace(Box<DataTree>),
+    /// Somebody wants the state as it is now.
+    Freeze(Box<dyn FnOnce(Frozen) + Send>),
+}
+
 /// The commit role's end of the snapshotter's backlog.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Feed(pub(super) Arc<Backlog>);
 
 impl Feed {
     /// Hands over a batch.
     pub fn post(&self, batch: Arc<CommitBatch>) {
         self.0.steps.fetch_add(batch.steps.len(), Ordering::Relaxed);
-        self.0.batches.push(batch);
+        self.0.messages.push(ToSnapshotter::Commit(batch));
+    }
+
+    /// Another state takes the place of the tree. It comes from a disk, or goes to one in another way.
+    pub fn replace(&self, tree: DataTree) {
+        self.0.messages.push(ToSnapshotter::Replace(Box::new(tree)));
+    }
+
+    /// Hands over the state as it is when all that was posted before is applied, on the snapshotter's thread.
+    pub fn freeze(&self, done: impl FnOnce(Frozen) + Send + 'static) {
+        self.0.messages.push(ToSnapshotter::Freeze(Box::new(done)));
     }
 
     /// Whether the snapshotter is so far behind that nothing more should be published for now: what waits
@@ -34,10 +55,12 @@ impl Feed {
 }
 
 impl Backlog {
-    pub(super) fn take(&self) -> Option<Arc<CommitBatch>> {
-        let batch = self.batches.pop()?;
-        self.steps.fetch_sub(batch.steps.len(), Ordering::Relaxed);
-        Some(batch)
+    pub(super) fn take(&self) -> Option<ToSnapshotter> {
+        let message = self.messages.pop()?;
+        if let ToSnapshotter::Commit(batch) = &message {
+            self.steps.fetch_sub(batch.steps.len(), Ordering::Relaxed);
+        }
+        Some(message)
     }
 
     /// Nothing will be posted any more.
@@ -71,7 +94,9 @@ mod tests {
         assert!(!feed.is_full());
         feed.post(batch(1));
         assert!(feed.is_full());
-        assert_eq!(backlog.take().map(|batch| batch.steps.len()), Some(STEPS_MAX));
+        assert!(
+            matches!(backlog.take(), Some(ToSnapshotter::Commit(batch)) if batch.steps.len() == STEPS_MAX)
+        );
         assert!(!feed.is_full());
     }
 }

@@ -25,14 +25,14 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ringkeeper_core::flow::Step;
+use ringkeeper_core::flow::{CommitBatch, Step};
 use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::snap_trigger::{SnapshotTrigger, TriggerOptions};
 use ringkeeper_core::tree::DataTree;
 
-use backlog::Backlog;
 pub use backlog::Feed;
+use backlog::{Backlog, ToSnapshotter};
 use purger::Purger;
 pub use space::SpaceWatch;
 use writer::{Writer, Written};
@@ -155,23 +155,38 @@ impl Snapshotter {
     /// Applies what is published.
     fn catch_up(&mut self) {
         let mut transactions = 0;
-        while let Some(batch) = self.backlog.take() {
-            for step in &batch.steps {
-                match step {
-                    Step::Zxid(zxid) => {
-                        self.tree.advance(*zxid);
-                        transactions += 1;
-                    }
-                    Step::Delta(delta) => {
-                        self.tree.apply(self.tree.last_zxid(), delta);
-                    }
-                    Step::Reply(_) | Step::Close(_) => {}
+        while let Some(message) = self.backlog.take() {
+            match message {
+                ToSnapshotter::Commit(batch) => transactions += self.apply(&batch),
+                ToSnapshotter::Replace(tree) => {
+                    self.tree = *tree;
+                    self.saved = Some(self.tree.last_zxid());
+                    self.trigger.reset();
                 }
+                ToSnapshotter::Freeze(done) => done(self.tree.freeze()),
             }
         }
         let log_bytes = self.log.figures().bytes;
         self.trigger.on_logged(transactions, log_bytes - self.log_bytes);
         self.log_bytes = log_bytes;
+    }
+
+    /// Returns how many transactions there are in the batch.
+    fn apply(&mut self, batch: &CommitBatch) -> u64 {
+        let mut transactions = 0;
+        for step in &batch.steps {
+            match step {
+                Step::Zxid(zxid) => {
+                    self.tree.advance(*zxid);
+                    transactions += 1;
+                }
+                Step::Delta(delta) => {
+                    self.tree.apply(self.tree.last_zxid(), delta);
+                }
+                Step::Reply(_) | Step::Close(_) => {}
+            }
+        }
+        transactions
     }
 
     fn begin(&mut self, pace: Pace) {

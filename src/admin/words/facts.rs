@@ -8,10 +8,12 @@ use crate::admin::DeskOptions;
 use crate::admin::desk::Reports;
 use crate::admin::host::size_below;
 use crate::storage::wal::WalFigures;
+use crate::wiring::Mode;
 
 /// What was reported, and what else the words show.
 pub(in crate::admin) struct Facts<'a> {
     options: &'a DeskOptions,
+    mode: Option<Mode>,
     reports: Vec<ShardReport>,
     sessions: Vec<(SessionId, Instant)>,
     now: Instant,
@@ -19,13 +21,29 @@ pub(in crate::admin) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(in crate::admin) fn gather(options: &'a DeskOptions, reports: Reports) -> Facts<'a> {
+    pub(in crate::admin) fn gather(
+        options: &'a DeskOptions,
+        mode: Option<Mode>,
+        reports: Reports,
+    ) -> Facts<'a> {
         let Reports { shards, sessions } = reports;
-        Facts { options, reports: shards, sessions, now: options.clock.now(), wall: options.clock.wall() }
+        Facts {
+            options,
+            mode,
+            reports: shards,
+            sessions,
+            now: options.clock.now(),
+            wall: options.clock.wall(),
+        }
     }
 
     pub(super) fn config(&self) -> &Config {
         &self.options.config
+    }
+
+    /// What the server is to its clients; the last that it was, if that ended while the word went round.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode.unwrap_or(Mode::Standalone)
     }
 
     pub(super) fn client_port(&self) -> u16 {

@@ -10,7 +10,7 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     let (latency, sizes, log) = (facts.latency(), facts.reply_sizes(), facts.log());
     let mut lines = Lines(String::new());
     lines.add("version", version::FULL);
-    lines.add("server_state", "standalone");
+    lines.add("server_state", facts.mode());
     lines.add("avg_latency", java_double(latency.average_us() / 1000.0));
     lines.add("max_latency", latency.max_us / 1000);
     lines.add("min_latency", latency.min_us / 1000);

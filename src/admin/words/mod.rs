@@ -94,6 +94,19 @@ impl Word {
         }
     }
 
+    /// Whether the word is about what a server that serves nobody does not have (admin §1).
+    pub(super) fn needs_service(self) -> bool {
+        !matches!(self, Word::Ruok | Word::Envi)
+    }
+
+    /// What it answers then.
+    pub(super) fn answer_out_of_service(self) -> &'static str {
+        match self {
+            Word::Isro => "null",
+            _ => "This ZooKeeper instance is not currently serving requests\n",
+        }
+    }
+
     /// What the word answers.
     pub(super) fn answer(self, facts: &Facts<'_>) -> String {
         match self {

@@ -37,6 +37,6 @@ fn body(text: &mut String, facts: &Facts<'_>) {
     let _ = writeln!(text, "Connections: {}", facts.connection_count());
     let _ = writeln!(text, "Outstanding: {}", facts.outstanding());
     let _ = writeln!(text, "Zxid: {}", facts.last_zxid());
-    let _ = writeln!(text, "Mode: standalone");
+    let _ = writeln!(text, "Mode: {}", facts.mode());
     let _ = writeln!(text, "Node count: {}", facts.node_count());
 }

@@ -8,7 +8,6 @@ use super::error::{ConfigError, Problem};
 use super::key::AnyKey;
 use super::key_table::parser::{
     DYNAMIC_CONFIG_FILE, LEARNER_REQUIRES_SASL, MULTI_ADDRESS_ENABLED, QUORUM_SASL, SERVER_REQUIRES_SASL,
-    STANDALONE_ENABLED,
 };
 use super::kind::{Int, Kind, Style};
 use super::notice::Notice;
@@ -82,25 +81,11 @@ impl Members {
         }
     }
 
-    /// Refuses what is not standalone.
-    pub(super) fn refuse_ensemble(
-        &self,
-        settings: &Settings<'_>,
-        notices: &mut Vec<Notice>,
-    ) -> Result<(), ConfigError> {
-        let standalone_enabled = settings.get(&STANDALONE_ENABLED)?;
-        if self.are_an_ensemble(standalone_enabled)? {
-            let names: Vec<_> = self.verifier.voters().map(|id| format!("server.{id}")).collect();
-            let mut voters = format!("voting: {}", names.join(", "));
-            if !standalone_enabled {
-                voters.insert_str(0, "standaloneEnabled=false, ");
-            }
-            return Err(ConfigError::whole(&self.file, Problem::EnsembleNotSupported { voters }));
-        }
+    /// Says that a single server's line means nothing.
+    pub(super) fn warn_of_one(&self, notices: &mut Vec<Notice>) {
         if !self.lines.is_empty() {
             notices.push(Notice::warning("Invalid configuration, only one server specified (ignoring)"));
         }
-        Ok(())
     }
 
     /// The line of a server.

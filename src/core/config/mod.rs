@@ -68,6 +68,8 @@ pub struct Config {
     pub admin: Admin,
     /// Which role runs where.
     pub layout: Layout,
+    /// The ensemble that this server is a member of; `None` for a standalone one.
+    pub ensemble: Option<Ensemble>,
     /// What the file `myid` says. A standalone server need not have it, and shows 0 whatever it says.
     pub my_id: Option<ServerId>,
 }
@@ -93,7 +95,16 @@ impl Config {
         let settings = Settings { file: sources.file, raw: sources.raw, defines: sources.defines };
         let mut notices = settings.examine()?;
         let members = Members::prove(sources, &settings)?;
-        members.refuse_ensemble(&settings, &mut notices)?;
+        let ensemble = match Ensemble::prove(sources)? {
+            Some((ensemble, its_notices)) => {
+                notices = its_notices;
+                Some(ensemble)
+            }
+            None => {
+                members.warn_of_one(&mut notices);
+                None
+            }
+        };
         let my_id = my_id::prove(sources)?;
         let own_line = my_id.and_then(|id| members.line(id));
         let config = Config {
@@ -105,6 +116,7 @@ impl Config {
             containers: Containers::prove(&settings)?,
             admin: Admin::prove(&settings)?,
             layout: Layout::prove(&settings)?,
+            ensemble,
             my_id,
         };
         Ok((config, notices))

@@ -40,8 +40,10 @@ use std::sync::Arc;
 
 use crate::durable::Durable;
 use crate::flow::ShardTurn;
-use crate::id::Zxid;
+use crate::id::{SessionId, Zxid};
+use crate::log_room::LogRoom;
 use crate::prep::{Pipeline, PipelineOptions};
+use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::zab::packet::LearnerKind;
 use crate::zab::{EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
@@ -55,6 +57,7 @@ pub struct Member {
     role: Role,
     /// The role that begins once the disk has done what it was asked for.
     next: Option<Start>,
+    log_room: LogRoom,
 }
 
 /// What a member must know of its server and ensemble.
@@ -112,6 +115,7 @@ impl Member {
             history,
             role: Role::Looking { pipeline: Box::new(pipeline), tail: Tail::new(last) },
             next: None,
+            log_room: LogRoom::Ample,
             options,
         }
     }
@@ -188,6 +192,25 @@ impl Member {
             Role::Leading(leading) => leading.pipeline().outstanding() + leading.leader().outstanding(),
             Role::Learning(learning) => learning.replica().outstanding(),
             Role::Looking { .. } | Role::Between => 0,
+        }
+    }
+
+    /// The open sessions and when each expires, as far as this server decides that: if it leads.
+    pub fn session_deadlines(&self) -> Vec<(SessionId, Instant)> {
+        match &self.role {
+            Role::Leading(leading) => leading.pipeline().session_deadlines().collect(),
+            Role::Looking { .. } | Role::Learning(_) | Role::Between => Vec::new(),
+        }
+    }
+
+    /// From now on the log has this much room. It binds a server that leads; one that follows logs what it is
+    /// told.
+    pub fn on_log_room(&mut self, room: LogRoom) {
+        self.log_room = room;
+        match &mut self.role {
+            Role::Looking { pipeline, .. } => pipeline.on_log_room(room),
+            Role::Leading(leading) => leading.on_log_room(room),
+            Role::Learning(_) | Role::Between => {}
         }
     }
 
@@ -295,6 +318,8 @@ impl Member {
         let (log, zab) = (self.storage.log(), self.options.zab.clone());
         self.role = match start {
             Start::Lead => {
+                let mut pipeline = pipeline;
+                pipeline.on_log_room(self.log_room);
                 let mut leading =
                     Leading::new(&self.options, *pipeline, tail, self.epochs, &self.history, log.1, at);
                 leading.begin(at, &mut self.storage, out);

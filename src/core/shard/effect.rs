@@ -62,6 +62,7 @@ pub enum CloseReason {
     SessionClosed(SessionId),
     SessionMoved(SessionId),
     SessionGone(SessionId),
+    NotServing,
     Answered,
 }
 
@@ -125,6 +126,7 @@ impl fmt::Display for CloseReason {
             SessionGone(session) => {
                 write!(f, "the client's session {session} has expired or moved to another connection")
             }
+            NotServing => write!(f, "ZooKeeperServer not running: this server looks for a leader"),
             Answered => write!(f, "a four-letter word was answered"),
         }
     }

@@ -12,6 +12,9 @@ use crate::time::Instant;
 impl Shard {
     /// Looks at a connect request, and asks the commit role for the session.
     pub(super) fn on_connect(&mut self, id: ConnId, payload: &[u8], now: Instant) {
+        if !self.is_serving {
+            return self.close(id, CloseReason::NotServing);
+        }
         let request = match ConnectRequest::decode(payload) {
             Ok(request) => request,
             Err(error) => return self.close(id, CloseReason::BadConnectRequest(error)),

@@ -69,6 +69,8 @@ pub struct Shard {
     tree: DataTree,
     watches: WatchManager,
     conns: Conns,
+    /// Whether clients are served.
+    is_serving: bool,
     /// Connections that have gone and whose watches have not all been forgotten.
     leaving: Vec<Watcher>,
     /// Requests without a reply, of all connections.
@@ -99,6 +101,7 @@ impl Shard {
             options,
             tree,
             conns: Conns::default(),
+            is_serving: true,
             leaving: Vec::new(),
             outstanding: 0,
             effects: Vec::new(),
@@ -112,6 +115,26 @@ impl Shard {
             hits: Vec::new(),
             event: Vec::new(),
         }
+    }
+
+    /// Serves clients from now on, or closes every client's connection and opens none: what it had sent and got
+    /// no answer to may have happened or not (ensemble-scenarios B1). Connections that ask a word stay.
+    pub fn serve(&mut self, is_serving: bool) {
+        self.is_serving = is_serving;
+        if is_serving {
+            return;
+        }
+        let is_client = |conn: &&conn::Conn| !matches!(conn.state, State::AwaitAnswer | State::AwaitConnect);
+        let clients: Vec<ConnId> = self.conns.iter().filter(is_client).map(|conn| conn.id).collect();
+        for id in clients {
+            self.close(id, CloseReason::NotServing);
+        }
+        self.submitted.clear();
+    }
+
+    /// Another state takes the place of the tree, while nobody is [served](Shard::serve).
+    pub fn replace(&mut self, tree: DataTree) {
+        self.tree = tree;
     }
 
     /// Takes on a connection. Every one ends with [`Shard::on_closed`].

@@ -6,9 +6,11 @@ use std::thread;
 use std::time::Instant;
 
 use ringkeeper_core::format::snapshot::{Compression, Packer, Sections, SnapshotName, SnapshotWriter};
+use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::Frozen;
 use rustix::fs::{FallocateFlags, fallocate};
 
+use super::load::names;
 use crate::storage::mapped::MappedMut;
 
 /// Writes a snapshot of this state, exact and on stable storage when this returns, and returns its path.
@@ -24,8 +26,37 @@ use crate::storage::mapped::MappedMut;
 /// If the disk is full or fails, or `pace` is [`Pace::GiveUp`]. Nothing is left of the attempt, and older
 /// snapshots are as they were.
 pub fn save(dir: &Path, state: Frozen, compression: Compression, pace: &SharedPace) -> io::Result<PathBuf> {
+    save_through(UNFINISHED, dir, state, compression, pace)
+}
+
+/// As [`save`], for a state that came from another server, while another thread may be saving one of ours.
+pub fn save_received(
+    dir: &Path,
+    state: Frozen,
+    compression: Compression,
+    pace: &SharedPace,
+) -> io::Result<PathBuf> {
+    save_through(UNFINISHED_RECEIVED, dir, state, compression, pace)
+}
+
+/// Takes the snapshots of later states out of the way: they have what a leader never had. They stay in the
+/// folder, under a name that nobody takes for a snapshot's. Durable when this returns.
+pub fn set_aside_after(dir: &Path, zxid: Zxid) -> io::Result<()> {
+    for (name, path) in names(dir)?.into_iter().filter(|(name, _)| name.zxid > zxid) {
+        fs::rename(&path, dir.join(format!("{OUTVOTED}{name}")))?;
+    }
+    File::open(dir)?.sync_all()
+}
+
+fn save_through(
+    unfinished: &str,
+    dir: &Path,
+    state: Frozen,
+    compression: Compression,
+    pace: &SharedPace,
+) -> io::Result<PathBuf> {
     let name = SnapshotName { zxid: state.zxid(), compression };
-    let (unfinished, path) = (dir.join(UNFINISHED), dir.join(name.to_string()));
+    let (unfinished, path) = (dir.join(unfinished), dir.join(name.to_string()));
     let written = write(&unfinished, state, compression, pace)
         .and_then(|()| put_aside(&path, &dir.join(format!("{DAMAGED}{name}"))))
         .and_then(|()| fs::rename(&unfinished, &path));
@@ -174,6 +205,9 @@ impl PacedFile<'_> {
 
 /// A name that neither we nor Java take for a snapshot.
 const UNFINISHED: &str = "ringkeeper.snapshot.unfinished";
+const UNFINISHED_RECEIVED: &str = "ringkeeper.snapshot.received";
+/// What the name of a snapshot is prefixed with whose state no leader had.
+const OUTVOTED: &str = "ringkeeper.outvoted.";
 /// What a damaged snapshot's name is prefixed with when a good one takes its place.
 const DAMAGED: &str = "ringkeeper.damaged.";
 const PIECE_LEN: usize = 1 << 16;
@@ -182,7 +216,6 @@ const WINDOW_LEN: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
-    use ringkeeper_core::id::Zxid;
     use ringkeeper_core::tree::{DataTree, TreeOptions};
 
     use super::*;

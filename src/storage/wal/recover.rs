@@ -40,6 +40,11 @@ impl Recovered {
         Durable::promised_by_the_log(self.cursor.chain().last)
     }
 
+    /// Has the log count on where another, that was closed, has stopped.
+    pub fn count_on(&mut self, stats: Arc<WalStats>) {
+        self.stats = stats;
+    }
+
     /// How others tell the log, as long as it lives, what it need not keep any more.
     pub fn handle(&self) -> WalHandle {
         self.preparer.handle()
