@@ -41,6 +41,11 @@ impl Followers {
         self.snapshotter.replace(tree.clone());
     }
 
+    /// What is published is known to be committed from now on, also what came from the log at the start.
+    pub(crate) fn settle(&self) {
+        self.snapshotter.settle();
+    }
+
     /// Has the snapshotter freeze what is published now, for a learner: [`ToCommit::TreeTaken`].
     pub(crate) fn take_tree(&self, link: LinkId, done: Sender<ToCommit>) {
         self.snapshotter.freeze(move |tree| done.post(ToCommit::TreeTaken(link, tree)));

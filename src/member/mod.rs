@@ -13,6 +13,7 @@
 mod disk;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use ringkeeper_core::election::{LastLogged, Outcome, PeerState};
 use ringkeeper_core::flow::ShardTurn;
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{Action, Member, Moment};
+use ringkeeper_core::time::Instant;
 use ringkeeper_core::tree::{Frozen, TreeOptions};
 use ringkeeper_core::zab::packet::LearnerKind;
 use ringkeeper_core::zab::{DownReason, LinkId};
@@ -88,6 +90,8 @@ struct Driver {
     trees: BTreeMap<LinkId, Frozen>,
     leader: Option<LeaderConnection>,
     attempts: u64,
+    /// Learners that came before this server knew that it leads.
+    early: VecDeque<(Instant, TcpStream)>,
     /// Turns that wait until the snapshotter has caught up.
     held: VecDeque<ShardTurn>,
     at: Moment,
@@ -111,6 +115,7 @@ impl MemberRole {
             trees: BTreeMap::new(),
             leader: None,
             attempts: 0,
+            early: VecDeque::new(),
             held: VecDeque::new(),
             at: moment(),
         };
@@ -140,7 +145,10 @@ impl Driver {
                 self.member.on_turn(turn, at, &mut actions);
             }
             ToCommit::Turn(turn) => self.held.push_back(turn),
-            ToCommit::Tick => self.member.on_tick(at, &mut actions),
+            ToCommit::Tick => {
+                self.accept_early(&mut actions);
+                self.member.on_tick(at, &mut actions);
+            }
             ToCommit::Durable(durable, cuts) => self.member.on_durable(durable, cuts, at, &mut actions),
             ToCommit::LogRoom(room) => self.member.on_log_room(room),
             ToCommit::Elected(outcome) => self.on_elected(outcome, &mut actions),
@@ -169,6 +177,7 @@ impl Driver {
             PeerState::Leading => {
                 info!("LEADING, from {}", self.member.position().zxid);
                 self.member.lead(self.at, actions);
+                self.accept_early(actions);
             }
             PeerState::Following | PeerState::Observing => {
                 let leader = outcome.vote.leader;
@@ -189,12 +198,9 @@ impl Driver {
         let at = self.at;
         match event {
             FromPeers::Accepted(stream) => {
-                // A learner that comes before this server was elected, or after, comes again.
-                if self.member.leader().is_some()
-                    && let Some(link) = self.learners.accept(stream)
-                {
-                    self.member.on_accepted(link, at, actions);
-                }
+                self.early.push_back((at.now, stream));
+                self.early.truncate(EARLY_MAX);
+                self.accept_early(actions);
             }
             FromPeers::Packet(link, packet) => self.member.on_learner(link, packet, at, actions),
             FromPeers::TreeSent(link) => self.member.on_tree_sent(link, at, actions),
@@ -214,6 +220,19 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Takes learners on if this server leads, or tries to; lets those go that have waited in vain.
+    fn accept_early(&mut self, actions: &mut Vec<Action>) {
+        if self.member.leader().is_some() {
+            while let Some((_, stream)) = self.early.pop_front() {
+                if let Some(link) = self.learners.accept(stream) {
+                    self.member.on_accepted(link, self.at, actions);
+                }
+            }
+        }
+        let now = self.at.now;
+        self.early.retain(|(since, _)| now.since(*since) < EARLY_WAIT_MAX);
     }
 
     fn on_leader(&mut self, event: FromLeaderPort, actions: &mut Vec<Action>) {
@@ -297,6 +316,7 @@ impl Driver {
     }
 
     fn serve(&mut self) {
+        self.followers.settle();
         let (mode, epoch) = match (self.member.leader(), self.member.learner()) {
             (Some(leader), _) => (Mode::Leader, leader.epoch()),
             (None, Some(learner)) if self.options.kind == LearnerKind::Observer => {
@@ -356,5 +376,9 @@ async fn tick(ticks: Sender<ToCommit>) {
     }
 }
 
+/// How long a learner is kept that came to a server that does not lead: it may have heard of the election a
+/// little earlier, and otherwise finds out sooner if it is let go.
+const EARLY_WAIT_MAX: Duration = Duration::from_millis(500);
+const EARLY_MAX: usize = 64;
 /// A turn takes no more than this, so that what is durable is not published late.
 const MESSAGES_PER_TURN_MAX: usize = 64;

@@ -106,6 +106,7 @@ pub(super) fn snapshotter(config: &Config) -> SnapshotterOptions {
             log_bytes: storage.snap_size_limit_bytes,
         },
         seed: seed(),
+        is_settled: config.ensemble.is_none(),
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum ToSnapshotter {
     Commit(Arc<CommitBatch>),
     /// Another state takes the place of the tree; there is a snapshot of it already, or somebody writes one.
     Replace(Box<DataTree>),
+    /// The state is known to be committed, see [`super::SnapshotterOptions::is_settled`].
+    Settle,
     /// Somebody wants the state as it is now.
     Freeze(Box<dyn FnOnce(Frozen) + Send>),
 }
@@ -40,6 +42,11 @@ impl Feed {
     /// Another state takes the place of the tree. It comes from a disk, or goes to one in another way.
     pub fn replace(&self, tree: DataTree) {
         self.0.messages.push(ToSnapshotter::Replace(Box::new(tree)));
+    }
+
+    /// What was posted is known to be committed, and the state that the snapshotter began with.
+    pub fn settle(&self) {
+        self.0.messages.push(ToSnapshotter::Settle);
     }
 
     /// Hands over the state as it is when all that was posted before is applied, on the snapshotter's thread.

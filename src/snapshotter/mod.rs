@@ -52,6 +52,9 @@ pub struct SnapshotterOptions {
     pub trigger: TriggerOptions,
     /// Seeds the trigger.
     pub seed: u64,
+    /// Whether the state at the start is known to be committed. If it is not, as a member of an ensemble's, no
+    /// snapshot is written before the commit role says so: what a leader has cut off must not come back.
+    pub is_settled: bool,
 }
 
 /// A snapshotter that runs.
@@ -74,6 +77,9 @@ struct Snapshotter {
     /// Of which state the newest snapshot is.
     saved: Option<Zxid>,
     writer: Option<Writer>,
+    is_settled: bool,
+    /// A snapshot is wanted however little was logged: at the start, and after one that failed.
+    is_wanted: bool,
     /// After a failure.
     not_before: Option<Instant>,
 }
@@ -95,6 +101,8 @@ impl Running {
         let purge = Arc::new(purge);
         let purger = Purger::new(purge.clone(), Instant::now());
         let snapshotter = Snapshotter {
+            is_settled: options.is_settled,
+            is_wanted: saved != Some(tree.last_zxid()),
             options,
             backlog: backlog.clone(),
             tree,
@@ -131,9 +139,6 @@ impl Running {
 
 impl Snapshotter {
     fn run(mut self) {
-        if self.saved != Some(self.tree.last_zxid()) {
-            self.begin(Pace::Shared);
-        }
         loop {
             let is_stopped = self.backlog.is_stopped();
             self.catch_up();
@@ -144,8 +149,10 @@ impl Snapshotter {
             self.space.look();
             let now = Instant::now();
             self.purger.on_time(now);
-            let may_begin = self.writer.is_none() && self.not_before.is_none_or(|at| now >= at);
-            if may_begin && self.trigger.is_due() {
+            let is_due = self.is_wanted || self.trigger.is_due();
+            let may_begin =
+                self.is_settled && self.writer.is_none() && self.not_before.is_none_or(|at| now >= at);
+            if may_begin && is_due {
                 self.begin(Pace::Shared);
             }
             thread::park_timeout(LOOK_INTERVAL);
@@ -163,6 +170,7 @@ impl Snapshotter {
                     self.saved = Some(self.tree.last_zxid());
                     self.trigger.reset();
                 }
+                ToSnapshotter::Settle => self.is_settled = true,
                 ToSnapshotter::Freeze(done) => done(self.tree.freeze()),
             }
         }
@@ -191,7 +199,7 @@ impl Snapshotter {
 
     fn begin(&mut self, pace: Pace) {
         self.trigger.reset();
-        self.not_before = None;
+        (self.not_before, self.is_wanted) = (None, false);
         let SnapshotterOptions { folder, compression, .. } = &self.options;
         match Writer::start(folder, *compression, self.tree.freeze(), pace, self.purge.clone()) {
             Ok(writer) => self.writer = Some(writer),
@@ -230,7 +238,7 @@ impl Snapshotter {
                 false => drop(writer.join()),
             }
         }
-        if self.saved != Some(last) {
+        if self.is_settled && self.saved != Some(last) {
             self.begin(Pace::Full);
             if let Some(writer) = self.writer.take() {
                 self.end(writer);
@@ -240,7 +248,7 @@ impl Snapshotter {
     }
 
     fn failed(&mut self, error: &std::io::Error) {
-        self.not_before = Some(Instant::now() + RETRY_AFTER);
+        (self.not_before, self.is_wanted) = (Some(Instant::now() + RETRY_AFTER), true);
         tracing::error!(
             "no snapshot could be written to {}: {error}. Nothing is lost, for the log has everything; but until \
              there is a snapshot a start takes longer, the log takes more room, and no Java server should be \

@@ -1,3 +1,6 @@
+//! Zab, the protocol by which servers agree on one history: leader and learner as machines, and the packets
+//! of the quorum port (zab.md).
+
 mod history;
 mod leader;
 mod learner;
