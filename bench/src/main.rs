@@ -10,16 +10,21 @@
 
 mod affinity;
 mod client;
+mod device;
 mod floor;
 mod goals;
+mod ground;
 mod host;
 mod latency;
 mod load;
+mod paths;
 mod process;
 mod report;
 mod server;
 mod session;
 mod side_by_side;
+#[cfg(test)]
+mod stub;
 mod summary;
 mod wire;
 

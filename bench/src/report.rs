@@ -49,8 +49,8 @@ fn write_host(run: &Run, out: &mut String) -> fmt::Result {
         out,
         "- server on CPU {}, load generator on CPU {}; {} rounds, each with servers started afresh one \
          after the other; {} s measured behind {} s of warm-up, Java running hot for {} s before",
-        settings.server_cpus,
-        settings.load_cpus,
+        settings.ground.server_cpus,
+        settings.ground.load_cpus,
         settings.rounds,
         settings.seconds,
         settings.warmup,
