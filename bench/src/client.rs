@@ -104,6 +104,11 @@ impl<A> Client<A> {
         self.in_flight.len()
     }
 
+    /// The request that has waited longest.
+    pub(crate) fn oldest(&self) -> Option<&A> {
+        self.in_flight.front()
+    }
+
     /// Gives the connection back.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream

@@ -17,6 +17,8 @@ mod ground;
 mod host;
 mod latency;
 mod load;
+mod mix;
+mod open_loop;
 mod paths;
 mod process;
 mod report;

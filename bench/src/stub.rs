@@ -15,18 +15,26 @@ pub(crate) fn stub<A>(answer: A) -> SocketAddr
 where
     A: FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>> + Clone + Send + 'static,
 {
+    stub_of(DATA_LEN, answer)
+}
+
+/// The same with znodes of `data_len` bytes.
+pub(crate) fn stub_of<A>(data_len: usize, answer: A) -> SocketAddr
+where
+    A: FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>> + Clone + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
             let (stream, answer) = (stream.unwrap(), answer.clone());
-            thread::spawn(move || serve(stream, answer));
+            thread::spawn(move || serve(stream, data_len, answer));
         }
     });
     addr
 }
 
-fn serve(mut stream: TcpStream, mut answer: impl FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>>) {
+fn serve(mut stream: TcpStream, data_len: usize, mut answer: impl FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>>) {
     let mut input = Vec::new();
     let mut handshaken = false;
     loop {
@@ -49,7 +57,7 @@ fn serve(mut stream: TcpStream, mut answer: impl FnMut(Vec<Vec<u8>>) -> Vec<Vec<
         let closing = requests.pop_if(|request| *request == wire::close_request(i32::MAX)[4..]);
         let answered = if requests.is_empty() { Vec::new() } else { answer(requests) };
         for request in answered.into_iter().chain(closing) {
-            wire::append_hollow_reply(&request, DATA_LEN, &mut output).unwrap();
+            wire::append_hollow_reply(&request, data_len, &mut output).unwrap();
         }
         stream.write_all(&output).unwrap();
     }
