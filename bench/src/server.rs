@@ -96,9 +96,7 @@ impl Server {
         let took = server
             .wait_for(|mut session| {
                 session.get(path, data_len)?;
-                let took = started.elapsed();
-                session.close()?;
-                Ok(took)
+                Ok(started.elapsed())
             })
             .with_context(|| format!("{subject} does not serve {path} after a restart"))?;
         Ok((server, took))
@@ -154,16 +152,19 @@ impl Server {
 
     /// Opens sessions until `done` succeeds on one.
     fn wait_for<T>(&mut self, done: impl Fn(Session) -> Result<T>) -> Result<T> {
-        let deadline = Instant::now() + START_TIMEOUT;
+        let begun = Instant::now();
         loop {
-            let refusal = match Session::open(self.addr).and_then(&done) {
+            // Java never answers a connection that it gets in a certain moment of its start. So patience is
+            // short, but grows with the time that was waited: what it adds to a restart is 5 % at most.
+            let patience = PATIENCE_MIN.max(begun.elapsed() / 20);
+            let refusal = match Session::open_within(self.addr, patience).and_then(&done) {
                 Ok(answer) => return Ok(answer),
                 Err(refusal) => refusal,
             };
             if let Some(status) = self.child.try_wait()? {
                 bail!("it ended with {status}, and wrote:\n{}", self.log_tail());
             }
-            if Instant::now() > deadline {
+            if begun.elapsed() > START_TIMEOUT {
                 return Err(refusal).with_context(|| format!("it wrote:\n{}", self.log_tail()));
             }
             thread::sleep(POLL_INTERVAL);
@@ -325,5 +326,6 @@ const DATA: &str = "data";
 const LOG_TAIL_LINES: usize = 20;
 
 const START_TIMEOUT: Duration = Duration::from_secs(180);
+const PATIENCE_MIN: Duration = Duration::from_millis(100);
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);

@@ -18,10 +18,15 @@ pub(crate) struct Session {
 impl Session {
     /// Connects and opens a new session.
     pub(crate) fn open(addr: SocketAddr) -> Result<Session> {
-        let stream = TcpStream::connect_timeout(&addr, ANSWER_TIMEOUT)
+        Session::open_within(addr, ANSWER_TIMEOUT)
+    }
+
+    /// The same with less patience, now and for each call.
+    pub(crate) fn open_within(addr: SocketAddr, answer_timeout: Duration) -> Result<Session> {
+        let stream = TcpStream::connect_timeout(&addr, answer_timeout)
             .with_context(|| format!("cannot connect to {addr}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_read_timeout(Some(answer_timeout))?;
         let mut session = Session { stream };
         let answer = session.call(&wire::connect_request(SESSION_TIMEOUT_MS))?;
         wire::check_connect_response(&answer)?;

@@ -60,7 +60,7 @@ fn once(bench: &Bench, image: &Images, snapshots: Snapshots) -> Result<Mixed> {
     let &Images { subject, znodes, .. } = image;
     let folder = image.copy(Ended::Stopped, bench.work_folder())?;
     let often =
-        format!("snapCount={}\nsnapSizeLimitInKb=0\nautopurge.purgeInterval=0\n", bench.settings.snap_count);
+        format!("snapCount={}\nsnapSizeLimitInKb=-1\nautopurge.purgeInterval=0\n", bench.settings.snap_count);
     let more = match snapshots {
         Snapshots::Without => WITHOUT_SNAPSHOTS,
         Snapshots::Continuous => &often,

@@ -254,7 +254,7 @@ fn tree() -> Paths {
 const TREE: &str = "/znodes";
 
 /// No snapshots by count or size, and none taken away.
-const WITHOUT_SNAPSHOTS: &str = "snapCount=2000000000\nsnapSizeLimitInKb=0\nautopurge.purgeInterval=0\n";
+const WITHOUT_SNAPSHOTS: &str = "snapCount=2000000000\nsnapSizeLimitInKb=-1\nautopurge.purgeInterval=0\n";
 
 const MILLION: u32 = 1_000_000;
 
