@@ -56,17 +56,21 @@ fn once(bench: &Bench, subject: Subject, found: &mut Vec<Footprint>) -> Result<(
                 }
                 Operation::Read | Operation::Set => TREE.to_owned(),
             };
-            let measured = load::run(server.addr(), &load(operation, shape, &parent), &SPAN, &probe)?;
+            let measured = load::run(server.addr(), &load(operation, shape, &parent), &span(bench), &probe)?;
             found.push(Footprint { case: Case { subject, operation, shape }, measured });
         }
     }
     Ok(())
 }
 
+/// A write takes the same bytes however long one looks.
+fn span(bench: &Bench) -> Span {
+    let seconds = if bench.settings.quick { 0.5 } else { 2.0 };
+    let measure = Duration::from_secs_f64(seconds);
+    Span { warmup: measure / 2, measure, requests_max: 1_000_000 }
+}
+
 const ZNODES: u32 = 1000;
 
 const ALONE: Shape = Shape { connections: 1, outstanding: 1 };
 const DEEP: Shape = Shape { connections: 16, outstanding: 32 };
-
-const SPAN: Span =
-    Span { warmup: Duration::from_secs(1), measure: Duration::from_secs(2), requests_max: 1_000_000 };

@@ -22,8 +22,7 @@ pub(super) fn goals(found: &Found, rate: u32) -> Vec<Goal> {
             let of = |subject| {
                 found.restart_seconds(subject, GOAL_ZNODES, ended, cache).map(|seconds| seconds.median)
             };
-            let work =
-                format!("restart after {how}, {GOAL_ZNODES} znodes, {cache:?} cache, s").to_lowercase();
+            let work = format!("restart after {how}, {GOAL_ZNODES} znodes, {cache} cache, s");
             goals.push(at_most(work, "≤ 1 s", Some(1.0), of));
         }
     }

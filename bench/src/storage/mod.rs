@@ -20,7 +20,6 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tracing::info;
@@ -37,7 +36,7 @@ use crate::side_by_side::seconds;
 use footprint::Footprint;
 use images::{Images, Occupied};
 use mixed::Mixed;
-use restarts::Restart;
+use restarts::{Cache, Restart};
 
 /// What the operator can choose.
 #[derive(Args, Clone, Debug, Serialize)]
@@ -54,7 +53,7 @@ pub(crate) struct Settings {
     /// Znodes in the trees that are restarted; the mix runs on the first of them
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=ZNODES_MAX),
           default_values = ["1000000", "5000000"],
-          default_values_if("quick", ArgPredicate::IsPresent, ["100000"]))]
+          default_values_if("quick", "true", ["100000"]))]
     pub(crate) znodes: Vec<u32>,
     /// Bytes of data in each znode
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(..=1024))]
@@ -62,23 +61,26 @@ pub(crate) struct Settings {
     /// Times that each server is restarted from each state of its folder with a million znodes; with more
     /// of them, fewer times in proportion
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value = "3",
-          default_value_if("quick", ArgPredicate::IsPresent, "1"))]
+          default_value_if("quick", "true", "1"))]
     pub(crate) restarts: u32,
+    /// What a server that restarts finds in the page cache; emptying it takes root, and slows the machine
+    #[arg(long, value_delimiter = ',', default_values_t = [Cache::Cold, Cache::Warm])]
+    pub(crate) caches: Vec<Cache>,
     /// Writes since the last snapshot when a server is killed
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value = "100000",
-          default_value_if("quick", ArgPredicate::IsPresent, "10000"))]
+          default_value_if("quick", "true", "10000"))]
     pub(crate) tail: u32,
     /// How many times bytes and the mix are measured, each time with servers started afresh
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), default_value = "2",
-          default_value_if("quick", ArgPredicate::IsPresent, "1"))]
+          default_value_if("quick", "true", "1"))]
     pub(crate) rounds: u32,
     /// Seconds that the mix is measured for
     #[arg(long, value_parser = seconds, default_value = "15",
-          default_value_if("quick", ArgPredicate::IsPresent, "3"))]
+          default_value_if("quick", "true", "3"))]
     pub(crate) seconds: f64,
     /// Seconds that the mix runs before it is measured
     #[arg(long, value_parser = seconds, default_value = "10",
-          default_value_if("quick", ArgPredicate::IsPresent, "1"))]
+          default_value_if("quick", "true", "1"))]
     pub(crate) warmup: f64,
     /// Operations that the mix asks for in each second
     #[arg(long, default_value_t = 6000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -123,8 +125,8 @@ pub(crate) struct Run {
     pub(crate) optimised: bool,
     /// When the run began.
     pub(crate) load_average: f64,
-    /// Whether restarts with a cold page cache could be had.
-    pub(crate) cold_possible: bool,
+    /// Whether restarts with a cold page cache were asked for, but could not be had.
+    pub(crate) cold_missing: bool,
     pub(crate) goals: Vec<Goal>,
     pub(crate) found: Found,
 }
@@ -162,7 +164,7 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
         command: ground::command(),
         goals: goals::goals(&found, settings.rate),
         optimised: !cfg!(debug_assertions),
-        cold_possible: restarts::cold_possible(),
+        cold_missing: settings.caches.contains(&Cache::Cold) && !restarts::cold_possible(),
         load_average,
         host,
         settings,

@@ -7,7 +7,6 @@ use comfy_table::Table;
 use super::goals::spread;
 use super::images::{Ended, Moment, Occupied};
 use super::mixed::{Mixed, Snapshots};
-use super::restarts::Cache;
 use super::{Found, Run, Settings};
 use crate::load::Measured;
 use crate::report::{NONE, goals_table, number, numbers_right, table, with_range, write_host};
@@ -72,7 +71,7 @@ fn write_settings(run: &Run, out: &mut String) -> fmt::Result {
         run.load_average,
         100.0 * others
     )?;
-    if !run.cold_possible && !found.restarts.is_empty() {
+    if run.cold_missing && !found.restarts.is_empty() {
         writeln!(out, "- no restarts with a cold page cache: this process may not empty it (root may)")?;
     }
     Ok(())
@@ -92,11 +91,7 @@ fn restart_table(found: &Found) -> Table {
                 Ended::Killed => "a kill",
             }
             .to_owned(),
-            match cache {
-                Cache::Cold => "cold",
-                Cache::Warm => "warm",
-            }
-            .to_owned(),
+            cache.to_string(),
             shown(java),
             shown(ringkeeper),
             ratio(java, ringkeeper),

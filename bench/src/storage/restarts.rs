@@ -1,8 +1,10 @@
 //! How long a restart takes: from just before the process is started until a client has read a znode.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use serde::Serialize;
 use tracing::{info, warn};
 
@@ -21,7 +23,7 @@ pub(crate) struct Restart {
 }
 
 /// What the kernel had of the server's files in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Cache {
     /// Nothing, as after the machine's own restart: neither data nor programs.
@@ -32,17 +34,16 @@ pub(crate) enum Cache {
 
 /// Restarts all servers from all images, in turn. Memory is looked at after warm ones from a clean stop.
 pub(super) fn measure(bench: &Bench, images: &[Images], found: &mut Found) -> Result<()> {
-    let caches: &[Cache] = if cold_possible() {
-        &[Cache::Cold, Cache::Warm]
-    } else {
-        warn!("restarts are measured with a warm page cache only: {DROP_CACHES} cannot be written");
-        &[Cache::Warm]
-    };
+    let mut caches = bench.settings.caches.clone();
+    if caches.contains(&Cache::Cold) && !cold_possible() {
+        warn!("no restarts with a cold page cache: {DROP_CACHES} cannot be written");
+        caches.retain(|cache| *cache != Cache::Cold);
+    }
     let znodes = images.first().map_or(0, |image| image.znodes);
     let times = (bench.settings.restarts * MILLION / znodes.max(MILLION)).max(1);
     for _ in 0..times {
         for ended in [Ended::Stopped, Ended::Killed] {
-            for &cache in caches {
+            for &cache in &caches {
                 for image in images {
                     let restart = once(bench, image, ended, cache, &mut found.memory)
                         .with_context(|| format!("restarting {} {ended:?} {cache:?}", image.subject))?;
@@ -88,6 +89,15 @@ fn once(
         memory.push(Occupied::look(bench, subject, znodes, Moment::Restarted, &server)?);
     }
     Ok(Restart { subject, znodes, ended, cache, seconds: took.as_secs_f64() })
+}
+
+impl fmt::Display for Cache {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Cache::Cold => "cold",
+            Cache::Warm => "warm",
+        })
+    }
 }
 
 const DROP_CACHES: &str = "/proc/sys/vm/drop_caches";
