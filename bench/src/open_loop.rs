@@ -249,10 +249,16 @@ impl Schedule {
 
     /// While requests go out, the timer keeps the wait from ending by itself.
     fn check_stall(&self, now: u64) -> Result<()> {
-        let oldest =
-            self.clients.iter().filter_map(|client| client.oldest()).map(|asked| asked.intended).min();
-        if oldest.is_some_and(|intended| now.saturating_sub(intended) > STALL_MAX.as_nanos() as u64) {
-            bail!("the server has left a request unanswered for {STALL_MAX:?}");
+        let oldest = |client: &Client<Asked>| Some(now.saturating_sub(client.oldest()?.intended));
+        let waits = self.clients.iter().filter_map(oldest).map(Duration::from_nanos);
+        if waits.clone().any(|wait| wait > STALL_MAX) {
+            bail!(
+                "the server does not keep up: of {} requests sent {} wait for their reply, and the oldest of \
+                 each connection that waits have done so for {:.1?}",
+                self.sent,
+                self.clients.iter().map(Client::in_flight).sum::<usize>(),
+                waits.collect::<Vec<_>>()
+            );
         }
         Ok(())
     }

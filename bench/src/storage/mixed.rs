@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 use tracing::info;
 
 use super::images::{Ended, Images};
-use super::{Bench, WITHOUT_SNAPSHOTS, tree};
+use super::{Bench, Found, WITHOUT_SNAPSHOTS, tree};
 use crate::mix::Mix;
 use crate::open_loop::{self, Pace, Paced};
 use crate::server::{Folder, Subject};
@@ -36,24 +36,21 @@ pub(crate) enum Snapshots {
 }
 
 /// Runs the mix on a copy of each clean image, in turn.
-pub(super) fn measure(bench: &Bench, images: &[Images], found: &mut Vec<Mixed>) -> Result<()> {
+pub(super) fn measure(bench: &Bench, images: &[Images], found: &mut Found) {
     for round in 1..=bench.settings.rounds {
         for snapshots in [Snapshots::Without, Snapshots::Continuous] {
             for image in images {
-                let mixed = once(bench, image, snapshots)
-                    .with_context(|| format!("the mix on {}, {snapshots:?}", image.subject))?;
+                let what = format!("mix, round {round}: {}, {snapshots:?}", image.subject);
+                let Some(mixed) = found.or_note(&what, once(bench, image, snapshots)) else { continue };
                 info!(
-                    "mix, round {round} of {}: {}, {snapshots:?}: writes p99 {:.2} ms, {} snapshots",
-                    bench.settings.rounds,
-                    image.subject,
+                    "{what}: writes p99 {:.2} ms, {} snapshots",
                     mixed.paced.writes.p99_us / 1e3,
                     mixed.snapshots_written
                 );
-                found.push(mixed);
+                found.mixed.push(mixed);
             }
         }
     }
-    Ok(())
 }
 
 fn once(bench: &Bench, image: &Images, snapshots: Snapshots) -> Result<Mixed> {

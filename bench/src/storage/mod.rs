@@ -19,10 +19,10 @@ mod restarts;
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::affinity::Cpus;
 use crate::device::Device;
@@ -138,6 +138,8 @@ pub(crate) struct Found {
     pub(crate) memory: Vec<Occupied>,
     pub(crate) restarts: Vec<Restart>,
     pub(crate) mixed: Vec<Mixed>,
+    /// What could not be measured, and why.
+    pub(crate) failures: Vec<String>,
 }
 
 /// Measures, prints the report, and keeps it with the raw figures.
@@ -171,7 +173,9 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
         found,
     };
     let name = format!("{}-{}-storage", run.date, run.host.commit.trim_end_matches('+'));
-    run.settings.ground.keep(&name, report::render(&run), &run)
+    run.settings.ground.keep(&name, report::render(&run), &run)?;
+    ensure!(run.found.failures.is_empty(), "not everything could be measured: see the report");
+    Ok(())
 }
 
 /// All that the parts need.
@@ -181,6 +185,18 @@ struct Bench {
     device: Option<Device>,
     /// Holds all folders of the run.
     root: Folder,
+}
+
+impl Found {
+    /// Notes a failure, so that it does not take with it what else is found.
+    fn or_note<T>(&mut self, what: &str, result: Result<T>) -> Option<T> {
+        result
+            .inspect_err(|error| {
+                warn!("{what}: {error:#}");
+                self.failures.push(format!("{what}: {error:#}"));
+            })
+            .ok()
+    }
 }
 
 impl Bench {
@@ -200,10 +216,10 @@ impl Bench {
                 images.push(Images::make(self, subject, znodes, &mut found.memory)?);
             }
             if self.wants(Part::Restart) {
-                restarts::measure(self, &images, &mut found)?;
+                restarts::measure(self, &images, &mut found);
             }
             if mixed {
-                mixed::measure(self, &images, &mut found.mixed)?;
+                mixed::measure(self, &images, &mut found);
             }
         }
         Ok(found)

@@ -28,8 +28,11 @@ fn write_report(run: &Run, out: &mut String) -> fmt::Result {
     writeln!(out, "Repeat it with\n\n    {}\n", run.command)?;
     write_host(&run.host, out)?;
     write_settings(run, out)?;
-    writeln!(out, "\n## Goals\n\n{}", goals_table(&run.goals))?;
     let found = &run.found;
+    for failure in &found.failures {
+        writeln!(out, "- **not measured**: {failure}")?;
+    }
+    writeln!(out, "\n## Goals\n\n{}", goals_table(&run.goals))?;
     if !found.restarts.is_empty() {
         writeln!(out, "\n## Restart\n\n{RESTART_READS_AS}\n\n{}", restart_table(found))?;
     }

@@ -33,7 +33,7 @@ pub(crate) enum Cache {
 }
 
 /// Restarts all servers from all images, in turn. Memory is looked at after warm ones from a clean stop.
-pub(super) fn measure(bench: &Bench, images: &[Images], found: &mut Found) -> Result<()> {
+pub(super) fn measure(bench: &Bench, images: &[Images], found: &mut Found) {
     let mut caches = bench.settings.caches.clone();
     if caches.contains(&Cache::Cold) && !cold_possible() {
         warn!("no restarts with a cold page cache: {DROP_CACHES} cannot be written");
@@ -45,18 +45,15 @@ pub(super) fn measure(bench: &Bench, images: &[Images], found: &mut Found) -> Re
         for ended in [Ended::Stopped, Ended::Killed] {
             for &cache in &caches {
                 for image in images {
-                    let restart = once(bench, image, ended, cache, &mut found.memory)
-                        .with_context(|| format!("restarting {} {ended:?} {cache:?}", image.subject))?;
-                    info!(
-                        "{}, {znodes} znodes, {ended:?}, {cache:?}: {:.2} s",
-                        image.subject, restart.seconds
-                    );
+                    let what = format!("{}, {znodes} znodes, {ended:?}, {cache} cache", image.subject);
+                    let result = once(bench, image, ended, cache, &mut found.memory);
+                    let Some(restart) = found.or_note(&what, result) else { continue };
+                    info!("{what}: {:.2} s", restart.seconds);
                     found.restarts.push(restart);
                 }
             }
         }
     }
-    Ok(())
 }
 
 /// Whether the kernel can be told to forget files.
