@@ -6,18 +6,16 @@ mod running;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::path::Path;
 
 use ringkeeper_core::config::{ClientPort, Config};
-use ringkeeper_core::prep::Pipeline;
 use thiserror::Error;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::net::{ListenError, listen};
 use crate::preflight::{self, Preflight};
 use crate::runtime::{Clock, StopRequests};
-use crate::storage::recovery::{self, Folders};
-use crate::storage::{snapshot, wal};
+use crate::storage::recovery::{self, Folders, Recovery};
+use crate::storage::wal;
 use crate::topology::Topology;
 use crate::version;
 use running::Server;
@@ -71,8 +69,9 @@ pub fn run(config: Config) -> Result<(), StartError> {
         connections_max: config.limits.connections,
     })?;
     let clock = Clock::start();
-    let (mut pipeline, recovered) = recover(&config, &topology)?;
-    pipeline.on_durable(recovered.durable().upto());
+    let mut recovery = recover(&config, &topology)?;
+    let Recovery { pipeline, wal, .. } = &mut recovery;
+    pipeline.on_durable(wal.durable().upto());
     pipeline.recovered(clock.now(), clock.wall());
     info!(
         "{} znodes and {} sessions, last zxid {}",
@@ -81,32 +80,15 @@ pub fn run(config: Config) -> Result<(), StartError> {
         pipeline.last_zxid()
     );
     let address = listener.local_addr()?;
-    let snapshots = config.storage.snap_dir();
-    let server = Server::start(config, &topology, clock, pipeline, recovered, listener)?;
+    let server = Server::start(config, &topology, clock, recovery, listener)?;
     info!("serving clients on {address}");
     stop_requests.wait();
-    if let Some(pipeline) = server.stop() {
-        save(&snapshots, &pipeline);
-    }
+    server.stop();
     info!("stopped");
     Ok(())
 }
 
-/// Leaves a snapshot behind, so that the next start need not replay the whole log, and a Java server can go
-/// on from here. Without it nothing is lost: the log has everything.
-fn save(folder: &Path, pipeline: &Pipeline) {
-    match snapshot::save(folder, pipeline.tree()) {
-        Ok(Some(path)) => info!("{} is written", path.display()),
-        Ok(None) => {}
-        Err(error) => error!(
-            "no snapshot could be written to {}: {error}. The next start of ringkeeper replays the log instead; a \
-             Java server must not be started on this folder before there is one",
-            folder.display()
-        ),
-    }
-}
-
-fn recover(config: &Config, topology: &Topology) -> Result<(Pipeline, wal::Recovered), StartError> {
+fn recover(config: &Config, topology: &Topology) -> Result<Recovery, StartError> {
     let Config { storage, .. } = config;
     let wal_options = wal::Options {
         segment_len: storage.segment_bytes,

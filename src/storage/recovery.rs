@@ -50,6 +50,16 @@ pub struct Folders<'a> {
     pub logs: &'a Path,
 }
 
+/// What was recovered.
+pub struct Recovery {
+    /// The state.
+    pub pipeline: Pipeline,
+    /// Our log, ready to be written.
+    pub wal: wal::Recovered,
+    /// Of which state there is a snapshot that is whole, if of any.
+    pub snapshot: Option<Zxid>,
+}
+
 /// Recovers the state, and makes our log ready to be written.
 ///
 /// `trust_empty` is `snapshot.trust.empty`: whether a log of Java's without any snapshot starts from an
@@ -60,13 +70,13 @@ pub fn recover(
     tree_options: TreeOptions,
     wal_options: wal::Options,
     trust_empty: bool,
-) -> Result<(Pipeline, wal::Recovered), RecoverError> {
+) -> Result<Recovery, RecoverError> {
     let loaded = snapshot::load_newest(folders.snapshots, tree_options)?;
-    let has_snapshot = loaded.is_some();
+    let snapshot = loaded.as_ref().map(|loaded| loaded.tree.last_zxid());
     let tree = loaded.map_or_else(|| DataTree::new(tree_options), |loaded| loaded.tree);
     let mut java = JavaLog::open(folders.logs, tree.last_zxid())?;
     let mut pipeline = Pipeline::new(options, tree);
-    let recovered = wal::recover(folders.logs, wal_options, |zxid, payload| {
+    let wal = wal::recover(folders.logs, wal_options, |zxid, payload| {
         replay(&mut java, Some(zxid), &mut pipeline)?;
         match java.next_zxid()? {
             Some(javas) if javas == zxid => Err(RecoverError::Diverged { zxid }.into()),
@@ -75,12 +85,12 @@ pub fn recover(
     })?;
     replay(&mut java, None, &mut pipeline)?;
     if java.taken() > 0 {
-        if !has_snapshot && !trust_empty {
+        if snapshot.is_none() && !trust_empty {
             return Err(RecoverError::NoSnapshot);
         }
         info!("{} entries of Java's log are replayed", java.taken());
     }
-    Ok((pipeline, recovered))
+    Ok(Recovery { pipeline, wal, snapshot })
 }
 
 fn replay(java: &mut JavaLog, limit: Option<Zxid>, pipeline: &mut Pipeline) -> Result<(), RecoverError> {

@@ -7,3 +7,4 @@ mod operator;
 mod peers;
 mod protocol;
 mod settings;
+mod snapshots;

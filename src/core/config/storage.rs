@@ -4,10 +4,11 @@ use super::error::{ConfigError, Problem};
 use super::key_table::parser::{DATA_DIR, DATA_LOG_DIR, PURGE_INTERVAL, SNAP_RETAIN_COUNT};
 use super::key_table::storage::{
     DATADIR_AUTOCREATE, FORCE_SYNC, FSYNC_WARNING_THRESHOLD, PRE_ALLOC_SIZE, SNAP_COUNT, SNAP_SIZE_LIMIT,
-    SNAPSHOT_TRUST_EMPTY,
+    SNAPSHOT_COMPRESSION, SNAPSHOT_TRUST_EMPTY,
 };
 use super::notice::Notice;
 use super::settings::Settings;
+use crate::format::snapshot::Compression;
 
 /// Where data lies and how it is written (config §5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +27,12 @@ pub struct Storage {
     pub sync_warning_ms: u64,
     /// `snapshot.trust.empty`: whether a log of Java's without any snapshot starts from an empty tree.
     pub trust_empty: bool,
-    /// `snapCount`, at least 2. Not supported yet.
+    /// `snapCount`, at least 2: a snapshot is due after about so many transactions.
     pub snap_count: u32,
-    /// `snapSizeLimitInKb`, in bytes; `None` is no limit. Not supported yet.
+    /// `snapSizeLimitInKb`, in bytes: or after about so much of the log; `None` is no limit.
     pub snap_size_limit_bytes: Option<u64>,
+    /// `snapshot.compression.method`.
+    pub snapshot_compression: Compression,
     /// `autopurge.purgeInterval`; `None` is never. Not supported yet.
     pub purge_interval_ms: Option<u64>,
     /// `autopurge.snapRetainCount`, at least 3. Not supported yet.
@@ -63,6 +66,7 @@ impl Storage {
             trust_empty: settings.get(&SNAPSHOT_TRUST_EMPTY)?,
             snap_count: settings.get(&SNAP_COUNT)? as u32,
             snap_size_limit_bytes: (snap_size_limit_kib > 0).then(|| snap_size_limit_kib as u64 * 1024),
+            snapshot_compression: settings.get(&SNAPSHOT_COMPRESSION)?,
             purge_interval_ms: u64::try_from(purge_interval_ms).ok().filter(|interval| *interval > 0),
             snap_retain_count: snap_retain_count(settings.get(&SNAP_RETAIN_COUNT)?, notices),
         })

@@ -113,6 +113,18 @@ impl Server {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
+    /// Waits until the server has printed `text` at least `count` times.
+    ///
+    /// # Panics
+    /// When it has not within [`START_TIMEOUT`], or is not running.
+    pub fn until_logged(&self, text: &str, count: usize) {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while self.log().matches(text).count() < count {
+            assert!(Instant::now() < deadline, "{text:?} is not {count} times in the log");
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
     /// The running process.
     ///
     /// # Panics
