@@ -323,7 +323,11 @@ fn with_little_room_in_the_log_nothing_grows_and_with_none_nothing_is_logged() {
     assert_eq!(codes(&harness.ask(me, session, OpCode::Create, create("/b", b"", 0))), refused);
     assert_eq!(codes(&harness.ask(me, session, OpCode::SetData, set_data("/a", Some(b"x"), -1))), refused);
     assert_eq!(harness.pipeline.last_zxid(), before, "a refusal takes no zxid");
-    assert_eq!(codes(&harness.ask(me, session, OpCode::Delete, path_version("/a", -1))), [Code::Ok], "it makes room");
+    assert_eq!(
+        codes(&harness.ask(me, session, OpCode::Delete, path_version("/a", -1))),
+        [Code::Ok],
+        "it makes room"
+    );
     let brief = harness.open(other, 4000);
     assert!(matches!(
         harness.ask(other, brief, OpCode::CloseSession, vec![])[..],

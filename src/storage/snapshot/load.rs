@@ -63,7 +63,7 @@ pub fn load_newest(dir: &Path, options: TreeOptions) -> Result<Option<Loaded>, L
 }
 
 /// The snapshots in a folder, the newest last.
-fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
+pub fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

@@ -7,5 +7,5 @@
 mod load;
 mod save;
 
-pub use load::{LoadError, Loaded, load_newest};
+pub use load::{LoadError, Loaded, load_newest, names};
 pub use save::{Pace, SharedPace, save};
