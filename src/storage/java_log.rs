@@ -92,6 +92,9 @@ impl JavaLog {
     /// The zxid of the next entry.
     pub fn next_zxid(&mut self) -> Result<Option<Zxid>, JavaLogError> {
         while self.current.as_ref().is_none_or(|current| current.entries.is_empty()) {
+            if let Some(done) = self.current.take() {
+                done.check()?;
+            }
             let Some(path) = self.files.pop() else { return Ok(None) };
             self.current = Some(read(&path, self.after, self.files.is_empty())?);
             self.opened.push(path);
@@ -151,15 +154,36 @@ pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
     Ok(None)
 }
 
+impl Current {
+    /// Whether the disk gave all that was taken.
+    fn check(&self) -> Result<(), JavaLogError> {
+        self.file.check().map_err(|source| JavaLogError::Io { path: self.path.clone(), source })
+    }
+}
+
 fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError> {
     let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
+    let entries = find(path, &file, after, is_last);
+    let current = Current { path: path.to_owned(), is_taken: false, file, entries: Vec::new() };
+    // What seems damaged may just not have been read.
+    current.check()?;
+    Ok(Current { entries: entries?, ..current })
+}
+
+/// Where the payloads are of a file's entries after this zxid, the next one last.
+fn find(
+    path: &Path,
+    file: &[u8],
+    after: Zxid,
+    is_last: bool,
+) -> Result<Vec<(Zxid, Range<usize>)>, JavaLogError> {
     let damaged = |source| JavaLogError::Damaged { path: path.to_owned(), source };
     let mut entries = Vec::new();
     if file.is_empty() && is_last {
         info!("{} is empty: Java ended before it wrote to it", path.display());
-        return Ok(Current { path: path.to_owned(), is_taken: false, file, entries });
+        return Ok(entries);
     }
-    let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).map_err(damaged)?;
+    let mut reader = LogReader::new(file, ENTRY_LEN_MAX).map_err(damaged)?;
     loop {
         match reader.next_entry() {
             Ok(Some(entry)) if entry.zxid <= after => {}
@@ -180,5 +204,5 @@ fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError
         warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
     }
     entries.reverse();
-    Ok(Current { path: path.to_owned(), is_taken: false, file, entries })
+    Ok(entries)
 }

@@ -100,7 +100,7 @@ pub fn recover(
     };
     let mut java = JavaLog::open(folders.logs, tree.last_zxid())?;
     let mut pipeline = Pipeline::new(options, tree);
-    let log = wal::read(folders.logs, |record| Ok(replay_ours(record, &mut java, &mut pipeline)?))?;
+    let log = wal::read(folders.logs, |record| replay_ours(record, &mut java, &mut pipeline))?;
     replay(&mut java, Zxid(i64::MAX), &mut pipeline)?;
     if java.taken() > 0 {
         if snapshot.is_none() && !trust_empty {
