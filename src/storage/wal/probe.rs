@@ -10,6 +10,7 @@ use ringkeeper_core::format::wal::BLOCK_LEN;
 use rustix::fs::{AtFlags, OFlags, StatxFlags};
 use rustix::io::Errno;
 
+use super::device::runtime_knows_device_of;
 use super::segment::AlignedBuf;
 use crate::storage::disk::{Access, Disk, Os};
 
@@ -53,6 +54,12 @@ fn probe(path: &Path, force_sync: bool) -> io::Result<Method> {
         let sync = if force_sync { SyncBy::Write } else { SyncBy::Nothing };
         return Ok(Method { access: Access::Buffered, sync });
     };
+    if !runtime_knows_device_of(path)? {
+        tracing::warn!(
+            "the runtime cannot tell what the device of {dir} is: the log is written by a helper thread, which is \
+             slower"
+        );
+    }
     if !force_sync {
         tracing::warn!("forceSync=no: transactions in {dir} are acknowledged before they are durable");
         return Ok(Method { access: Access::Direct, sync: SyncBy::Nothing });
