@@ -4,15 +4,15 @@
 //! [watched](Watch) an empty page then takes its place, and the watch tells of it, so that the file's user ends
 //! with an error as from read() or write(). Anywhere else a SIGBUS ends the process, with a word on why.
 
-use std::io;
+use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::{io, ptr};
 
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use signal_hook::consts::SIGBUS;
 use signal_hook::low_level::emulate_default_handler;
-use signal_hook_registry::register_sigaction;
 
 /// Watches over the memory of a mapped file, until it is dropped. Drop it before the file is unmapped.
 pub struct Watch(&'static Place);
@@ -73,15 +73,27 @@ impl Place {
     }
 }
 
-/// Has SIGBUS handled here; what the kernel says if it cannot be.
+/// Has SIGBUS handled here, in place of the standard library's handler, which allows for one; what the kernel
+/// says if it cannot be.
 #[allow(unsafe_code, reason = "what runs in a signal's handler may do very little")]
 fn install() -> Option<i32> {
-    let page_len = rustix::param::page_size();
-    // SAFETY: the action takes no lock, allocates nothing and cannot panic: it reads atomics, makes system
-    // calls, and at the end calls a function that is made for handlers. SIGBUS carries an address.
-    let installed =
-        unsafe { register_sigaction(SIGBUS, move |info| on_bus_error(info.si_addr().addr(), page_len)) };
-    installed.err().map(|error| error.raw_os_error().unwrap_or(Errno::INVAL.raw_os_error()))
+    // SAFETY: all of the structure may be zero, which is no flags and an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: the handler takes no lock, allocates nothing and cannot panic: it reads atomics, makes system calls
+    // that leave errno alone, and at the end calls a function that is made for handlers.
+    match unsafe { libc::sigaction(SIGBUS, &action, ptr::null_mut()) } {
+        0 => None,
+        _ => Some(io::Error::last_os_error().raw_os_error().unwrap_or(Errno::INVAL.raw_os_error())),
+    }
+}
+
+#[allow(unsafe_code, reason = "the kernel's part of it can only be believed")]
+extern "C" fn handler(_: c_int, info: *const libc::siginfo_t, _: *const c_void) {
+    // SAFETY: the kernel lends the structure for the call, and for SIGBUS it has an address.
+    let address = unsafe { (*info).si_addr() };
+    on_bus_error(address.addr(), rustix::param::page_size());
 }
 
 fn on_bus_error(address: usize, page_len: usize) {
@@ -98,7 +110,7 @@ fn on_bus_error(address: usize, page_len: usize) {
 
 #[allow(unsafe_code, reason = "it changes what is at an address")]
 fn put_empty_page(page: usize, page_len: usize) -> bool {
-    let at = std::ptr::without_provenance_mut(page);
+    let at = ptr::without_provenance_mut(page);
     let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
     // SAFETY: the page is in the memory of a mapped file, which its owner has still mapped, since a thread is
     // just using it, and unmaps as a whole. To that thread it is as if the file held zeros there.
@@ -150,8 +162,11 @@ mod tests {
         map[page_len] = b'y';
         assert_eq!(map[0], b'x', "the other page is as it was");
         drop(watch);
-        let next = Watch::over(&map).expect("a watch");
+        let (other, _) = half_gone();
+        let next = Watch::over(&other).expect("a watch");
         assert!(next.check().is_ok(), "a place is used again without what was");
+        assert_eq!(other[page_len], 0, "more than once");
+        assert!(next.check().is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
 
 /// An ext4 file system on a loop device.
 ///
@@ -98,10 +99,17 @@ impl Disk {
 
     /// Has another file take all room but about `left` bytes.
     pub(crate) fn fill(&self, left: u64) {
-        let free = self.free();
         let ballast = File::create(self.ballast()).expect("a file");
-        fallocate(&ballast, FallocateFlags::empty(), 0, free.saturating_sub(left)).expect("room");
-        assert!(self.free() <= left.max(1 << 20), "{} bytes are left", self.free());
+        let (mut len, mut step) = (0, self.free());
+        // The server may be taking some of it meanwhile.
+        while step >= BLOCK_LEN && self.free() >= left + BLOCK_LEN {
+            step = step.min(self.free() - left);
+            match fallocate(&ballast, FallocateFlags::empty(), len, step) {
+                Ok(()) => len += step,
+                Err(Errno::NOSPC) => step /= 2,
+                Err(errno) => panic!("{errno}"),
+            }
+        }
     }
 
     /// Removes the file that takes the room.
@@ -229,6 +237,8 @@ const LIMIT_LOOP_DEVICE: &str = r#"
     substr($info, 32, 8) = pack("Q", $limit);
     ioctl($file, 0x4C04, $info) or die "LOOP_SET_STATUS64: $!";
 "#;
+
+const BLOCK_LEN: u64 = 4096;
 
 fn new_folder() -> PathBuf {
     let folder = tempfile::Builder::new().prefix("ringkeeper-disk-").tempdir().expect("a folder").keep();

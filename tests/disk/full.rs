@@ -11,7 +11,8 @@ use crate::{assert_ended_for_its_log, server};
 #[test]
 fn when_somebody_else_fills_the_disk_writes_are_refused_reads_go_on_and_both_do_once_there_is_room() {
     let Some(disk) = Disk::new(256) else { return };
-    let mut server = server().config("dataDir", disk.folder().display()).start();
+    let mut server =
+        server().config("dataDir", disk.folder().display()).config("preAllocSize", SEGMENT_KIB).start();
     let mut client = connect(server.addr()).expect("a session");
     let mut writes = Writes::of("n", 1000);
     for _ in 0..100 {
@@ -39,7 +40,8 @@ fn when_somebody_else_fills_the_disk_writes_are_refused_reads_go_on_and_both_do_
 #[test]
 fn clients_that_fill_the_disk_are_refused_in_two_steps_and_nothing_ends() {
     let Some(disk) = Disk::new(256) else { return };
-    let mut server = server().config("dataDir", disk.folder().display()).start();
+    let mut server =
+        server().config("dataDir", disk.folder().display()).config("preAllocSize", SEGMENT_KIB).start();
     let mut client = connect(server.addr()).expect("a session");
     let (mut small, mut large) = (Writes::of("small", 10), Writes::of("large", 300_000));
     let mut deletable = Vec::new();
@@ -73,7 +75,8 @@ fn clients_that_fill_the_disk_are_refused_in_two_steps_and_nothing_ends() {
 #[test]
 fn a_server_on_a_full_disk_stops_cleanly_and_starts_again_to_be_read() {
     let Some(disk) = Disk::new(256) else { return };
-    let mut server = server().config("dataDir", disk.folder().display()).start();
+    let mut server =
+        server().config("dataDir", disk.folder().display()).config("preAllocSize", SEGMENT_KIB).start();
     let mut writes = Writes::of("n", 1000);
     let mut client = connect(server.addr()).expect("a session");
     for _ in 0..100 {
@@ -109,4 +112,6 @@ fn a_disk_that_has_less_room_than_it_says_ends_the_process_and_nothing_acknowled
     assert_eq!(writes.one(&mut client).expect("a reply"), 0);
 }
 
+/// With two of them there is room to begin sessions and to delete, and none to create.
+const SEGMENT_KIB: u64 = 8192;
 const SYSTEM_ERROR: i32 = -1;
