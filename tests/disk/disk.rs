@@ -70,6 +70,14 @@ impl Disk {
         folder
     }
 
+    /// A folder for a server's files that even root cannot make files in.
+    pub(crate) fn immutable_folder(&self) -> PathBuf {
+        let folder = self.folder();
+        fs::create_dir(folder.join("version-2")).expect("a file system that can be written to");
+        run("chattr", &["+i", &text(&folder.join("version-2"))]);
+        folder
+    }
+
     /// From now on every read and write of the device is an error.
     pub(crate) fn fail(&self) {
         self.limit("512");

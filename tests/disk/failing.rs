@@ -29,7 +29,7 @@ fn after_an_error_on_the_log_the_process_has_ended_and_comes_back_with_all_it_ac
                 acknowledged.iter().take(enough).for_each(drop);
                 disk.fail();
             });
-            assert_ended_for_its_log(&mut server, "Input/output error");
+            assert_ended_for_its_log(&mut server, &FAILED);
             disk.heal();
             server.start();
             writes.iter().for_each(|writes| writes.assert_kept(server.addr()));
@@ -52,7 +52,7 @@ fn reads_go_on_from_a_failed_disk_until_the_next_write_ends_the_process_unacknow
         assert_eq!(client.call(&Request::get_data("/n-1", false)).expect("a reply").err, 0);
     }
     assert!(writes.one(&mut client).is_err(), "nothing is answered");
-    assert_ended_for_its_log(&mut server, "Input/output error");
+    assert_ended_for_its_log(&mut server, &FAILED);
     disk.heal();
     server.start();
     writes.assert_kept(server.addr());
@@ -84,3 +84,6 @@ fn a_disk_that_cannot_be_read_at_the_start_is_named() {
     server.start();
     writes.assert_kept(server.addr());
 }
+
+/// What the kernel says at first, and what it says once the file system has noticed.
+const FAILED: [&str; 2] = ["Input/output error", "Read-only file system"];

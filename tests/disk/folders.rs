@@ -32,6 +32,17 @@ fn a_file_system_that_turned_read_only_is_named_at_the_next_start() {
 }
 
 #[test]
+fn a_folder_that_may_not_be_written_to_is_named_for_each_of_the_two() {
+    for key in ["dataDir", "dataLogDir"] {
+        let Some(disk) = Disk::new(64) else { return };
+        // Root may write wherever a mode forbids it, but not here.
+        let folder = disk.immutable_folder();
+        let refused = refused(server().config(key, folder.display()));
+        assert_says(&refused, &[&folder.display().to_string(), "Operation not permitted", "owner and mode"]);
+    }
+}
+
+#[test]
 fn a_missing_folder_is_named_where_none_is_to_be_made() {
     let parent = tempfile::tempdir().expect("a folder");
     let folder = parent.path().join("missing");

@@ -31,6 +31,13 @@ impl Writes {
         Ok(err)
     }
 
+    /// Creates one more, at a moment when the server has just told that it takes writes again, and may still
+    /// refuse a few.
+    pub(crate) fn one_at_last(&mut self, client: &mut Client) {
+        let refused = (0..REFUSED_MAX).all(|_| self.one(client).expect("a reply") != 0);
+        assert!(!refused, "{REFUSED_MAX} writes are refused though there is room");
+    }
+
     /// Creates more, several at a time, until the connection ends, and tells `heard` of each acknowledgement.
     pub(crate) fn until_the_end(&mut self, server: SocketAddr, heard: &Sender<()>) {
         let Ok(mut client) = connect(server) else { return };
@@ -84,3 +91,4 @@ pub(crate) fn connect(server: SocketAddr) -> io::Result<Client> {
 }
 
 const OUTSTANDING: usize = 16;
+const REFUSED_MAX: usize = 1000;
