@@ -31,7 +31,7 @@
 //! | [`server`] | builds the roles and joins their inboxes | |
 //! | [`preflight`] | what must be right about the machine | |
 //! | [`cli`] | the command line | [`ringkeeper_core::config`] |
-//! | [`runtime`] | the thin layer over glommio: executors, inboxes, sockets, `fatal` | |
+//! | [`runtime`] | the thin layer over glommio and the process: executors, inboxes, sockets, signals, `fatal` | |
 //!
 //! # Invariants
 //!

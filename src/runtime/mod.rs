@@ -2,6 +2,7 @@
 //! clock, sockets, signals and the end. Nothing outside this module and `storage` names the runtime.
 
 mod bell;
+mod bus_errors;
 mod clock;
 mod executor;
 mod fatal;
@@ -10,6 +11,7 @@ mod signals;
 mod socket;
 
 pub use bell::Bell;
+pub use bus_errors::Watch;
 pub use clock::Clock;
 pub use executor::{Executor, ExecutorOptions, Running, sleep, spawn};
 pub use fatal::{Reason, fatal, make_panics_fatal};
