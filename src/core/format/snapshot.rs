@@ -41,6 +41,7 @@ mod compression;
 mod decode;
 mod encode;
 mod name;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,7 @@ pub use compression::{Compression, Packer, UnpackError};
 pub use decode::{Reason, Snapshot, SnapshotError};
 pub use encode::SnapshotWriter;
 pub use name::SnapshotName;
+pub use stream::{Item, SnapshotStream, StoredNode, StreamError};
 
 use crate::id::Zxid;
 
