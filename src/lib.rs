@@ -66,6 +66,7 @@ pub mod runtime;
 pub mod server;
 pub mod shard;
 pub mod storage;
+pub mod tools;
 pub mod topology;
 pub mod version;
 pub mod wiring;

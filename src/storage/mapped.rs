@@ -8,7 +8,7 @@ use std::path::Path;
 use memmap2::{Mmap, MmapMut};
 
 /// A whole file, to be read.
-pub(super) struct Mapped(Mmap);
+pub(crate) struct Mapped(Mmap);
 
 /// A file of a given length, to be written.
 pub(super) struct MappedMut(MmapMut);
@@ -16,7 +16,7 @@ pub(super) struct MappedMut(MmapMut);
 impl Mapped {
     /// Maps the file.
     #[allow(unsafe_code, reason = "the compiler cannot know that nobody else changes the file")]
-    pub(super) fn open(path: &Path) -> io::Result<Mapped> {
+    pub(crate) fn open(path: &Path) -> io::Result<Mapped> {
         let file = File::open(path)?;
         // SAFETY: the folder is locked for this process, which changes no finished file in it; a file that
         // somebody truncates all the same ends the process with SIGBUS, and nothing wrong is served.

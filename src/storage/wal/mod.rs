@@ -25,6 +25,7 @@ use ringkeeper_core::format::wal::BLOCK_LEN;
 
 pub use recover::{BoxError, RecoverError, Recovered, recover};
 pub use role::{Batches, Wal, WriteFailure};
+pub use segment::Name as SegmentName;
 pub use stats::{WalFigures, WalStats};
 
 /// How the log is kept.
