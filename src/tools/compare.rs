@@ -263,7 +263,10 @@ fn show_side(side: &str, state: &state::State, form: Form, out: &mut dyn Write) 
         .map_err(ToolError::Output),
         Form::Json => {
             let r#type = if side == "<" { "left" } else { "right" };
-            json_line(out, &Side { r#type, from: &state.origin, zxid: Hex(tree.last_zxid().0), znodes, sessions })
+            json_line(
+                out,
+                &Side { r#type, from: &state.origin, zxid: Hex(tree.last_zxid().0), znodes, sessions },
+            )
         }
     }
 }

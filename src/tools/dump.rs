@@ -3,6 +3,7 @@
 mod snapshot;
 mod txn;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
@@ -88,11 +89,7 @@ pub(super) fn is_at_or_below(path: &str, top: &str) -> bool {
     top == "/" || path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn dump_logs(
-    files: &[DataFile],
-    options: &DumpOptions,
-    out: &mut dyn Write,
-) -> Result<Finding, ToolError> {
+fn dump_logs(files: &[DataFile], options: &DumpOptions, out: &mut dyn Write) -> Result<Finding, ToolError> {
     let mut current = None;
     let reports = logs::read(files, &mut |logged| {
         if !options.wants(&logged) {
@@ -119,17 +116,18 @@ fn begin(file: &DataFile, form: Form, out: &mut dyn Write) -> Result<(), ToolErr
     #[derive(Serialize)]
     struct Begin<'a> {
         r#type: &'static str,
-        file: &'a Path,
+        file: Cow<'a, str>,
         format: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         zxid: Option<Hex>,
     }
     let zxid = file.zxid.map(|zxid| Hex(zxid.0));
     match form {
-        Form::Text => writeln!(out, "# {}: {}", Shown(&file.path.to_string_lossy()), file.format())
-            .map_err(ToolError::Output),
+        Form::Text => {
+            writeln!(out, "# {}: {}", Shown(&file.name()), file.format()).map_err(ToolError::Output)
+        }
         Form::Json => {
-            json_line(out, &Begin { r#type: "file", file: &file.path, format: file.format(), zxid })
+            json_line(out, &Begin { r#type: "file", file: file.name(), format: file.format(), zxid })
         }
     }
 }
@@ -137,8 +135,7 @@ fn begin(file: &DataFile, form: Form, out: &mut dyn Write) -> Result<(), ToolErr
 /// Says how a log ended.
 fn end(file: &DataFile, report: &LogReport, form: Form, out: &mut dyn Write) -> Result<(), ToolError> {
     match form {
-        Form::Text => writeln!(out, "# {}: {report}", Shown(&file.path.to_string_lossy()))
-            .map_err(ToolError::Output),
+        Form::Text => writeln!(out, "# {}: {report}", Shown(&file.name())).map_err(ToolError::Output),
         Form::Json => json_line(out, &report.json(file)),
     }
 }
@@ -147,7 +144,7 @@ fn end(file: &DataFile, report: &LogReport, form: Form, out: &mut dyn Write) -> 
 #[derive(Serialize)]
 pub(super) struct JsonReport<'a> {
     r#type: &'static str,
-    file: &'a Path,
+    file: Cow<'a, str>,
     format: &'static str,
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,7 +169,7 @@ impl<'a> JsonReport<'a> {
     ) -> JsonReport<'a> {
         JsonReport {
             r#type: "end",
-            file: &file.path,
+            file: file.name(),
             format: file.format(),
             result: if result.is_ok() { "whole" } else { "damaged" },
             offset: result.err().and_then(|(offset, _)| offset),
@@ -195,7 +192,7 @@ impl LogReport {
         };
         JsonReport {
             r#type: "end",
-            file: &file.path,
+            file: file.name(),
             format: file.format(),
             result,
             offset,

@@ -257,12 +257,18 @@ fn report(exported: &Exported, options: &ExportOptions, out: &mut dyn Write) -> 
         writeln!(out, "dataLogDir={}", to_log.display())?;
     }
     if tree.expendables().any(|found| matches!(found.owner(), Owner::Ttl(_))) {
-        writeln!(out, "Java needs -Dzookeeper.extendedTypesEnabled=true: there are znodes with a time to live")?;
+        writeln!(
+            out,
+            "Java needs -Dzookeeper.extendedTypesEnabled=true: there are znodes with a time to live"
+        )?;
     }
     if *longest > ENTRY_LEN_MAX / 2 {
         writeln!(out, "Java needs -Djute.maxbuffer={longest} or more: so long is the longest transaction")?;
     }
-    writeln!(out, "Once Java serves from there, do not start ringkeeper on the old folder again: it would serve the state of now")
+    writeln!(
+        out,
+        "Once Java serves from there, do not start ringkeeper on the old folder again: it would serve the state of now"
+    )
 }
 
 const UNFINISHED: &str = "version-2.unfinished";

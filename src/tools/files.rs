@@ -1,5 +1,6 @@
 //! Which files there are, and what each is.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -39,14 +40,19 @@ impl DataFile {
         matches!(self.kind, Kind::Snapshot(_))
     }
 
-    /// What people call its kind.
+    /// The path, for people and JSON.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        self.path.to_string_lossy()
+    }
+
+    /// What its kind is called.
     pub(super) fn format(&self) -> &'static str {
         match self.kind {
             Kind::Snapshot(Compression::None) => "snapshot",
-            Kind::Snapshot(Compression::Gzip) => "snapshot, gzip",
-            Kind::Snapshot(Compression::Snappy) => "snapshot, snappy",
-            Kind::JavaLog => "Java's log",
-            Kind::Segment { .. } => "log",
+            Kind::Snapshot(Compression::Gzip) => "snapshot-gzip",
+            Kind::Snapshot(Compression::Snappy) => "snapshot-snappy",
+            Kind::JavaLog => "java-log",
+            Kind::Segment { .. } => "wal",
         }
     }
 }
@@ -75,8 +81,7 @@ pub(super) fn list(folder: &Path) -> Result<Vec<DataFile>, ToolError> {
         let path = entry.map_err(ToolError::io("list", folder))?.path();
         found.extend(named(&path));
     }
-    // What has no zxid in its name is the segment that is prepared, and comes last.
-    found.sort_by_key(|file| (order(file.kind), file.zxid.is_none(), file.zxid));
+    found.sort_by(|one, other| key(one).cmp(&key(other)));
     Ok(found)
 }
 
@@ -116,12 +121,14 @@ fn named(path: &Path) -> Option<DataFile> {
     }
 }
 
-fn order(kind: Kind) -> u8 {
-    match kind {
+/// The order of files; what has no zxid in its name is the segment that is prepared, and comes last.
+fn key(file: &DataFile) -> (u8, bool, Option<Zxid>, &Path) {
+    let kind = match file.kind {
         Kind::Snapshot(_) => 0,
         Kind::JavaLog => 1,
         Kind::Segment { .. } => 2,
-    }
+    };
+    (kind, file.zxid.is_none(), file.zxid, &file.path)
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ pub enum ToolError {
     )]
     Empty(PathBuf),
     #[error("{}, {reason}", path.display())]
-    Damaged { path: PathBuf, reason: String },
+    Damaged { path: PathBuf, offset: Option<u64>, reason: String },
     #[error(
         "{} is in use by a ringkeeper{}: stop it first", path.display(),
         pid.map(|pid| format!(", process {pid}")).unwrap_or_default()

@@ -54,7 +54,8 @@ pub fn repair(path: &Path, options: &RepairOptions, out: &mut dyn Write) -> Resu
             path.display()
         )));
     }
-    let (snapshots, log_dir) = (files::folder(path), files::folder(options.log_dir.as_deref().unwrap_or(path)));
+    let (snapshots, log_dir) =
+        (files::folder(path), files::folder(options.log_dir.as_deref().unwrap_or(path)));
     let _locks = match options.go_ahead {
         true => lock_all(&[&log_dir, &snapshots])?,
         false => Vec::new(),
@@ -121,10 +122,8 @@ impl Step {
 
 fn plan(log_dir: &Path, snapshots: &Path, lose_later: bool) -> Result<Vec<Step>, ToolError> {
     let found = files::list(log_dir)?;
-    let reports: Vec<(&DataFile, LogReport)> = logs::read(&found, &mut |_| Ok(()))?
-        .into_iter()
-        .map(|(at, report)| (&found[at], report))
-        .collect();
+    let reports: Vec<(&DataFile, LogReport)> =
+        logs::read(&found, &mut |_| Ok(()))?.into_iter().map(|(at, report)| (&found[at], report)).collect();
     if reports.iter().all(|(_, report)| report.ending == Ending::Whole) {
         return Ok(Vec::new());
     }
@@ -192,8 +191,8 @@ fn plan_ours(files: &[(&DataFile, LogReport)], lose_later: bool) -> Result<Vec<S
             return Err(must_not_lose(file, offset, reason));
         }
         // A segment that has the name of its first record must have that record.
-        let goes_whole = offset == 0
-            || offset <= BLOCK_LEN as u64 && file.kind == Kind::Segment { is_named: true };
+        let goes_whole =
+            offset == 0 || offset <= BLOCK_LEN as u64 && file.kind == Kind::Segment { is_named: true };
         if goes_whole {
             steps.push(step(Act::SetAside, reason));
         } else {

@@ -80,13 +80,18 @@ pub(super) fn load_file(file: &DataFile) -> Result<DataTree, ToolError> {
             file.path.display()
         )));
     };
-    let damaged = |reason: String| ToolError::Damaged { path: file.path.clone(), reason };
+    let damaged = |offset: Option<usize>, reason: String| ToolError::Damaged {
+        path: file.path.clone(),
+        offset: offset.map(|offset| offset as u64),
+        reason,
+    };
     let bytes = Mapped::open(&file.path).map_err(ToolError::io("read", &file.path))?;
-    let unpacked = compression.unpack(&bytes, UNPACKED_LEN_MAX).map_err(|error| damaged(error.to_string()))?;
+    let unpacked =
+        compression.unpack(&bytes, UNPACKED_LEN_MAX).map_err(|error| damaged(None, error.to_string()))?;
     // Java's zxid for a file of another name is none, and nothing here depends on it.
     let zxid = file.zxid.unwrap_or_default();
     let snapshot = Snapshot::decode(&unpacked, zxid, options(), &mut Interner::new());
-    Ok(snapshot.map_err(|error| damaged(error.to_string()))?.tree)
+    Ok(snapshot.map_err(|error| damaged(Some(error.offset), error.to_string()))?.tree)
 }
 
 /// Takes a transaction: its header, itself, and both as they are stored.
@@ -145,6 +150,7 @@ impl Merge<'_> {
             let decoded = TxnHeader::decode(&mut Reader::new(payload));
             let (header, txn) = decoded.map_err(|error| ToolError::Damaged {
                 path: path.clone(),
+                offset: None,
                 reason: format!("entry {}: {error}", entry.zxid),
             })?;
             self.state = entry.zxid;
@@ -238,6 +244,7 @@ impl logs::LogReport {
             }
             Ending::Damaged { offset, reason, .. } => Err(ToolError::Damaged {
                 path: path.to_owned(),
+                offset: Some(*offset),
                 reason: format!("at offset {offset} ({offset:#x}) {reason}"),
             }),
         }

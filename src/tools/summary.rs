@@ -154,7 +154,8 @@ impl Listing<'_> {
     fn children(&self, path: &str) -> Vec<(&str, Totals)> {
         let prefix = if path == "/" { "/".to_owned() } else { format!("{path}/") };
         let below = self.totals.range(prefix.clone()..).take_while(|(other, _)| other.starts_with(&prefix));
-        let children = below.filter(|(other, _)| other.len() > prefix.len() && !other[prefix.len()..].contains('/'));
+        let children =
+            below.filter(|(other, _)| other.len() > prefix.len() && !other[prefix.len()..].contains('/'));
         children.map(|(path, totals)| (path.as_str(), *totals)).collect()
     }
 

@@ -46,24 +46,29 @@ pub fn verify(
 fn verify_files(found: &[DataFile], form: Form, out: &mut dyn Write) -> Result<Finding, ToolError> {
     let mut finding = Finding::None;
     for file in found.iter().filter(|file| file.is_snapshot()) {
-        let name = file.path.to_string_lossy();
-        let reason = match state::load_file(file) {
+        let name = file.name();
+        let (offset, reason) = match state::load_file(file) {
             Ok(tree) => {
                 let count = count(&tree);
                 match form {
-                    Form::Text => writeln!(out, "{}: ok, {count} znodes, {} sessions", Shown(&name), tree.sessions().len())
-                        .map_err(ToolError::Output)?,
+                    Form::Text => writeln!(
+                        out,
+                        "{}: ok, {count} znodes, {} sessions",
+                        Shown(&name),
+                        tree.sessions().len()
+                    )
+                    .map_err(ToolError::Output)?,
                     Form::Json => json_line(out, &JsonReport::of_snapshot(file, Ok(count)))?,
                 }
                 continue;
             }
-            Err(ToolError::Damaged { reason, .. }) => reason,
+            Err(ToolError::Damaged { offset, reason, .. }) => (offset, reason),
             Err(error) => return Err(error),
         };
         finding = Finding::Some;
         match form {
             Form::Text => writeln!(out, "{}: DAMAGED {reason}", Shown(&name)).map_err(ToolError::Output)?,
-            Form::Json => json_line(out, &JsonReport::of_snapshot(file, Err((None, &reason))))?,
+            Form::Json => json_line(out, &JsonReport::of_snapshot(file, Err((offset, &reason))))?,
         }
     }
     for (at, report) in logs::read(found, &mut |_| Ok(()))? {
@@ -72,7 +77,7 @@ fn verify_files(found: &[DataFile], form: Form, out: &mut dyn Write) -> Result<F
         match form {
             Form::Text => {
                 let ok = if report.ending.finding() == Finding::None { "ok, " } else { "" };
-                writeln!(out, "{}: {ok}{report}", Shown(&file.path.to_string_lossy())).map_err(ToolError::Output)?;
+                writeln!(out, "{}: {ok}{report}", Shown(&file.name())).map_err(ToolError::Output)?;
             }
             Form::Json => json_line(out, &report.json(file))?,
         }
@@ -90,7 +95,7 @@ fn verify_start(
     #[derive(Serialize)]
     struct Start<'a> {
         r#type: &'static str,
-        folder: &'a Path,
+        folder: &'a str,
         result: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<&'a str>,
@@ -101,8 +106,16 @@ fn verify_start(
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     }
-    let empty = Start { r#type: "start", folder: path, result: "refused", from: None, zxid: None, znodes: None, reason: None };
     let name = path.to_string_lossy();
+    let empty = Start {
+        r#type: "start",
+        folder: &name,
+        result: "refused",
+        from: None,
+        zxid: None,
+        znodes: None,
+        reason: None,
+    };
     match state::load(path, log_dir) {
         Ok(state) => {
             let (zxid, count) = (state.tree.last_zxid(), count(&state.tree));

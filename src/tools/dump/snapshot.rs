@@ -36,18 +36,21 @@ pub(super) fn dump(
             Err(StreamError::Source { source, .. }) if source.raw_os_error().is_some() => {
                 return Err(ToolError::Io { doing: "read", path: file.path.clone(), source });
             }
-            Err(error) => break Some(error.to_string()),
+            Err(StreamError::Snapshot(error)) => break Some((error.offset, error.to_string())),
+            Err(error) => break Some((stream.offset(), error.to_string())),
         }
     };
-    let path = file.path.to_string_lossy();
+    let path = file.name();
     match (options.form, &damage) {
         (Form::Text, None) => writeln!(out, "# {}: {} znodes", Shown(&path), dump.count),
-        (Form::Text, Some(reason)) => {
+        (Form::Text, Some((_, reason))) => {
             writeln!(out, "# {}: DAMAGED {reason}; nothing of it can be relied on", Shown(&path))
         }
-        (Form::Json, None) => return json_line(out, &JsonReport::of_snapshot(file, Ok(dump.count))).map(|()| Finding::None),
-        (Form::Json, Some(reason)) => {
-            let report = JsonReport::of_snapshot(file, Err((Some(stream.offset() as u64), reason)));
+        (Form::Json, None) => {
+            return json_line(out, &JsonReport::of_snapshot(file, Ok(dump.count))).map(|()| Finding::None);
+        }
+        (Form::Json, Some((offset, reason))) => {
+            let report = JsonReport::of_snapshot(file, Err((Some(*offset as u64), reason)));
             return json_line(out, &report).map(|()| Finding::Some);
         }
     }
@@ -89,7 +92,10 @@ impl Dump<'_> {
                         .map_err(ToolError::Output),
                     Form::Json => {
                         let version = digest.version;
-                        json_line(out, &Section { r#type: "digest", zxid, version: Some(version), digest: Some(value) })
+                        json_line(
+                            out,
+                            &Section { r#type: "digest", zxid, version: Some(version), digest: Some(value) },
+                        )
                     }
                 }
             }
@@ -114,7 +120,9 @@ impl Dump<'_> {
         }
         let session = Hex(id);
         match self.options.form {
-            Form::Text => writeln!(out, "session {session} timeout {timeout_ms}ms").map_err(ToolError::Output),
+            Form::Text => {
+                writeln!(out, "session {session} timeout {timeout_ms}ms").map_err(ToolError::Output)
+            }
             Form::Json => json_line(out, &Session { r#type: "session", session, timeout_ms }),
         }
     }
@@ -153,12 +161,7 @@ impl Dump<'_> {
         }
     }
 
-    fn node_text(
-        &self,
-        node: &StoredNode,
-        acl: Option<&AclRef>,
-        out: &mut dyn Write,
-    ) -> std::io::Result<()> {
+    fn node_text(&self, node: &StoredNode, acl: Option<&AclRef>, out: &mut dyn Write) -> std::io::Result<()> {
         let data = ShownData(node.data.as_deref(), self.options.data);
         write!(out, "{} {data} acl ", Shown(&node.path))?;
         match acl {

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::tools::ToolError;
 use crate::tools::logs::Logged;
-use crate::tools::show::{DataShown, Hex, JsonAcl, JsonData, Shown, ShownAcl, ShownData, Utc, json_acl, json_line};
+use crate::tools::show::{
+    DataShown, Hex, JsonAcl, JsonData, Shown, ShownAcl, ShownData, Utc, json_acl, json_line,
+};
 
 /// Writes a transaction as one line, and one more for each part of a multi.
 pub(super) fn text(logged: &Logged<'_>, data: DataShown, out: &mut dyn Write) -> io::Result<()> {
