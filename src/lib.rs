@@ -12,6 +12,10 @@
 //!        | shard 0..n  |------------->|  commit   |-------------->| storage::wal  |
 //!        |             |<-------------|           |<--------------|               |
 //!        +-------------+  CommitBatch +-----------+    Durable    +---------------+
+//!                                           | CommitBatch
+//!                                     +-----v-------+
+//!                                     | snapshotter |  an ordinary thread
+//!                                     +-------------+
 //! ```
 //!
 //! | module | what it is | the machine that it drives |
@@ -19,12 +23,14 @@
 //! | [`net`] | client ports: listening, who may connect, to which shard | |
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
+//! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |
 //! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
 //! | [`admin`] | four-letter words | |
 //! | [`wiring`] | what roles say to each other | |
 //! | [`topology`] | which role runs on which executor | |
 //! | [`server`] | builds the roles and joins their inboxes | |
 //! | [`preflight`] | what must be right about the machine | |
+//! | [`tools`] | what is done with data folders offline: dump, verify, compare, repair, export | [`ringkeeper_core::format`] |
 //! | [`cli`] | the command line | [`ringkeeper_core::config`] |
 //! | [`runtime`] | the thin layer over glommio: executors, inboxes, sockets, `fatal` | |
 //!
@@ -65,6 +71,7 @@ pub mod preflight;
 pub mod runtime;
 pub mod server;
 pub mod shard;
+pub mod snapshotter;
 pub mod storage;
 pub mod tools;
 pub mod topology;

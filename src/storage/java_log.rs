@@ -1,6 +1,6 @@
 //! Java's transaction logs, as far as a start needs them: read, never changed.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,23 @@ pub struct JavaLog {
     current: Option<Current>,
     after: Zxid,
     taken: usize,
+    /// What was opened, to be made durable.
+    opened: Vec<PathBuf>,
+}
+
+/// One entry of the log.
+pub struct Entry<'a> {
+    /// Its zxid.
+    pub zxid: Zxid,
+    /// Header and transaction.
+    pub payload: &'a [u8],
+    /// Its file, if nothing of this file was taken before it.
+    pub begins: Option<&'a Path>,
 }
 
 struct Current {
+    path: PathBuf,
+    is_taken: bool,
     file: Mapped,
     /// Where the entries' payloads are, the next one last.
     entries: Vec<(Zxid, Range<usize>)>,
@@ -49,23 +63,30 @@ pub enum JavaLogError {
         /// What, and where.
         source: java_log::LogError,
     },
+    /// A file does not continue what was read before it.
+    #[error(
+        "{}: its first entry that is needed is {first}, but the state before it ends at {state}: what is between \
+         is in no file here. A snapshot after {state} is damaged (then a warning above names it) or missing, or \
+         an older log.* is: put it back. Nothing has been changed",
+        path.display()
+    )]
+    Gap {
+        /// The file.
+        path: PathBuf,
+        /// Up to where there is everything.
+        state: Zxid,
+        /// What comes next.
+        first: Zxid,
+    },
 }
 
 impl JavaLog {
     /// Finds the files that can hold anything after this zxid.
     pub fn open(dir: &Path, after: Zxid) -> Result<JavaLog, JavaLogError> {
-        let io_error = |source| JavaLogError::Io { path: dir.to_owned(), source };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(dir).map_err(io_error)? {
-            let entry = entry.map_err(io_error)?;
-            if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
-                files.push((first, entry.path()));
-            }
-        }
-        files.sort();
+        let mut files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
         let start = files.iter().rposition(|(first, _)| *first <= after).unwrap_or(0);
         let files = files.drain(start..).rev().map(|(_, path)| path).collect();
-        Ok(JavaLog { files, current: None, after, taken: 0 })
+        Ok(JavaLog { files, current: None, after, taken: 0, opened: Vec::new() })
     }
 
     /// The zxid of the next entry.
@@ -73,21 +94,30 @@ impl JavaLog {
         while self.current.as_ref().is_none_or(|current| current.entries.is_empty()) {
             let Some(path) = self.files.pop() else { return Ok(None) };
             self.current = Some(read(&path, self.after, self.files.is_empty())?);
+            self.opened.push(path);
         }
         Ok(self.current.as_ref().and_then(|current| current.entries.last()).map(|(zxid, _)| *zxid))
     }
 
-    /// The zxid and the payload of the next entry, unless it is not before `limit`.
-    pub fn next_before(&mut self, limit: Option<Zxid>) -> Result<Option<(Zxid, &[u8])>, JavaLogError> {
+    /// The next entry, unless it is after `upto`.
+    pub fn next_upto(&mut self, upto: Zxid) -> Result<Option<Entry<'_>>, JavaLogError> {
         self.next_zxid()?;
         let Some(current) = &mut self.current else { return Ok(None) };
-        match current.entries.pop_if(|(zxid, _)| limit.is_none_or(|limit| *zxid < limit)) {
-            Some((zxid, payload)) => {
-                self.taken += 1;
-                Ok(Some((zxid, &current.file[payload])))
-            }
-            None => Ok(None),
+        let Some((zxid, payload)) = current.entries.pop_if(|(zxid, _)| *zxid <= upto) else {
+            return Ok(None);
+        };
+        self.taken += 1;
+        let begins = (!current.is_taken).then_some(&*current.path);
+        current.is_taken = true;
+        Ok(Some(Entry { zxid, payload: &current.file[payload], begins }))
+    }
+
+    /// Makes the files that were read durable: Java may have died before it had done so itself.
+    pub fn sync(&self) -> io::Result<()> {
+        for path in &self.opened {
+            File::open(path)?.sync_all()?;
         }
+        Ok(())
     }
 
     /// How many entries were taken.
@@ -96,13 +126,38 @@ impl JavaLog {
     }
 }
 
+/// The files of Java's log in a folder, each with the zxid in its name, in order.
+pub fn files(dir: &Path) -> io::Result<Vec<(Zxid, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
+            files.push((first, entry.path()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The zxid of the last entry; `None` if there is none.
+pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
+    let files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
+    for (at, (_, path)) in files.iter().enumerate().rev() {
+        let current = read(path, Zxid(i64::MIN), at + 1 == files.len())?;
+        if let Some((last, _)) = current.entries.first() {
+            return Ok(Some(*last));
+        }
+    }
+    Ok(None)
+}
+
 fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError> {
     let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
     let damaged = |source| JavaLogError::Damaged { path: path.to_owned(), source };
     let mut entries = Vec::new();
     if file.is_empty() && is_last {
         info!("{} is empty: Java ended before it wrote to it", path.display());
-        return Ok(Current { file, entries });
+        return Ok(Current { path: path.to_owned(), is_taken: false, file, entries });
     }
     let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).map_err(damaged)?;
     loop {
@@ -125,5 +180,5 @@ fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError
         warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
     }
     entries.reverse();
-    Ok(Current { file, entries })
+    Ok(Current { path: path.to_owned(), is_taken: false, file, entries })
 }

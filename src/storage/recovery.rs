@@ -3,20 +3,33 @@
 //! A folder may have been Java's, ours, and Java's again. Snapshots are alike whoever wrote them; of the two
 //! logs, Java's `log.*` and our own, each entry is taken in the order of zxids. No file of Java's is changed
 //! or deleted.
+//!
+//! # What may be missing
+//!
+//! Old parts of both logs go when snapshots cover them, so a state is served only if nothing is missing
+//! between the snapshot and the last entry. Each batch of our log says which state it continues. Java's
+//! entries do not, but within an epoch their zxids follow one another: where a file does not go on from the
+//! state before it, one is missing. Within a file Java's own gaps are taken as they are.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use ringkeeper_core::format::wal::Record;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions};
 use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
 use tracing::info;
 
-use super::java_log::{JavaLog, JavaLogError};
-use super::snapshot::{self, LoadError};
+use super::disk::Os;
+use super::java_log::{Entry, JavaLog, JavaLogError};
+use super::snapshot::{self, LoadError, Loaded};
 use super::wal;
 
-/// Why the state cannot be recovered. Nothing has been changed.
+/// Why the state cannot be recovered. Nothing has been changed, unless the operating system refused something
+/// while our log was made ready: see [`wal::RecoverError`].
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the texts say what each is")]
 pub enum RecoverError {
@@ -28,11 +41,20 @@ pub enum RecoverError {
     Wal(#[from] wal::RecoverError),
     #[error("Java's log: entry {zxid}: {source}")]
     Entry { zxid: Zxid, source: wal::BoxError },
+    #[error("cannot make durable what was read from {}: {source}", folder.display())]
+    Sync { folder: PathBuf, source: io::Error },
     #[error(
         "No snapshot found, but there are log entries: a snapshot of Java's is missing. If this folder is of \
          ZooKeeper 3.4, which may have none, set snapshot.trust.empty=true once"
     )]
     NoSnapshot,
+    #[error(
+        "it continues the state at {after}, but what there is to load ends at {state}: the transactions between \
+         are in no file here. A snapshot after {state} is damaged (then a warning above names it) or missing: \
+         put a good copy back. In an ensemble that has a quorum without this server, move version-2 of dataDir \
+         and of dataLogDir away and start again: the leader sends everything. Nothing has been changed"
+    )]
+    Gap { after: Zxid, state: Zxid },
     #[error(
         "Java's log and ours both have a transaction {zxid}: a Java server was started on this folder after \
          ringkeeper had ended without a clean stop, so each has acknowledged what the other does not know. \
@@ -50,6 +72,16 @@ pub struct Folders<'a> {
     pub logs: &'a Path,
 }
 
+/// What was recovered.
+pub struct Recovery {
+    /// The state.
+    pub pipeline: Pipeline,
+    /// Our log, ready to be written.
+    pub wal: wal::Recovered,
+    /// Of which state there is a snapshot that is whole, if of any.
+    pub snapshot: Option<Zxid>,
+}
+
 /// Recovers the state, and makes our log ready to be written.
 ///
 /// `trust_empty` is `snapshot.trust.empty`: whether a log of Java's without any snapshot starts from an
@@ -60,33 +92,108 @@ pub fn recover(
     tree_options: TreeOptions,
     wal_options: wal::Options,
     trust_empty: bool,
-) -> Result<(Pipeline, wal::Recovered), RecoverError> {
+) -> Result<Recovery, RecoverError> {
     let loaded = snapshot::load_newest(folders.snapshots, tree_options)?;
-    let has_snapshot = loaded.is_some();
-    let tree = loaded.map_or_else(|| DataTree::new(tree_options), |loaded| loaded.tree);
-    let mut java = JavaLog::open(folders.logs, tree.last_zxid())?;
+    let (snapshot, path, tree) = match loaded {
+        Some(Loaded { tree, path }) => (Some(tree.last_zxid()), Some(path), tree),
+        None => (None, None, DataTree::new(tree_options)),
+    };
     let mut pipeline = Pipeline::new(options, tree);
-    let recovered = wal::recover(folders.logs, wal_options, |zxid, payload| {
-        replay(&mut java, Some(zxid), &mut pipeline)?;
-        match java.next_zxid()? {
-            Some(javas) if javas == zxid => Err(RecoverError::Diverged { zxid }.into()),
-            _ => Ok(pipeline.recover(payload)?),
-        }
-    })?;
-    replay(&mut java, None, &mut pipeline)?;
+    let Replayed { java, log } = replay(folders.logs, &mut pipeline)?;
     if java.taken() > 0 {
-        if !has_snapshot && !trust_empty {
+        if snapshot.is_none() && !trust_empty {
             return Err(RecoverError::NoSnapshot);
         }
         info!("{} entries of Java's log are replayed", java.taken());
     }
-    Ok((pipeline, recovered))
+    // Only now is anything changed.
+    sync(folders, path.as_deref(), &java)?;
+    let wal = log.make_ready(Arc::new(Os), wal_options, pipeline.last_zxid())?;
+    Ok(Recovery { pipeline, wal, snapshot })
 }
 
-fn replay(java: &mut JavaLog, limit: Option<Zxid>, pipeline: &mut Pipeline) -> Result<(), RecoverError> {
-    while let Some((zxid, payload)) = java.next_before(limit)? {
-        let applied = pipeline.recover(payload);
-        applied.map_err(|source| RecoverError::Entry { zxid, source: source.into() })?;
+/// A state, to which transactions are added.
+pub trait State {
+    /// The zxid of the last transaction that is in it.
+    fn last_zxid(&self) -> Zxid;
+
+    /// Adds a transaction, given as it is stored: header and transaction. One that is in it changes nothing.
+    fn recover(&mut self, payload: &[u8]) -> Result<(), wal::BoxError>;
+}
+
+impl State for Pipeline {
+    fn last_zxid(&self) -> Zxid {
+        Pipeline::last_zxid(self)
+    }
+
+    fn recover(&mut self, payload: &[u8]) -> Result<(), wal::BoxError> {
+        Ok(Pipeline::recover(self, payload)?)
+    }
+}
+
+/// Logs that have been replayed.
+pub struct Replayed {
+    /// Java's.
+    pub java: JavaLog,
+    /// Ours, not ready to be written yet.
+    pub log: wal::ReadLog,
+}
+
+/// Adds to a state what both logs of a folder hold after it. Changes nothing on disk.
+pub fn replay(logs: &Path, state: &mut impl State) -> Result<Replayed, RecoverError> {
+    let mut java = JavaLog::open(logs, state.last_zxid())?;
+    let log = wal::read(logs, |record| replay_ours(record, &mut java, state))?;
+    replay_java(&mut java, Zxid(i64::MAX), state)?;
+    Ok(Replayed { java, log })
+}
+
+fn replay_ours(
+    record: Record<'_>,
+    java: &mut JavaLog,
+    replayed: &mut impl State,
+) -> Result<(), wal::BoxError> {
+    let Record { after, zxid, payload } = record;
+    replay_java(java, after, replayed)?;
+    let state = replayed.last_zxid();
+    if state < after {
+        return Err(RecoverError::Gap { after, state }.into());
+    }
+    match java.next_zxid()? {
+        Some(javas) if javas <= zxid => Err(RecoverError::Diverged { zxid: javas }.into()),
+        _ => replayed.recover(payload),
+    }
+}
+
+fn replay_java(java: &mut JavaLog, upto: Zxid, replayed: &mut impl State) -> Result<(), RecoverError> {
+    while let Some(Entry { zxid, payload, begins }) = java.next_upto(upto)? {
+        let state = replayed.last_zxid();
+        if let Some(path) = begins
+            && !may_follow(zxid, state)
+        {
+            return Err(JavaLogError::Gap { path: path.to_owned(), state, first: zxid }.into());
+        }
+        replayed.recover(payload).map_err(|source| RecoverError::Entry { zxid, source })?;
     }
     Ok(())
+}
+
+/// Whether an entry of Java's may be the first after this state. A leader's first in its epoch is 1.
+fn may_follow(zxid: Zxid, state: Zxid) -> bool {
+    match zxid.epoch() == state.epoch() {
+        true => zxid <= state.next(),
+        false => zxid.counter() <= 1,
+    }
+}
+
+/// Also what was read before it was durable must not be lost once it has been served: our log goes on from
+/// there.
+fn sync(folders: Folders<'_>, snapshot: Option<&Path>, java: &JavaLog) -> Result<(), RecoverError> {
+    let sync = |path: &Path| File::open(path)?.sync_all();
+    let failed = |folder: &Path| {
+        let folder = folder.to_owned();
+        |source| RecoverError::Sync { folder, source }
+    };
+    let synced = snapshot.map_or(Ok(()), sync).and_then(|()| sync(folders.snapshots));
+    synced.map_err(failed(folders.snapshots))?;
+    java.sync().map_err(failed(folders.logs))
 }

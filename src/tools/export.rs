@@ -16,18 +16,17 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::java_log::{self, ENTRY_LEN_MAX};
-use ringkeeper_core::format::snapshot::{Compression, Sections, SnapshotName, SnapshotWriter};
+use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
-use ringkeeper_core::ops::{Database, share_lists};
 use ringkeeper_core::tree::{DataTree, Owner};
 
 use super::compare::differences;
 use super::files::{self, Kind};
 use super::repair::{copy_durably, lock_all, sync_dir};
-use super::state::{self, Base};
+use super::state::{self, Base, Replay};
 use super::{ToolError, show::Shown};
+use crate::storage::snapshot::{Pace, SharedPace, save};
 
 /// From where to where.
 #[derive(Clone, Debug)]
@@ -138,15 +137,9 @@ fn write_base(base: &Base, target: &Target) -> Result<(), ToolError> {
     if let Some(path) = &base.path {
         return copy_durably(path, &target.snapshots.join(path.file_name().unwrap_or_default()));
     }
-    let name = SnapshotName { zxid: base.tree.last_zxid(), compression: Compression::None };
-    let path = target.snapshots.join(name.to_string());
-    let (mut writer, mut bytes) = (SnapshotWriter::new(&base.tree, Sections::default()), Vec::new());
-    while writer.fill(&mut bytes, usize::MAX) {}
-    let written = File::create_new(&path).and_then(|mut file| {
-        file.write_all(&bytes)?;
-        file.sync_all()
-    });
-    written.map_err(ToolError::io("write", &path))
+    let (frozen, pace) = (base.tree.freeze(), SharedPace::new(Pace::Full));
+    let saved = save(&target.snapshots, frozen, Compression::None, &pace);
+    saved.map(|_| ()).map_err(ToolError::io("write a snapshot in", &target.snapshots))
 }
 
 struct Exported {
@@ -158,16 +151,10 @@ struct Exported {
 
 fn write_log(base: DataTree, logs: &Path, target: &Target) -> Result<Exported, ToolError> {
     let after = base.last_zxid();
-    let (mut database, mut interner) = (Database::new(base), Interner::new());
     let mut log = LogWriter { dir: &target.logs, current: None, entry: Vec::new(), count: 0, longest: 0 };
-    state::replay(logs, after, &mut |header, mut txn, payload| {
-        log.push(header.zxid, payload)?;
-        share_lists(&mut txn, &mut interner);
-        database.apply(header, &txn, &mut ());
-        Ok(())
-    })?;
+    let tree = Replay::run(base, logs, |zxid, payload| log.push(zxid, payload))?;
     log.close()?;
-    Ok(Exported { tree: database.into_tree(), count: log.count, longest: log.longest, base: after })
+    Ok(Exported { tree, count: log.count, longest: log.longest, base: after })
 }
 
 /// Writes Java's log, a file after the other.

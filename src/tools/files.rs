@@ -116,8 +116,8 @@ fn named(path: &Path) -> Option<DataFile> {
     match SegmentName::parse(name)? {
         SegmentName::First(zxid) => file(Kind::Segment { is_named: true }, Some(zxid)),
         SegmentName::Next => file(Kind::Segment { is_named: false }, None),
-        // It has no content yet, and the next start removes it.
-        SegmentName::Unfinished => None,
+        // Neither has content: one has none yet, the other none any more.
+        SegmentName::Unfinished | SegmentName::Spare(_) => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ringkeeper_core::format::java_log::{self, ENTRY_LEN_MAX, End, LogReader};
-use ringkeeper_core::format::wal::{Corruption, Reason, Recovery, RecoveryError};
+use ringkeeper_core::format::wal::{Corruption, Reason, Record, Recovery, RecoveryError};
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::jute::{DecodeError, Reader};
 use ringkeeper_core::proto::{Txn, TxnHeader};
@@ -47,8 +47,6 @@ pub(super) struct Logged<'a> {
     /// Where in the file its entry starts.
     pub(super) offset: u64,
     pub(super) zxid: Zxid,
-    /// Header and transaction, as they are stored.
-    pub(super) payload: &'a [u8],
     pub(super) header: TxnHeader,
     pub(super) txn: Txn<'a>,
 }
@@ -105,7 +103,7 @@ fn read_java(at: usize, path: &Path, each: Each<'_>) -> Result<LogReport, ToolEr
         match decode(entry.zxid, entry.payload) {
             Ok((header, txn)) => {
                 report.note(entry.zxid);
-                each(Logged { file: at, offset, zxid: entry.zxid, payload: entry.payload, header, txn })?;
+                each(Logged { file: at, offset, zxid: entry.zxid, header, txn })?;
             }
             Err(reason) => {
                 report.ending = Ending::Damaged { offset, reason, is_followed: true };
@@ -135,12 +133,11 @@ fn read_segments(
             let bytes = Mapped::open(&file.path).map_err(ToolError::io("read", &file.path))?;
             let report = &mut reports[next].1;
             let is_named = file.kind == Kind::Segment { is_named: true };
-            let read = recovery.read(&bytes, is_named, |zxid, payload| {
+            let read = recovery.read(&bytes, is_named, |Record { zxid, payload, .. }| {
                 let start = payload.as_ptr().addr() - bytes.as_ptr().addr() - RECORD_HEADER_LEN;
                 let (header, txn) = decode(zxid, payload).map_err(Refused::Txn)?;
                 report.note(zxid);
-                let logged =
-                    Logged { file: segments[next], offset: start as u64, zxid, payload, header, txn };
+                let logged = Logged { file: segments[next], offset: start as u64, zxid, header, txn };
                 each(logged).map_err(Refused::Each)
             });
             next += 1;

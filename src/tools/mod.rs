@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::preflight::LockError;
+use crate::storage::recovery::RecoverError;
 
 pub use compare::{CompareOptions, compare};
 pub use dump::{DumpOptions, Only, dump};
@@ -85,6 +86,8 @@ pub enum ToolError {
         pid.map(|pid| format!(", process {pid}")).unwrap_or_default()
     )]
     InUse { path: PathBuf, pid: Option<u32> },
+    #[error(transparent)]
+    Start(RecoverError),
     #[error("{0}")]
     Refused(String),
 }

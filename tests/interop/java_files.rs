@@ -253,7 +253,7 @@ fn load(folder: &Path, name: SnapshotName) -> Snapshot {
 }
 
 fn store(tree: &DataTree, sections: Sections, folder: &Path, name: SnapshotName) {
-    let mut writer = SnapshotWriter::new(tree, sections);
+    let mut writer = SnapshotWriter::new(tree.freeze(), sections);
     let mut packer = Packer::new(name.compression);
     let (mut piece, mut file) = (Vec::new(), Vec::new());
     loop {

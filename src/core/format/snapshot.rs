@@ -41,6 +41,7 @@ mod compression;
 mod decode;
 mod encode;
 mod name;
+mod seal;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use compression::{Compression, Packer, UnpackError};
 pub use decode::{Reason, Snapshot, SnapshotError};
 pub use encode::SnapshotWriter;
 pub use name::SnapshotName;
+pub use seal::{SealError, check_seal};
 pub use stream::{Item, SnapshotStream, StoredNode, StreamError};
 
 use crate::id::Zxid;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Snapshot, SnapshotName};
-use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
 use tracing::{info, warn};
@@ -63,13 +62,8 @@ pub fn load_newest(dir: &Path, options: TreeOptions) -> Result<Option<Loaded>, L
     }
 }
 
-/// The zxid of the newest snapshot in the folder, whole or not.
-pub(super) fn newest_zxid(dir: &Path) -> Option<Zxid> {
-    names(dir).ok()?.last().map(|(name, _)| name.zxid)
-}
-
 /// The snapshots in a folder, the newest last.
-fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
+pub fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

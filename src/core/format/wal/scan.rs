@@ -104,7 +104,7 @@ impl<'a> Scanner<'a> {
             });
         }
         let body = &extent[BATCH_HEADER_LEN..BATCH_HEADER_LEN + header.body_len as usize];
-        let batch = Batch { offset: self.offset as u64, len: extent.len(), body };
+        let batch = Batch { offset: self.offset as u64, len: extent.len(), after: header.after, body };
         batch.check(&header, self.chain.map_or(Zxid(i64::MIN), |chain| chain.last))?;
         Ok((batch, Chain { sequence: header.sequence + 1, crc, last: header.last }))
     }
@@ -208,6 +208,7 @@ impl<'a> Iterator for Scanner<'a> {
 pub struct Batch<'a> {
     offset: u64,
     len: usize,
+    after: Zxid,
     body: &'a [u8],
 }
 
@@ -217,24 +218,32 @@ impl<'a> Batch<'a> {
         self.offset
     }
 
+    /// The state that the batch continues. It is the last record before it, or a later one that is not in
+    /// this log.
+    pub fn after(&self) -> Zxid {
+        self.after
+    }
+
     /// The records, in order.
     pub fn records(&self) -> Records<'a> {
         Records { rest: self.body }
     }
 
-    fn check(&self, header: &BatchHeader, after: Zxid) -> Result<(), Flaw> {
+    fn check(&self, header: &BatchHeader, log_ends: Zxid) -> Result<(), Flaw> {
+        if self.after < log_ends {
+            return Err(Flaw::Changed(Reason::Records, self.after.0 as u64, log_ends.0 as u64));
+        }
         let mut records = self.records();
-        let (mut count, mut first, mut last) = (0u32, None, after);
+        let (mut count, mut last) = (0u32, self.after);
         for (zxid, _) in records.by_ref() {
             if zxid <= last {
                 return Err(Flaw::Changed(Reason::Records, zxid.0 as u64, last.0 as u64));
             }
             count += 1;
-            first = first.or(Some(zxid));
             last = zxid;
         }
         let whole = records.rest.is_empty() && count > 0;
-        match whole && count == header.count && (first, last) == (Some(header.first), header.last) {
+        match whole && count == header.count && last == header.last {
             true => Ok(()),
             false => Err(Flaw::Changed(Reason::Records, header.count.into(), count.into())),
         }
