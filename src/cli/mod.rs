@@ -173,6 +173,8 @@ folder that cannot be used. Those of the offline tools are in their --help.";
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn words(text: &str) -> Vec<OsString> {
@@ -198,6 +200,11 @@ mod tests {
                 max_client_cnxns: None
             }
         );
+    }
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
     }
 
     #[test]

@@ -196,8 +196,8 @@ pub(super) struct LogDir {
 #[derive(Args, Debug)]
 pub(super) struct Top {
     /// Only this znode and those below it.
-    #[arg(long, value_name = "ZNODE", default_value = "/", value_parser = znode)]
-    path: String,
+    #[arg(long = "path", value_name = "ZNODE", default_value = "/", value_parser = znode)]
+    znode: String,
 }
 
 #[derive(Args, Debug)]
@@ -265,7 +265,7 @@ fn run_into(tool: Tool, out: &mut dyn Write) -> Result<Finding, ToolError> {
             let unless_other = |other: Option<u64>| if other.is_some() { u64::MAX } else { 0 };
             let options = tools::CompareOptions {
                 form: form.form(),
-                path: top.path,
+                path: top.znode,
                 stat: !ignore_stat,
                 limit: unlimited_if_zero(limit),
                 depth,
@@ -278,7 +278,7 @@ fn run_into(tool: Tool, out: &mut dyn Write) -> Result<Finding, ToolError> {
             let options = tools::SummaryOptions {
                 form: state.form.form(),
                 log_dir: state.log_dir.log_dir,
-                path: top.path,
+                path: top.znode,
                 depth,
                 top: unlimited_if_zero(top_children),
             };
@@ -287,7 +287,7 @@ fn run_into(tool: Tool, out: &mut dyn Write) -> Result<Finding, ToolError> {
         Tool::Largest { state, top, count } => {
             let form = state.form.form();
             let options =
-                tools::LargestOptions { form, log_dir: state.log_dir.log_dir, path: top.path, count };
+                tools::LargestOptions { form, log_dir: state.log_dir.log_dir, path: top.znode, count };
             tools::largest(&state.path, &options, out).map(|()| Finding::None)
         }
         Tool::Repair { folder, yes, dry_run: _, lose_later } => {

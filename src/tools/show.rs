@@ -6,10 +6,10 @@ use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use ringkeeper_core::proto::{Acl, perms};
 use ringkeeper_core::tree::Owner;
 use serde::{Serialize, Serializer};
-use time::OffsetDateTime;
 
 use super::ToolError;
 
@@ -106,12 +106,10 @@ pub(super) struct Utc(pub(super) i64);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(time) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000) else {
-            return write!(f, "{}ms", self.0);
-        };
-        let (year, month, day) = time.to_calendar_date();
-        let (hour, minute, second, ms) = time.to_hms_milli();
-        write!(f, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z", u8::from(month))
+        match Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "{}ms", self.0),
+        }
     }
 }
 
