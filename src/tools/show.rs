@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn any_number_is_a_time_or_shown_as_it_is() {
-        assert_eq!(Utc(1_795_468_162_946).to_string(), "2026-11-23T22:29:22.946Z");
+        assert_eq!(Utc(1_795_468_162_946).to_string(), "2026-11-23T21:09:22.946Z");
         assert_eq!(Utc(-1).to_string(), "1969-12-31T23:59:59.999Z");
         assert_eq!(Utc(i64::MAX).to_string(), "9223372036854775807ms");
         assert_eq!(Utc(i64::MIN).to_string(), "-9223372036854775808ms");

@@ -76,7 +76,7 @@ fn two_histories_in_one_folder_are_refused_and_not_mixed() {
 }
 
 /// Every kind of node, and what can be on it.
-fn build(server: &Server) -> ConnectResponse {
+pub(crate) fn build(server: &Server) -> ConnectResponse {
     let long = ConnectRequest { timeout_ms: i32::MAX, ..ConnectRequest::default() };
     let mut client = Client::connect_as(server.addr(), &long).expect("a session");
     let created = [
@@ -122,7 +122,7 @@ fn build(server: &Server) -> ConnectResponse {
 }
 
 /// Some of each kind of change, on top of whatever is there.
-fn change(server: &Server, who: &str) {
+pub(crate) fn change(server: &Server, who: &str) {
     let mut client = Client::connect(server.addr()).expect("a session");
     let requests = [
         Request::create("/persistent/s-", who.as_bytes(), create_mode::PERSISTENT_SEQUENTIAL),
@@ -139,14 +139,14 @@ fn change(server: &Server, who: &str) {
     client.close().expect("the session closes");
 }
 
-fn assert_session_lives(server: &Server, owner: &ConnectResponse) {
+pub(crate) fn assert_session_lives(server: &Server, owner: &ConnectResponse) {
     let client = Client::connect_as(server.addr(), &ConnectRequest::again(owner)).expect("the session lives");
     assert_eq!(client.granted().session, owner.session);
     client.hang_up();
 }
 
 /// Every node below the root: data, stat and ACL.
-fn picture(server: &Server) -> Vec<String> {
+pub(crate) fn picture(server: &Server) -> Vec<String> {
     let mut client = Client::connect(server.addr()).expect("a session");
     let (mut lines, mut pending) = (Vec::new(), vec!["/".to_owned()]);
     while let Some(path) = pending.pop() {
@@ -171,7 +171,7 @@ fn picture(server: &Server) -> Vec<String> {
     lines
 }
 
-fn on(folder: &Path, settings: Settings) -> Settings {
+pub(crate) fn on(folder: &Path, settings: Settings) -> Settings {
     settings
         .config("dataDir", folder.display())
         .config("maxSessionTimeout", 3_600_000)

@@ -12,6 +12,7 @@ mod java_files;
 mod java_folder;
 mod kazoo;
 mod launcher;
+mod offline_tools;
 mod words;
 mod zkcli;
 
