@@ -116,13 +116,9 @@ impl Server {
     /// Waits until the server has printed `text` at least `count` times.
     ///
     /// # Panics
-    /// When it has not within [`START_TIMEOUT`], or is not running.
+    /// When it has not within [`START_TIMEOUT`].
     pub fn until_logged(&self, text: &str, count: usize) {
-        let deadline = Instant::now() + START_TIMEOUT;
-        while self.log().matches(text).count() < count {
-            assert!(Instant::now() < deadline, "{text:?} is not {count} times in the log");
-            thread::sleep(POLL_INTERVAL);
-        }
+        until(&format!("{text:?} is {count} times in the log"), || self.log().matches(text).count() >= count);
     }
 
     /// The running process.
@@ -306,6 +302,18 @@ impl fmt::Display for NotServing {
 }
 
 impl std::error::Error for NotServing {}
+
+/// Waits until something is so.
+///
+/// # Panics
+/// When it is not within [`START_TIMEOUT`].
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + START_TIMEOUT;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not so after {START_TIMEOUT:?}: {what}");
+        thread::sleep(POLL_INTERVAL);
+    }
+}
 
 /// The answer to a four-letter word of whatever listens on `addr`.
 ///
