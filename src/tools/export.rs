@@ -22,7 +22,7 @@ use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::{DataTree, Owner};
 
 use super::compare::differences;
-use super::files::{self, Kind};
+use super::files;
 use super::repair::{copy_durably, lock_all, sync_dir};
 use super::state::{self, Base, Replay};
 use super::{ToolError, show::Shown};
@@ -52,9 +52,16 @@ pub fn export(path: &Path, options: &ExportOptions, out: &mut dyn Write) -> Resu
     let _locks = lock_all(&[&snapshots, &logs])?;
     let target = Target::prepare(&options.to, options.to_log.as_deref().unwrap_or(&options.to))?;
     let base = state::load_base(&snapshots)?;
-    refuse_without_snapshot(&base, &logs, options.trust_empty)?;
     write_base(&base, &target)?;
+    let has_snapshot = base.path.is_some();
     let exported = write_log(base.tree, &logs, &target)?;
+    if exported.from_java > 0 && !has_snapshot && !options.trust_empty {
+        return Err(ToolError::Refused(format!(
+            "{} has logs of Java's, and there is no snapshot: one is missing. If the folder is of ZooKeeper 3.4, \
+             which may have none, --trust-empty starts from an empty tree",
+            logs.display()
+        )));
+    }
     copy_small_files(&snapshots, &options.to, &target)?;
     prove(&exported.tree, &target)?;
     target.finish()?;
@@ -120,18 +127,6 @@ impl Drop for Target {
     }
 }
 
-fn refuse_without_snapshot(base: &Base, logs: &Path, trust_empty: bool) -> Result<(), ToolError> {
-    let has_java_log = files::list(logs)?.iter().any(|file| file.kind == Kind::JavaLog);
-    match base.path.is_none() && has_java_log && !trust_empty {
-        true => Err(ToolError::Refused(format!(
-            "{} has logs of Java's, and there is no snapshot: one is missing. If the folder is of ZooKeeper 3.4, \
-             which may have none, --trust-empty starts from an empty tree",
-            logs.display()
-        ))),
-        false => Ok(()),
-    }
-}
-
 /// Java starts from no log without a snapshot.
 fn write_base(base: &Base, target: &Target) -> Result<(), ToolError> {
     if let Some(path) = &base.path {
@@ -144,6 +139,8 @@ fn write_base(base: &Base, target: &Target) -> Result<(), ToolError> {
 
 struct Exported {
     tree: DataTree,
+    /// How many transactions were of Java's log already.
+    from_java: usize,
     count: u64,
     longest: usize,
     base: Zxid,
@@ -152,9 +149,9 @@ struct Exported {
 fn write_log(base: DataTree, logs: &Path, target: &Target) -> Result<Exported, ToolError> {
     let after = base.last_zxid();
     let mut log = LogWriter { dir: &target.logs, current: None, entry: Vec::new(), count: 0, longest: 0 };
-    let tree = Replay::run(base, logs, |zxid, payload| log.push(zxid, payload))?;
+    let (tree, from_java) = Replay::run(base, logs, |zxid, payload| log.push(zxid, payload))?;
     log.close()?;
-    Ok(Exported { tree, count: log.count, longest: log.longest, base: after })
+    Ok(Exported { tree, from_java, count: log.count, longest: log.longest, base: after })
 }
 
 /// Writes Java's log, a file after the other.
@@ -230,7 +227,7 @@ fn prove(tree: &DataTree, target: &Target) -> Result<(), ToolError> {
 }
 
 fn report(exported: &Exported, options: &ExportOptions, out: &mut dyn Write) -> std::io::Result<()> {
-    let Exported { tree, count, longest, base } = exported;
+    let Exported { tree, count, longest, base, .. } = exported;
     writeln!(
         out,
         "{}: {} znodes and {} sessions at {}: the snapshot at {base}, and {count} transactions in Java's log",

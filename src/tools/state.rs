@@ -14,7 +14,7 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 use super::ToolError;
 use super::files::{self, DataFile, Kind};
 use crate::storage::mapped::Mapped;
-use crate::storage::recovery;
+use crate::storage::recovery::{self, RecoverError};
 use crate::storage::snapshot::{Loaded, load_newest};
 use crate::storage::wal::BoxError;
 
@@ -43,10 +43,13 @@ pub(super) fn load(path: &Path, log_dir: Option<&Path>) -> Result<State, ToolErr
         None => "an empty tree".into(),
     };
     let mut count = 0u64;
-    let tree = Replay::run(base.tree, &logs, |_, _| {
+    let (tree, from_java) = Replay::run(base.tree, &logs, |_, _| {
         count += 1;
         Ok(())
     })?;
+    if base.path.is_none() && from_java > 0 {
+        return Err(ToolError::Start(RecoverError::NoSnapshot));
+    }
     if count > 0 {
         origin.push_str(&format!(" and {count} transactions of the log in {}", logs.display()));
     }
@@ -102,19 +105,22 @@ pub(super) struct Replay<F> {
 
 impl<F: FnMut(Zxid, &[u8]) -> Result<(), ToolError>> Replay<F> {
     /// Adds to a state what the logs in a folder hold after it, as a server would. Each transaction is told to
-    /// `each` as it is stored: header and transaction.
+    /// `each` as it is stored: header and transaction. Returns also how many were of Java's log.
     ///
     /// # Errors
     ///
     /// If a server would refuse to start: if something is damaged or missing, or the logs contradict each
     /// other. Or if `each` fails.
-    pub(super) fn run(base: DataTree, logs: &Path, each: F) -> Result<DataTree, ToolError> {
+    pub(super) fn run(base: DataTree, logs: &Path, each: F) -> Result<(DataTree, usize), ToolError> {
         let mut replay =
             Replay { database: Database::new(base), interner: Interner::new(), each, failed: None };
         let replayed = recovery::replay(logs, &mut replay);
         match replay.failed {
             Some(error) => Err(error),
-            None => replayed.map(|_| replay.database.into_tree()).map_err(ToolError::Start),
+            None => {
+                let from_java = replayed.map_err(ToolError::Start)?.java.taken();
+                Ok((replay.database.into_tree(), from_java))
+            }
         }
     }
 }

@@ -36,8 +36,15 @@ pub fn verify(
             found.extend(files::list(&files::folder(log_dir))?);
         }
         finding = finding.max(verify_files(&found, form, out)?);
-        if path.is_dir() {
+        if path.is_dir() && found.iter().any(DataFile::is_snapshot) {
             finding = finding.max(verify_start(path, log_dir, form, out)?);
+        } else if path.is_dir() && form == Form::Text {
+            writeln!(
+                out,
+                "{}: no snapshot here. To see whether a server starts, give dataDir, and this with --log-dir",
+                Shown(&path.to_string_lossy())
+            )
+            .map_err(ToolError::Output)?;
         }
     }
     Ok(finding)
