@@ -137,7 +137,8 @@ fn start_snapshotter(
     let space = SpaceWatch::new(storage.log_dir(), storage.segment_bytes, log.stats(), move |room| {
         to_commit.post(ToCommit::LogRoom(room));
     });
-    let purge = Purge::new(plan::purge(config), Arc::new(Os), log.handle());
+    let handle = log.handle();
+    let purge = Purge::new(plan::purge(config), Arc::new(Os), move |upto| handle.release(upto));
     snapshotter::Running::start(plan::snapshotter(config), tree, saved, log.stats(), space, purge)
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ringkeeper_core::format::java_log::{self, ENTRY_LEN_MAX, End, LogReader};
+use ringkeeper_core::format::java_log::{self, End, LogReader};
 use ringkeeper_core::id::Zxid;
 use thiserror::Error;
 use tracing::{info, warn};
@@ -29,8 +29,12 @@ pub struct Entry<'a> {
     pub zxid: Zxid,
     /// Header and transaction.
     pub payload: &'a [u8],
-    /// Its file, if nothing of this file was taken before it.
-    pub begins: Option<&'a Path>,
+    /// Its file.
+    pub path: &'a Path,
+    /// Where in it the payload starts.
+    pub offset: usize,
+    /// Whether nothing of this file was taken before it.
+    pub begins: bool,
 }
 
 struct Current {
@@ -78,6 +82,21 @@ pub enum JavaLogError {
         /// What comes next.
         first: Zxid,
     },
+    /// An entry has the zxid of one that was there before, or a lower one.
+    #[error(
+        "{}: at offset {offset} ({offset:#x}) the transaction {zxid} comes behind {state}: the files are of two \
+         histories. Move those of the one away that is not to be. Nothing has been changed", path.display()
+    )]
+    Back {
+        /// The file.
+        path: PathBuf,
+        /// Where the entry's payload starts.
+        offset: usize,
+        /// The last that came before.
+        state: Zxid,
+        /// What comes behind it.
+        zxid: Zxid,
+    },
 }
 
 impl JavaLog {
@@ -93,7 +112,7 @@ impl JavaLog {
     pub fn next_zxid(&mut self) -> Result<Option<Zxid>, JavaLogError> {
         while self.current.as_ref().is_none_or(|current| current.entries.is_empty()) {
             let Some(path) = self.files.pop() else { return Ok(None) };
-            self.current = Some(read(&path, self.after, self.files.is_empty())?);
+            self.current = Some(read(&path, self.after)?);
             self.opened.push(path);
         }
         Ok(self.current.as_ref().and_then(|current| current.entries.last()).map(|(zxid, _)| *zxid))
@@ -103,13 +122,13 @@ impl JavaLog {
     pub fn next_upto(&mut self, upto: Zxid) -> Result<Option<Entry<'_>>, JavaLogError> {
         self.next_zxid()?;
         let Some(current) = &mut self.current else { return Ok(None) };
-        let Some((zxid, payload)) = current.entries.pop_if(|(zxid, _)| *zxid <= upto) else {
+        let Some((zxid, at)) = current.entries.pop_if(|(zxid, _)| *zxid <= upto) else {
             return Ok(None);
         };
         self.taken += 1;
-        let begins = (!current.is_taken).then_some(&*current.path);
-        current.is_taken = true;
-        Ok(Some(Entry { zxid, payload: &current.file[payload], begins }))
+        let begins = !std::mem::replace(&mut current.is_taken, true);
+        let (path, offset) = (current.path.as_path(), at.start);
+        Ok(Some(Entry { zxid, payload: &current.file[at], path, offset, begins }))
     }
 
     /// Makes the files that were read durable: Java may have died before it had done so itself.
@@ -142,8 +161,8 @@ pub fn files(dir: &Path) -> io::Result<Vec<(Zxid, PathBuf)>> {
 /// The zxid of the last entry; `None` if there is none.
 pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
     let files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
-    for (at, (_, path)) in files.iter().enumerate().rev() {
-        let current = read(path, Zxid(i64::MIN), at + 1 == files.len())?;
+    for (_, path) in files.iter().rev() {
+        let current = read(path, Zxid(i64::MIN))?;
         if let Some((last, _)) = current.entries.first() {
             return Ok(Some(*last));
         }
@@ -151,34 +170,33 @@ pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
     Ok(None)
 }
 
-fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError> {
+/// The entries of a file with later zxids.
+fn read(path: &Path, after: Zxid) -> Result<Current, JavaLogError> {
     let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
-    let damaged = |source| JavaLogError::Damaged { path: path.to_owned(), source };
     let mut entries = Vec::new();
-    if file.is_empty() && is_last {
-        info!("{} is empty: Java ended before it wrote to it", path.display());
-        return Ok(Current { path: path.to_owned(), is_taken: false, file, entries });
-    }
-    let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).map_err(damaged)?;
-    loop {
-        match reader.next_entry() {
-            Ok(Some(entry)) if entry.zxid <= after => {}
-            Ok(Some(entry)) => {
-                let start = entry.payload.as_ptr().addr() - file.as_ptr().addr();
-                entries.push((entry.zxid, start..start + entry.payload.len()));
-            }
-            Ok(None) => break,
-            // It was never acknowledged: the write that it is of did not finish.
-            Err(error) if is_last && !error.is_followed => {
-                warn!("{}: the last entry is left out: {error}", path.display());
-                break;
-            }
-            Err(error) => return Err(damaged(error)),
+    if LogReader::is_unwritten(&file) {
+        info!("{} has no entries: Java ended before it wrote any", path.display());
+    } else {
+        let end = collect(&file, after, &mut entries);
+        if end.map_err(|source| JavaLogError::Damaged { path: path.to_owned(), source })? == Some(End::Torn) {
+            warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
         }
-    }
-    if reader.end() == Some(End::Torn) {
-        warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
     }
     entries.reverse();
     Ok(Current { path: path.to_owned(), is_taken: false, file, entries })
+}
+
+fn collect(
+    file: &[u8],
+    after: Zxid,
+    entries: &mut Vec<(Zxid, Range<usize>)>,
+) -> Result<Option<End>, java_log::LogError> {
+    let mut reader = LogReader::new(file)?;
+    while let Some(entry) = reader.next_entry()? {
+        if entry.zxid > after {
+            let start = entry.payload.as_ptr().addr() - file.as_ptr().addr();
+            entries.push((entry.zxid, start..start + entry.payload.len()));
+        }
+    }
+    Ok(reader.end())
 }

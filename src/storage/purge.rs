@@ -31,7 +31,6 @@ use super::disk::Disk;
 use super::java_log;
 use super::mapped::Mapped;
 use super::snapshot;
-use super::wal::WalHandle;
 
 /// How to purge.
 #[derive(Clone, Debug)]
@@ -48,11 +47,10 @@ pub struct PurgeOptions {
 
 /// Removes what is not needed any more. Any thread may run it that may wait for a disk, one at a time; what
 /// fails is reported, and tried again the next time.
-#[derive(Debug)]
 pub struct Purge {
     options: PurgeOptions,
     disk: Arc<dyn Disk>,
-    log: WalHandle,
+    release: Box<dyn Fn(Zxid) + Send + Sync>,
     known: Mutex<Known>,
 }
 
@@ -66,9 +64,13 @@ pub struct Purged {
 }
 
 impl Purge {
-    /// For the log that this handle is of.
-    pub fn new(options: PurgeOptions, disk: Arc<dyn Disk>, log: WalHandle) -> Purge {
-        Purge { options, disk, log, known: Mutex::default() }
+    /// `release` lets our log go up to a zxid: it is [`WalHandle::release`](super::wal::WalHandle::release).
+    pub fn new(
+        options: PurgeOptions,
+        disk: Arc<dyn Disk>,
+        release: impl Fn(Zxid) + Send + Sync + 'static,
+    ) -> Purge {
+        Purge { options, disk, release: Box::new(release), known: Mutex::default() }
     }
 
     /// How often to call [`Purge::run`]; `None` is never.
@@ -118,7 +120,7 @@ impl Purge {
         self.disk.sync_dir(dir)?;
         let mut purged = Purged { removed: Vec::new(), released: plan.release };
         if let Some(upto) = plan.release {
-            self.log.release(upto);
+            (self.release)(upto);
         }
         for (path, why) in plan.remove {
             match self.disk.remove(&path) {

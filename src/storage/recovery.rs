@@ -9,7 +9,10 @@
 //! Old parts of both logs go when snapshots cover them, so a state is served only if nothing is missing
 //! between the snapshot and the last entry. Each batch of our log says which state it continues. Java's
 //! entries do not, but within an epoch their zxids follow one another: where a file does not go on from the
-//! state before it, one is missing. Within a file Java's own gaps are taken as they are.
+//! state before it, one is missing, and where a zxid comes again, the files are of two histories (Java 3.9.5
+//! refuses both as well). Within a file Java's own gaps are taken as they are. Nor is a state served that is
+//! older than the newest snapshot's name says, if that cannot be loaded. What is missing at the very end of
+//! the last log, whole entries, shows nowhere else.
 
 use std::fs::File;
 use std::io;
@@ -39,15 +42,22 @@ pub enum RecoverError {
     JavaLog(#[from] JavaLogError),
     #[error(transparent)]
     Wal(#[from] wal::RecoverError),
-    #[error("Java's log: entry {zxid}: {source}")]
-    Entry { zxid: Zxid, source: wal::BoxError },
+    #[error("{}: at offset {offset} ({offset:#x}), entry {zxid}: {source}", path.display())]
+    Entry { path: PathBuf, offset: usize, zxid: Zxid, source: wal::BoxError },
     #[error("cannot make durable what was read from {}: {source}", folder.display())]
     Sync { folder: PathBuf, source: io::Error },
     #[error(
-        "No snapshot found, but there are log entries: a snapshot of Java's is missing. If this folder is of \
-         ZooKeeper 3.4, which may have none, set snapshot.trust.empty=true once"
+        "No snapshot found, but there are log entries, of which the first is {first}: what came before it is \
+         missing, with the snapshot of Java's that it was in. Put that back; or, to start without all that, \
+         set snapshot.trust.empty=true once"
     )]
-    NoSnapshot,
+    NoSnapshot { first: Zxid },
+    #[error(
+        "the snapshot of {snapshot} cannot be loaded, and what else there is ends at {state}: the transactions \
+         between are in no file here. A warning above names what is damaged: put a good copy back; or, to start \
+         without what is lost, move it away. Nothing has been changed"
+    )]
+    Short { state: Zxid, snapshot: Zxid },
     #[error(
         "it continues the state at {after}, but what there is to load ends at {state}: the transactions between \
          are in no file here. A snapshot after {state} is damaged (then a warning above names it) or missing: \
@@ -84,8 +94,8 @@ pub struct Recovery {
 
 /// Recovers the state, and makes our log ready to be written.
 ///
-/// `trust_empty` is `snapshot.trust.empty`: whether a log of Java's without any snapshot starts from an
-/// empty tree.
+/// A log of Java's without any snapshot must begin at the beginning, as one of 3.4 may, unless `trust_empty`
+/// (`snapshot.trust.empty`) says that what came before it may be missing.
 pub fn recover(
     folders: Folders<'_>,
     options: PipelineOptions,
@@ -99,11 +109,9 @@ pub fn recover(
         None => (None, None, DataTree::new(tree_options)),
     };
     let mut pipeline = Pipeline::new(options, tree);
-    let Replayed { java, log } = replay(folders.logs, &mut pipeline)?;
+    let base = if snapshot.is_some() { Base::Snapshot } else { Base::Nothing { trust_empty } };
+    let Replayed { java, log } = replay(folders, base, &mut pipeline)?;
     if java.taken() > 0 {
-        if snapshot.is_none() && !trust_empty {
-            return Err(RecoverError::NoSnapshot);
-        }
         info!("{} entries of Java's log are replayed", java.taken());
     }
     // Only now is anything changed.
@@ -140,20 +148,37 @@ pub struct Replayed {
 }
 
 /// Adds to a state what both logs of a folder hold after it. Changes nothing on disk.
-pub fn replay(logs: &Path, state: &mut impl State) -> Result<Replayed, RecoverError> {
-    let mut java = JavaLog::open(logs, state.last_zxid())?;
-    let log = wal::read(logs, |record| replay_ours(record, &mut java, state))?;
-    replay_java(&mut java, Zxid(i64::MAX), state)?;
-    Ok(Replayed { java, log })
+pub fn replay(folders: Folders<'_>, base: Base, state: &mut impl State) -> Result<Replayed, RecoverError> {
+    let mut java = JavaLog::open(folders.logs, state.last_zxid())?;
+    let log = wal::read(folders.logs, |record| replay_ours(record, &mut java, base, state))?;
+    replay_java(&mut java, Zxid(i64::MAX), base, state)?;
+    let state = state.last_zxid();
+    match snapshot::newest_zxid(folders.snapshots).filter(|newest| *newest > state) {
+        Some(snapshot) => Err(RecoverError::Short { state, snapshot }),
+        None => Ok(Replayed { java, log }),
+    }
+}
+
+/// What the logs are replayed on.
+#[derive(Clone, Copy, Debug)]
+pub enum Base {
+    /// A snapshot.
+    Snapshot,
+    /// An empty tree, which a log of Java's may go on from wherever it begins, if `trust_empty`.
+    Nothing {
+        /// `snapshot.trust.empty`.
+        trust_empty: bool,
+    },
 }
 
 fn replay_ours(
     record: Record<'_>,
     java: &mut JavaLog,
+    base: Base,
     replayed: &mut impl State,
 ) -> Result<(), wal::BoxError> {
     let Record { after, zxid, payload } = record;
-    replay_java(java, after, replayed)?;
+    replay_java(java, after, base, replayed)?;
     let state = replayed.last_zxid();
     if state < after {
         return Err(RecoverError::Gap { after, state }.into());
@@ -164,23 +189,54 @@ fn replay_ours(
     }
 }
 
-fn replay_java(java: &mut JavaLog, upto: Zxid, replayed: &mut impl State) -> Result<(), RecoverError> {
-    while let Some(Entry { zxid, payload, begins }) = java.next_upto(upto)? {
-        let state = replayed.last_zxid();
-        if let Some(path) = begins
-            && !may_follow(zxid, state)
-        {
-            return Err(JavaLogError::Gap { path: path.to_owned(), state, first: zxid }.into());
-        }
-        replayed.recover(payload).map_err(|source| RecoverError::Entry { zxid, source })?;
+fn replay_java(
+    java: &mut JavaLog,
+    upto: Zxid,
+    base: Base,
+    replayed: &mut impl State,
+) -> Result<(), RecoverError> {
+    while let Some(entry) = java.next_upto(upto)? {
+        check_place(&entry, replayed.last_zxid(), base)?;
+        let Entry { zxid, payload, path, offset, .. } = entry;
+        replayed.recover(payload).map_err(|source| RecoverError::Entry {
+            path: path.to_owned(),
+            offset,
+            zxid,
+            source,
+        })?;
     }
     Ok(())
+}
+
+/// Whether an entry of Java's may be the next after this state.
+fn check_place(entry: &Entry<'_>, state: Zxid, base: Base) -> Result<(), RecoverError> {
+    let Entry { zxid, path, offset, begins, .. } = *entry;
+    let is_first = state == Zxid::ZERO;
+    match base {
+        _ if zxid <= state => {
+            return Err(JavaLogError::Back { path: path.to_owned(), offset, state, zxid }.into());
+        }
+        Base::Nothing { trust_empty: true } if is_first => {}
+        Base::Nothing { trust_empty: false } if is_first && !is_first_ever(zxid) => {
+            return Err(RecoverError::NoSnapshot { first: zxid });
+        }
+        _ if begins && !may_follow(zxid, state) => {
+            return Err(JavaLogError::Gap { path: path.to_owned(), state, first: zxid }.into());
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether nothing can have come before: the first transaction of a server alone, or of an ensemble.
+fn is_first_ever(zxid: Zxid) -> bool {
+    zxid.counter() == 1 && zxid.epoch() <= 1
 }
 
 /// Whether an entry of Java's may be the first after this state. A leader's first in its epoch is 1.
 fn may_follow(zxid: Zxid, state: Zxid) -> bool {
     match zxid.epoch() == state.epoch() {
-        true => zxid <= state.next(),
+        true => zxid == state.next(),
         false => zxid.counter() <= 1,
     }
 }

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use ringkeeper_core::format::java_log::{self, ENTRY_LEN_MAX};
+use ringkeeper_core::format::java_log;
 use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::{DataTree, Owner};
@@ -26,6 +26,7 @@ use super::files;
 use super::repair::{copy_durably, lock_all, sync_dir};
 use super::state::{self, Base, Replay};
 use super::{ToolError, show::Shown};
+use crate::storage::recovery::Folders;
 use crate::storage::snapshot::{Pace, SharedPace, save};
 
 /// From where to where.
@@ -53,15 +54,8 @@ pub fn export(path: &Path, options: &ExportOptions, out: &mut dyn Write) -> Resu
     let target = Target::prepare(&options.to, options.to_log.as_deref().unwrap_or(&options.to))?;
     let base = state::load_base(&snapshots)?;
     write_base(&base, &target)?;
-    let has_snapshot = base.path.is_some();
-    let exported = write_log(base.tree, &logs, &target)?;
-    if exported.from_java > 0 && !has_snapshot && !options.trust_empty {
-        return Err(ToolError::Refused(format!(
-            "{} has logs of Java's, and there is no snapshot: one is missing. If the folder is of ZooKeeper 3.4, \
-             which may have none, --trust-empty starts from an empty tree",
-            logs.display()
-        )));
-    }
+    let folders = Folders { snapshots: &snapshots, logs: &logs };
+    let exported = write_log(base, folders, options.trust_empty, &target)?;
     copy_small_files(&snapshots, &options.to, &target)?;
     prove(&exported.tree, &target)?;
     target.finish()?;
@@ -139,19 +133,22 @@ fn write_base(base: &Base, target: &Target) -> Result<(), ToolError> {
 
 struct Exported {
     tree: DataTree,
-    /// How many transactions were of Java's log already.
-    from_java: usize,
     count: u64,
     longest: usize,
     base: Zxid,
 }
 
-fn write_log(base: DataTree, logs: &Path, target: &Target) -> Result<Exported, ToolError> {
-    let after = base.last_zxid();
+fn write_log(
+    base: Base,
+    folders: Folders<'_>,
+    trust_empty: bool,
+    target: &Target,
+) -> Result<Exported, ToolError> {
+    let after = base.tree.last_zxid();
     let mut log = LogWriter { dir: &target.logs, current: None, entry: Vec::new(), count: 0, longest: 0 };
-    let (tree, from_java) = Replay::run(base, logs, |zxid, payload| log.push(zxid, payload))?;
+    let tree = Replay::run(base, folders, trust_empty, |zxid, payload| log.push(zxid, payload))?;
     log.close()?;
-    Ok(Exported { tree, from_java, count: log.count, longest: log.longest, base: after })
+    Ok(Exported { tree, count: log.count, longest: log.longest, base: after })
 }
 
 /// Writes Java's log, a file after the other.
@@ -227,7 +224,7 @@ fn prove(tree: &DataTree, target: &Target) -> Result<(), ToolError> {
 }
 
 fn report(exported: &Exported, options: &ExportOptions, out: &mut dyn Write) -> std::io::Result<()> {
-    let Exported { tree, count, longest, base, .. } = exported;
+    let Exported { tree, count, longest, base } = exported;
     writeln!(
         out,
         "{}: {} znodes and {} sessions at {}: the snapshot at {base}, and {count} transactions in Java's log",
@@ -246,7 +243,7 @@ fn report(exported: &Exported, options: &ExportOptions, out: &mut dyn Write) -> 
             "Java needs -Dzookeeper.extendedTypesEnabled=true: there are znodes with a time to live"
         )?;
     }
-    if *longest > ENTRY_LEN_MAX / 2 {
+    if *longest > JAVA_MAXBUFFER {
         writeln!(out, "Java needs -Djute.maxbuffer={longest} or more: so long is the longest transaction")?;
     }
     writeln!(
@@ -256,5 +253,7 @@ fn report(exported: &Exported, options: &ExportOptions, out: &mut dyn Write) -> 
 }
 
 const UNFINISHED: &str = "version-2.unfinished";
+/// Java's `jute.maxbuffer` by default.
+const JAVA_MAXBUFFER: usize = 0xf_ffff;
 /// Java writes files of about this length.
 const FILE_LEN: usize = 64 << 20;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringkeeper_core::format::java_log::{self, ENTRY_LEN_MAX, End, LogReader};
+use ringkeeper_core::format::java_log::{self, End, LogReader};
 use ringkeeper_core::format::wal::{Corruption, Reason, Record, Recovery, RecoveryError};
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::jute::{DecodeError, Reader};
@@ -77,13 +77,13 @@ fn read_java(at: usize, path: &Path, each: Each<'_>) -> Result<LogReport, ToolEr
     let damaged = |error: java_log::LogError| Ending::Damaged {
         offset: error.offset as u64,
         reason: error.reason.to_string(),
-        is_followed: error.is_followed,
+        is_followed: is_followed(&file, error.offset),
     };
-    if file.is_empty() {
+    if LogReader::is_unwritten(&file) {
         report.ending = Ending::Torn { offset: 0, end: 0 };
         return Ok(report);
     }
-    let mut reader = match LogReader::new(&file, ENTRY_LEN_MAX) {
+    let mut reader = match LogReader::new(&file) {
         Ok(reader) => reader,
         Err(error) => {
             report.ending = damaged(error);
@@ -115,6 +115,14 @@ fn read_java(at: usize, path: &Path, each: Each<'_>) -> Result<LogReport, ToolEr
         report.ending = Ending::Torn { offset: reader.offset() as u64, end: file.len() as u64 };
     }
     Ok(report)
+}
+
+/// Whether anything may have been written behind the entry of Java's log at this offset, as far as its length
+/// can be believed.
+fn is_followed(file: &[u8], offset: usize) -> bool {
+    let len = file.get(offset + 8..).and_then(|rest| rest.first_chunk()).map(|len| i32::from_be_bytes(*len));
+    let behind = usize::try_from(len.unwrap_or(-1)).ok().and_then(|len| file.get(offset + 12 + len + 1..));
+    behind.is_none_or(|behind| behind.iter().any(|byte| *byte != 0))
 }
 
 /// Reads segments as one log. Behind damage, the next segment is taken on trust.

@@ -146,17 +146,14 @@ fn plan_java(files: &[(&DataFile, LogReport)], lose_later: bool) -> Result<Vec<S
             Ending::Whole => {}
             Ending::Torn { offset: 0, .. } => steps.push(step(Act::SetAside, "it is empty")),
             Ending::Torn { offset, .. } => steps.push(step(Act::Cut { len: *offset }, IN_FLIGHT)),
-            Ending::Damaged { offset: 0, reason, .. } if !lose_later => {
-                return Err(must_not_lose(file, 0, reason));
-            }
             Ending::Damaged { offset, reason, is_followed } => {
-                let is_last = !is_followed && *offset > 0 && is_next(report, next);
+                let is_last = !is_followed && *offset >= JAVA_HEADER_LEN && is_next(report, next);
                 if !is_last && !lose_later {
                     return Err(must_not_lose(file, *offset, reason));
                 }
-                match offset {
-                    0 => steps.push(step(Act::SetAside, reason)),
-                    len => steps.push(step(Act::Cut { len: *len }, reason)),
+                match *offset {
+                    ..JAVA_HEADER_LEN => steps.push(step(Act::SetAside, reason)),
+                    len => steps.push(step(Act::Cut { len }, reason)),
                 }
                 if !is_last {
                     steps.extend(files[at + 1..].iter().map(|(later, _)| set_aside(later)));
@@ -283,4 +280,6 @@ fn zero(file: &File, from: u64, to: u64) -> io::Result<()> {
 }
 
 const IN_FLIGHT: &str = "what was being written when the server ended; nobody was told of it";
+/// Before it there is no entry.
+const JAVA_HEADER_LEN: u64 = 16;
 const ZERO_LEN: usize = 256 << 10;

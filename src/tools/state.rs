@@ -14,7 +14,7 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 use super::ToolError;
 use super::files::{self, DataFile, Kind};
 use crate::storage::mapped::Mapped;
-use crate::storage::recovery::{self, RecoverError};
+use crate::storage::recovery::{self, Folders};
 use crate::storage::snapshot::{Loaded, load_newest};
 use crate::storage::wal::BoxError;
 
@@ -34,7 +34,8 @@ pub(super) fn load(path: &Path, log_dir: Option<&Path>) -> Result<State, ToolErr
         return Ok(State { tree, origin: path.display().to_string() });
     }
     let logs = files::folder(log_dir.unwrap_or(path));
-    let base = load_base(&files::folder(path))?;
+    let snapshots = files::folder(path);
+    let base = load_base(&snapshots)?;
     if base.path.is_none() && files::list(&logs)?.is_empty() {
         return Err(ToolError::Empty(path.to_owned()));
     }
@@ -43,13 +44,11 @@ pub(super) fn load(path: &Path, log_dir: Option<&Path>) -> Result<State, ToolErr
         None => "an empty tree".into(),
     };
     let mut count = 0u64;
-    let (tree, from_java) = Replay::run(base.tree, &logs, |_, _| {
+    let folders = Folders { snapshots: &snapshots, logs: &logs };
+    let tree = Replay::run(base, folders, false, |_, _| {
         count += 1;
         Ok(())
     })?;
-    if base.path.is_none() && from_java > 0 {
-        return Err(ToolError::Start(RecoverError::NoSnapshot));
-    }
     if count > 0 {
         origin.push_str(&format!(" and {count} transactions of the log in {}", logs.display()));
     }
@@ -104,23 +103,29 @@ pub(super) struct Replay<F> {
 }
 
 impl<F: FnMut(Zxid, &[u8]) -> Result<(), ToolError>> Replay<F> {
-    /// Adds to a state what the logs in a folder hold after it, as a server would. Each transaction is told to
-    /// `each` as it is stored: header and transaction. Returns also how many were of Java's log.
+    /// Adds to a state what the logs hold after it, as a server would; `trust_empty` as for a server. Each transaction is told to
+    /// `each` as it is stored: header and transaction.
     ///
     /// # Errors
     ///
     /// If a server would refuse to start: if something is damaged or missing, or the logs contradict each
     /// other. Or if `each` fails.
-    pub(super) fn run(base: DataTree, logs: &Path, each: F) -> Result<(DataTree, usize), ToolError> {
+    pub(super) fn run(
+        base: Base,
+        folders: Folders<'_>,
+        trust_empty: bool,
+        each: F,
+    ) -> Result<DataTree, ToolError> {
+        let kind = match base.path {
+            Some(_) => recovery::Base::Snapshot,
+            None => recovery::Base::Nothing { trust_empty },
+        };
         let mut replay =
-            Replay { database: Database::new(base), interner: Interner::new(), each, failed: None };
-        let replayed = recovery::replay(logs, &mut replay);
+            Replay { database: Database::new(base.tree), interner: Interner::new(), each, failed: None };
+        let replayed = recovery::replay(folders, kind, &mut replay);
         match replay.failed {
             Some(error) => Err(error),
-            None => {
-                let from_java = replayed.map_err(ToolError::Start)?.java.taken();
-                Ok((replay.database.into_tree(), from_java))
-            }
+            None => replayed.map(|_| replay.database.into_tree()).map_err(ToolError::Start),
         }
     }
 }

@@ -4,17 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use ringkeeper_kit::java;
-use ringkeeper_kit::server::Server;
+use ringkeeper_kit::java::{self, Release};
+use ringkeeper_kit::server::{Server, Settings};
 use ringkeeper_kit::wire::{Client, Request};
 
-use crate::java_folder::{assert_session_lives, build, change, on, picture};
+use crate::java_folder::{assert_lives, build, change};
+use crate::picture::{SUPER_DIGEST, assert_same, picture_of, super_user};
 
 #[test]
 fn java_serves_the_identical_tree_from_an_export_after_a_kill_and_goes_on() {
     let old = tempfile::tempdir().expect("a temporary folder");
     let mut server = on(old.path(), crate::ringkeeper_server()).start();
-    let owner = build(&server);
+    let owners = build(&server, Release::V3_9);
     change(&server, "by ringkeeper");
     let expected = picture(&server);
     let refused = export(&[], old.path(), &old.path().join("new"));
@@ -34,20 +35,20 @@ fn java_serves_the_identical_tree_from_an_export_after_a_kill_and_goes_on() {
     assert!(stderr(&again).contains("is there already"), "{}", stderr(&again));
 
     let mut server = on(&new, java::server()).start();
-    assert_eq!(picture(&server), expected, "Java serves what ringkeeper served");
-    assert_session_lives(&server, &owner);
+    assert_same(&picture(&server), &expected, "Java serves what ringkeeper served");
+    owners.staying.iter().for_each(|owner| assert_lives(&server, owner));
     change(&server, "by Java");
     let changed = picture(&server);
     server.kill();
     let server = on(&new, crate::ringkeeper_server()).start();
-    assert_eq!(picture(&server), changed, "ringkeeper goes on from where Java went on");
+    assert_same(&picture(&server), &changed, "ringkeeper goes on from where Java went on");
 }
 
 #[test]
 fn an_export_of_both_histories_in_one_folder_holds_both_in_javas_log() {
     let (old, new) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let mut server = on(old.path(), java::server()).start();
-    build(&server);
+    build(&server, Release::V3_9);
     server.kill();
     let mut server = on(old.path(), crate::ringkeeper_server()).start();
     change(&server, "by ringkeeper");
@@ -64,14 +65,14 @@ fn an_export_of_both_histories_in_one_folder_holds_both_in_javas_log() {
     let exported = export(&["--to-log-dir".as_ref(), &logs], old.path(), &new.path().join("data"));
     assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
     let server = on(&new.path().join("data"), java::server()).config("dataLogDir", logs.display()).start();
-    assert_eq!(picture(&server), expected);
+    assert_same(&picture(&server), &expected, "Java serves both histories");
 }
 
 #[test]
 fn a_log_that_java_refuses_is_served_again_after_a_repair() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut server = on(folder.path(), java::server()).start();
-    build(&server);
+    build(&server, Release::V3_9);
     let expected = picture(&server);
     write(&server, "/torn");
     server.kill();
@@ -96,7 +97,20 @@ fn a_log_that_java_refuses_is_served_again_after_a_repair() {
     let repaired = tool(&["repair".as_ref(), "--yes".as_ref(), folder.path()]);
     assert_eq!(repaired.status.code(), Some(0), "{}{}", stdout(&repaired), stderr(&repaired));
     let server = on(folder.path(), java::server()).start();
-    assert_eq!(picture(&server), expected, "nothing but the damaged entry is lost");
+    assert_same(&picture(&server), &expected, "nothing but the damaged entry is lost");
+}
+
+fn on(folder: &Path, settings: Settings) -> Settings {
+    settings
+        .config("dataDir", folder.display())
+        .config("maxSessionTimeout", 3_600_000)
+        .property("zookeeper.extendedTypesEnabled", true)
+        .property("zookeeper.preAllocSize", 1024)
+        .property(SUPER_DIGEST.0, SUPER_DIGEST.1)
+}
+
+fn picture(server: &Server) -> Vec<String> {
+    picture_of(&mut super_user(server.addr()))
 }
 
 fn write(server: &Server, path: &str) {

@@ -56,8 +56,8 @@
 //! that state when a record is due ([`Record::after`]): where a snapshot ends before that, what is between
 //! is lost, and must not be left out silently.
 //!
-//! So a log that is *reset* to a snapshot's zxid keeps its segments and its chain: what lies after that zxid
-//! is cut off first, and the next batch says that it continues the snapshot. The records before it are then
+//! So a log that is *reset* to a snapshot's zxid keeps its segments and its chain: only what lies after that
+//! zxid is cut off, and the next batch says that it continues the snapshot. The records before it are then
 //! never applied again, and go when two snapshots cover them.
 //!
 //! # How segments end

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Snapshot, SnapshotName};
+use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
 use tracing::{info, warn};
 
+use super::bound::unpacked_len_max;
 use crate::storage::mapped::Mapped;
 
 /// The state that a start begins with.
@@ -62,6 +64,11 @@ pub fn load_newest(dir: &Path, options: TreeOptions) -> Result<Option<Loaded>, L
     }
 }
 
+/// The zxid of the newest snapshot in the folder, whole or not.
+pub fn newest_zxid(dir: &Path) -> Option<Zxid> {
+    names(dir).ok()?.last().map(|(name, _)| name.zxid)
+}
+
 /// The snapshots in a folder, the newest last.
 pub fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
     let mut found = Vec::new();
@@ -80,7 +87,7 @@ fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTre
     if !name.compression.seems_whole(&file) {
         return Err("it does not end as a snapshot does".into());
     }
-    let unpacked = name.compression.unpack(&file, UNPACKED_LEN_MAX).map_err(|error| error.to_string())?;
+    let unpacked = name.compression.unpack(&file, unpacked_len_max()).map_err(|error| error.to_string())?;
     let mut interner = Interner::new();
     let snapshot = Snapshot::decode(&unpacked, name.zxid, options, &mut interner);
     let snapshot = snapshot.map_err(|error| error.to_string())?;
@@ -93,6 +100,3 @@ fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTre
     }
     Ok(snapshot.tree)
 }
-
-/// A compressed snapshot that claims to hold more is not believed.
-const UNPACKED_LEN_MAX: usize = 1 << 40;

@@ -20,6 +20,7 @@ mod recover;
 mod role;
 mod segment;
 mod stats;
+mod truncate;
 
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub use role::{Batches, Wal, WriteFailure};
 pub use segment::Name as SegmentName;
 pub use segment::{SPARES_MAX, Segments};
 pub use stats::{WalFigures, WalStats};
+pub use truncate::{reset, truncate};
 
 /// How the log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -76,19 +76,36 @@ impl ReadLog {
         options: Options,
         state: Zxid,
     ) -> Result<Recovered, RecoverError> {
-        let ReadLog { dir, files, recovered } = self;
-        let method = Method::find(&dir, options.force_sync).map_err(io_error("probe the device of", &dir))?;
-        let segments = Segments::new(disk, &dir, method.access);
-        segments.remove_unfinished().map_err(io_error("remove what was unfinished in", &dir))?;
-        cut(&segments, &files, &recovered.cuts)?;
-        for file in &files {
+        let method = Method::find(&self.dir, options.force_sync)
+            .map_err(io_error("probe the device of", &self.dir))?;
+        let segments = Segments::new(disk, &self.dir, method.access);
+        let mended = self.mend(&segments)?;
+        start(segments, options, method, mended, state)
+    }
+
+    /// Cuts off what a crash has torn, with a warning, gives the segment that has no name yet its own, and
+    /// sees that all that was read is durable: whatever crash comes next, it will be read again.
+    pub fn mend(mut self, segments: &Segments) -> Result<ReadLog, RecoverError> {
+        let dir = &self.dir;
+        segments.remove_unfinished().map_err(io_error("remove what was unfinished in", dir))?;
+        cut(segments, &self.files, &self.recovered.cuts)?;
+        for file in &self.files {
             // Also what a crashed server read back before it was durable must not be lost after this one did.
             let opened = File::open(&file.path).map_err(io_error("open", &file.path))?;
             segments.disk.sync(&opened).map_err(io_error("sync", &file.path))?;
             segment::drop_cached(&opened).map_err(io_error("sync", &file.path))?;
         }
-        segments.disk.sync_dir(&dir).map_err(io_error("sync", &dir))?;
-        start(segments, options, method, files, recovered, state)
+        segments.disk.sync_dir(dir).map_err(io_error("sync", dir))?;
+        if let Some((tail, _)) = self.recovered.tail
+            && self.files[tail].name == Name::Next
+            && let Some(first) = self.recovered.firsts[tail]
+        {
+            let (file, name) = (&mut self.files[tail], Name::First(first));
+            segments.rename(Name::Next, name).map_err(io_error("name", &file.path))?;
+            (file.path, file.name) = (name.path_in(dir), name);
+        }
+        self.recovered.cuts.clear();
+        Ok(self)
     }
 }
 
@@ -116,22 +133,12 @@ fn start(
     segments: Segments,
     options: Options,
     method: Method,
-    mut files: Vec<SegmentFile>,
-    recovered: format::Recovered,
+    log: ReadLog,
     state: Zxid,
 ) -> Result<Recovered, RecoverError> {
-    let dir = segments.dir.clone();
+    let ReadLog { dir, files, recovered } = log;
     let chain = recovered.chain;
     let sync = if options.force_sync { Sync::Promised } else { Sync::Waived };
-
-    if let Some((tail, _)) = recovered.tail
-        && files[tail].name == Name::Next
-        && let Some(first) = recovered.firsts[tail]
-    {
-        let name = Name::First(first);
-        segments.rename(Name::Next, name).map_err(io_error("name", &files[tail].path))?;
-        files[tail].path = name.path_in(&dir);
-    }
     let is_empty = recovered.tail.is_none();
     let first = match recovered.spare {
         None if is_empty => Some(first_segment(&segments, options)?),

@@ -96,7 +96,7 @@ impl Recovery {
 
         let mut first = None;
         for batch in scanner.by_ref() {
-            let mut after = batch.after();
+            let mut after = batch.continues().last;
             for (zxid, payload) in batch.records() {
                 first = first.or(Some(zxid));
                 each(Record { after, zxid, payload }).map_err(|source| {

@@ -104,7 +104,8 @@ impl<'a> Scanner<'a> {
             });
         }
         let body = &extent[BATCH_HEADER_LEN..BATCH_HEADER_LEN + header.body_len as usize];
-        let batch = Batch { offset: self.offset as u64, len: extent.len(), after: header.after, body };
+        let continues = Chain { sequence: header.sequence, crc: header.previous_crc, last: header.after };
+        let batch = Batch { offset: self.offset as u64, len: extent.len(), continues, body };
         batch.check(&header, self.chain.map_or(Zxid(i64::MIN), |chain| chain.last))?;
         Ok((batch, Chain { sequence: header.sequence + 1, crc, last: header.last }))
     }
@@ -208,7 +209,7 @@ impl<'a> Iterator for Scanner<'a> {
 pub struct Batch<'a> {
     offset: u64,
     len: usize,
-    after: Zxid,
+    continues: Chain,
     body: &'a [u8],
 }
 
@@ -218,10 +219,10 @@ impl<'a> Batch<'a> {
         self.offset
     }
 
-    /// The state that the batch continues. It is the last record before it, or a later one that is not in
+    /// What the batch continues. Its `last` is that of the record before it, or a later one that is not in
     /// this log.
-    pub fn after(&self) -> Zxid {
-        self.after
+    pub fn continues(&self) -> Chain {
+        self.continues
     }
 
     /// The records, in order.
@@ -230,11 +231,12 @@ impl<'a> Batch<'a> {
     }
 
     fn check(&self, header: &BatchHeader, log_ends: Zxid) -> Result<(), Flaw> {
-        if self.after < log_ends {
-            return Err(Flaw::Changed(Reason::Records, self.after.0 as u64, log_ends.0 as u64));
+        let after = self.continues.last;
+        if after < log_ends {
+            return Err(Flaw::Changed(Reason::Records, after.0 as u64, log_ends.0 as u64));
         }
         let mut records = self.records();
-        let (mut count, mut last) = (0u32, self.after);
+        let (mut count, mut last) = (0u32, after);
         for (zxid, _) in records.by_ref() {
             if zxid <= last {
                 return Err(Flaw::Changed(Reason::Records, zxid.0 as u64, last.0 as u64));
