@@ -13,7 +13,7 @@ use memmap2::{Mmap, MmapMut, MmapOptions};
 use crate::runtime::Watch;
 
 /// A whole file, to be read.
-pub(super) struct Mapped {
+pub(crate) struct Mapped {
     // Ends before the map does.
     watch: Watch,
     map: Mmap,
@@ -28,7 +28,7 @@ pub(super) struct MappedMut {
 impl Mapped {
     /// Maps the file.
     #[allow(unsafe_code, reason = "the compiler cannot know that nobody else changes the file")]
-    pub(super) fn open(path: &Path) -> io::Result<Mapped> {
+    pub(crate) fn open(path: &Path) -> io::Result<Mapped> {
         let file = File::open(path)?;
         // SAFETY: the folder is locked for this process, which changes no finished file in it; what somebody
         // truncates all the same reads as zeros.
@@ -38,7 +38,7 @@ impl Mapped {
     }
 
     /// Whether all that was read until now is what the file holds. To be asked before it is believed.
-    pub(super) fn check(&self) -> io::Result<()> {
+    pub(crate) fn check(&self) -> io::Result<()> {
         self.watch.check()
     }
 }

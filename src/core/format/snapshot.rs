@@ -58,6 +58,7 @@ mod decode;
 mod encode;
 mod name;
 mod seal;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +67,7 @@ pub use decode::{Reason, Snapshot, SnapshotError};
 pub use encode::SnapshotWriter;
 pub use name::SnapshotName;
 pub use seal::{SealError, check_seal};
+pub use stream::{Item, SnapshotStream, StoredNode, StreamError};
 
 use crate::id::Zxid;
 
