@@ -35,16 +35,13 @@ pub fn verify(
         {
             found.extend(files::list(&files::folder(log_dir))?);
         }
-        finding = finding.max(verify_files(&found, form, out)?);
-        if path.is_dir() && found.iter().any(DataFile::is_snapshot) {
-            finding = finding.max(verify_start(path, log_dir, form, out)?);
-        } else if path.is_dir() && form == Form::Text {
-            writeln!(
-                out,
-                "{}: no snapshot here. To see whether a server starts, give dataDir, and this with --log-dir",
-                Shown(&path.to_string_lossy())
-            )
-            .map_err(ToolError::Output)?;
+        let of_files = verify_files(&found, form, out)?;
+        finding = finding.max(of_files);
+        if path.is_dir() {
+            // Logs without snapshots are those of a server that was killed before its first one, or a
+            // dataLogDir, which only shows when nothing else is wrong with them.
+            let may_be_part = of_files < Finding::Some && !found.iter().any(DataFile::is_snapshot);
+            finding = finding.max(verify_start(path, log_dir, may_be_part, form, out)?);
         }
     }
     Ok(finding)
@@ -92,10 +89,12 @@ fn verify_files(found: &[DataFile], form: Form, out: &mut dyn Write) -> Result<F
     Ok(finding)
 }
 
-/// Whether a server starts on a folder, and with what.
+/// Whether a server starts on a folder, and with what. A folder that `may_be_part` of what a server has is not
+/// wrong if none does.
 fn verify_start(
     path: &Path,
     log_dir: Option<&Path>,
+    may_be_part: bool,
     form: Form,
     out: &mut dyn Write,
 ) -> Result<Finding, ToolError> {
@@ -148,6 +147,17 @@ fn verify_start(
             Ok(Finding::None)
         }
         Err(error @ (ToolError::Output(_) | ToolError::Io { .. })) => Err(error),
+        Err(_) if may_be_part => {
+            let reason =
+                "no snapshot here. To see whether a server starts, give dataDir, and this with --log-dir";
+            match form {
+                Form::Text => writeln!(out, "{}: {reason}", Shown(&name)).map_err(ToolError::Output)?,
+                Form::Json => {
+                    json_line(out, &Start { result: "unknown", reason: Some(reason.into()), ..empty })?;
+                }
+            }
+            Ok(Finding::None)
+        }
         Err(error) => {
             match form {
                 Form::Text => writeln!(out, "{}: a server DOES NOT START: {error}", Shown(&name))
