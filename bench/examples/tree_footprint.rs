@@ -1,0 +1,134 @@
+//! What a tree of many znodes costs: the time to load it from a snapshot, by phase, and the memory per
+//! znode of the nodes and of each role's index.
+//!
+//!     cargo run --release -p ringkeeper-bench --example tree_footprint -- 1000000 5000000
+
+use std::fs;
+use std::io::{self, Write};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use ringkeeper_core::acl::Interner;
+use ringkeeper_core::format::snapshot::{Sections, Snapshot, SnapshotWriter};
+use ringkeeper_core::id::Zxid;
+use ringkeeper_core::proto::AclRef;
+use ringkeeper_core::tree::{DataTree, Delta, Node, NodeFields, TreeOptions};
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, file] = &args[..]
+        && flag == LOAD
+    {
+        return load(file);
+    }
+    println!("{:24} {:>12} {:>12} {:>12} {:>12} {:>12}", "tree", "build", "encode", "load", "clone", "clone");
+    for count in args {
+        let count: usize = count.parse()?;
+        measure(&format!("{count} below one"), std::iter::once("/flat".into()), count)?;
+        let parents = count / CHILDREN;
+        let names = (0..parents).map(|parent| format!("/parent-{parent:06}"));
+        measure(&format!("{parents} x {CHILDREN}"), names, CHILDREN)?;
+    }
+    Ok(())
+}
+
+/// Prints a line of times, and one of the memory that each step took, per znode.
+fn measure(name: &str, parents: impl Iterator<Item = String>, children: usize) -> Result<()> {
+    let mut meter = Meter::start()?;
+    let acl = AclRef::open();
+    let mut tree = DataTree::new(OPTIONS);
+    for parent in parents {
+        create(&mut tree, &parent, &[], &acl);
+        for child in 0..children {
+            create(&mut tree, &format!("{parent}/n{child:09}"), &[7; DATA_LEN], &acl);
+        }
+    }
+    meter.lap()?;
+    let nodes = tree.node_count();
+    let mut writer = SnapshotWriter::new(tree.freeze(), Sections::default());
+    let mut bytes = Vec::with_capacity(writer.encoded_len() as usize);
+    while writer.fill(&mut bytes, 1 << 20) {}
+    meter.lap()?;
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), bytes)?;
+    print!("{name:24}");
+    meter.print(nodes);
+    // What the first tree took and gave back would hide what the second takes.
+    let status = Command::new(std::env::current_exe()?).arg(LOAD).arg(file.path()).status()?;
+    anyhow::ensure!(status.success(), "loading failed: {status}");
+    Ok(())
+}
+
+fn load(file: &str) -> Result<()> {
+    let bytes = fs::read(file)?;
+    let mut meter = Meter::start()?;
+    let tree = Snapshot::decode(&bytes, Zxid(1 << 32), OPTIONS, &mut Interner::new())?.tree;
+    meter.lap()?;
+    let first = tree.clone();
+    meter.lap()?;
+    let second = tree.clone();
+    meter.lap()?;
+    meter.print(tree.node_count());
+    println!();
+    anyhow::ensure!(first.node_count() == second.node_count(), "nodes are missing");
+    Ok(())
+}
+
+fn create(tree: &mut DataTree, path: &str, data: &[u8], acl: &AclRef) {
+    let zxid = tree.last_zxid().next();
+    let fields = NodeFields {
+        czxid: zxid,
+        mzxid: zxid,
+        ctime: 1_700_000_000_000 + zxid.0,
+        mtime: 1_700_000_000_000 + zxid.0,
+        version: 0,
+        aversion: 0,
+        owner: 0,
+        acl: acl.clone(),
+    };
+    let parent = ringkeeper_core::tree::parent_of(path).and_then(|parent| tree.get(parent));
+    let Some(parent_cversion) = parent.map(|parent| parent.cversion() + 1) else { return };
+    tree.apply(zxid, &Delta::Create { node: Node::new(path, Some(data), fields), parent_cversion });
+    tree.advance(zxid);
+}
+
+/// Time and growth of the resident memory, lap by lap.
+struct Meter {
+    time: Instant,
+    resident: i64,
+    laps: Vec<(Duration, i64)>,
+}
+
+impl Meter {
+    fn start() -> Result<Meter> {
+        Ok(Meter { resident: resident()?, laps: Vec::new(), time: Instant::now() })
+    }
+
+    fn lap(&mut self) -> Result<()> {
+        let time = self.time.elapsed();
+        let resident = resident()?;
+        self.laps.push((time, resident - self.resident));
+        (self.resident, self.time) = (resident, Instant::now());
+        Ok(())
+    }
+
+    fn print(&self, nodes: usize) {
+        for (time, bytes) in &self.laps {
+            print!(" {:4.0} ms {:3.0} B", time.as_secs_f64() * 1e3, *bytes as f64 / nodes as f64);
+        }
+        let _ = io::stdout().flush();
+    }
+}
+
+/// In bytes.
+fn resident() -> Result<i64> {
+    let statm = fs::read_to_string("/proc/self/statm")?;
+    let pages: i64 = statm.split(' ').nth(1).context("statm has a second number")?.parse()?;
+    Ok(pages * 4096)
+}
+
+const LOAD: &str = "--load";
+const OPTIONS: TreeOptions = TreeOptions { extended_types: false, seed: 7 };
+const DATA_LEN: usize = 100;
+const CHILDREN: usize = 1000;
