@@ -15,8 +15,8 @@ pub(super) fn decide<'r>(
         return Err(Code::BadArguments);
     }
     let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
-    asker.check_permission(&found.node.fields().acl, perms::READ)?;
+    asker.check_permission(found.node.acl(), perms::READ)?;
     // Java logs the version that a write would lead to.
-    let version = next_version(found.node.fields().version, request.version)?;
+    let version = next_version(found.node.version(), request.version)?;
     Ok(Txn::Check { path: request.path, version })
 }

@@ -22,7 +22,7 @@ pub(super) fn decide<'r>(
     let parent_path = parent_to_write(&request.path).ok_or(Code::BadArguments)?;
     let acl = acl::validate(&request.acl, asker.identities, &asker.settings.policy, asker.interner)?;
     let parent = db.tree.get(parent_path).ok_or(Code::NoNode)?;
-    asker.check_permission(&parent.node.fields().acl, perms::CREATE)?;
+    asker.check_permission(parent.node.acl(), perms::CREATE)?;
     let creates_before = parent.cversion();
     let path = if flags.is_sequential() {
         Cow::Owned(format!("{}{creates_before:010}", request.path))
@@ -61,7 +61,7 @@ pub(super) fn apply(
 ) -> Option<PartOutcome> {
     let parent = db.tree.get(parent_of(path)?)?;
     if let Some(existing) = db.tree.get(path) {
-        let (slot, aversion) = (existing.slot, existing.node.fields().aversion);
+        let (slot, aversion) = (existing.slot, existing.node.aversion());
         let node = existing.node.with_acl(acl.clone(), aversion);
         let counted = later_count(parent.cversion(), parent_cversion);
         let raised = (counted != parent.cversion()).then(|| (parent.node.clone(), parent.slot));

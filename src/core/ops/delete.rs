@@ -19,9 +19,9 @@ pub(super) fn decide<'r>(
         return Err(Code::BadArguments);
     }
     let parent = db.tree.get(parent_path).ok_or(Code::NoNode)?;
-    asker.check_permission(&parent.node.fields().acl, perms::DELETE)?;
+    asker.check_permission(parent.node.acl(), perms::DELETE)?;
     let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
-    next_version(found.node.fields().version, request.version)?;
+    next_version(found.node.version(), request.version)?;
     if found.num_children() > 0 {
         return Err(Code::NotEmpty);
     }

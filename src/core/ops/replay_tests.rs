@@ -64,7 +64,7 @@ fn a_create_of_a_node_that_exists_sets_its_list_and_raises_the_parent_s_counters
         apply(&mut db, 5, &create_kind("/a", 3, kind, private()));
         assert_eq!(counters(&db, "/"), (3, 5), "{kind:?}");
         let found = db.tree().get("/a").expect("created");
-        assert_eq!(found.node.fields().acl, private());
+        assert_eq!(found.node.acl(), &private());
         assert_eq!(found.stat(), before, "nothing else of it changes");
     }
 }
@@ -190,8 +190,8 @@ fn txn(db: &Database, wish: Wish) -> Option<Txn<'static>> {
             found.filter(|found| found.num_children() == 0)?;
             delete(path)
         }
-        5 => Txn::SetData { path: path.into(), data: Some(data), version: found?.node.fields().version + 1 },
-        6 => Txn::SetAcl { path: path.into(), acl, version: found?.node.fields().aversion + 1 },
+        5 => Txn::SetData { path: path.into(), data: Some(data), version: found?.node.version() + 1 },
+        6 => Txn::SetAcl { path: path.into(), acl, version: found?.node.aversion() + 1 },
         _ if db.tree().sessions().contains_key(&wish.session) => {
             let ephemerals = super::ephemerals_of(db, wish.session);
             let paths = ephemerals.iter().map(|node| node.path().to_owned().into());

@@ -18,8 +18,8 @@ pub(super) fn decide<'r>(
     }
     let acl = acl::validate(&request.acl, asker.identities, &asker.settings.policy, asker.interner)?;
     let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
-    asker.check_permission(&found.node.fields().acl, perms::ADMIN)?;
-    let version = next_version(found.node.fields().aversion, request.version)?;
+    asker.check_permission(found.node.acl(), perms::ADMIN)?;
+    let version = next_version(found.node.aversion(), request.version)?;
     Ok(Txn::SetAcl { path: request.path, acl, version })
 }
 

@@ -19,11 +19,11 @@ pub(super) fn decide<'r>(
         return Err(Code::BadArguments);
     }
     let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
-    asker.check_permission(&found.node.fields().acl, perms::WRITE)?;
+    asker.check_permission(found.node.acl(), perms::WRITE)?;
     let len = request.data.map_or(0, <[u8]>::len);
     let usage = UsageChange { nodes: 0, bytes: len as i64 - found.node.data_len() as i64 };
     db.quotas.check(&db.tree, &request.path, usage, asker.settings.enforce_quota)?;
-    let version = next_version(found.node.fields().version, request.version)?;
+    let version = next_version(found.node.version(), request.version)?;
     Ok(Txn::SetData { path: request.path, data: request.data.map(Cow::Borrowed), version })
 }
 

@@ -140,25 +140,24 @@ impl DataTree {
 
     /// The stat that clients see of a node that has never had a child.
     pub fn stat_of_childless(&self, node: &Node) -> Stat {
-        let fields = node.fields();
         Stat {
-            czxid: fields.czxid,
-            mzxid: fields.mzxid,
-            ctime: fields.ctime,
-            mtime: fields.mtime,
-            version: fields.version,
+            czxid: node.czxid(),
+            mzxid: node.mzxid(),
+            ctime: node.ctime(),
+            mtime: node.mtime(),
+            version: node.version(),
             cversion: 0,
-            aversion: fields.aversion,
+            aversion: node.aversion(),
             ephemeral_owner: self.owner(node).on_the_wire(),
             data_length: node.data_len() as i32,
             num_children: 0,
-            pzxid: fields.czxid,
+            pzxid: node.czxid(),
         }
     }
 
     /// What kind of node this is.
     pub fn owner(&self, node: &Node) -> Owner {
-        Owner::from_stored(node.fields().owner, self.options.extended_types)
+        Owner::from_stored(node.owner(), self.options.extended_types)
     }
 
     /// Applies one step of the transaction `zxid`.
@@ -327,7 +326,7 @@ impl DataTree {
     /// Gives a node that was just put in the counters that it had. They cost memory only if they tell
     /// more than the node does.
     pub(super) fn set_loaded_counters(&mut self, slot: Slot, cversion: i32, pzxid: Zxid) {
-        let czxid = self.slots.entry(slot).node.as_ref().map(|node| node.fields().czxid);
+        let czxid = self.slots.entry(slot).node.as_ref().map(|node| node.czxid());
         if cversion != 0 || Some(pzxid) != czxid {
             self.set_counters(slot, Some(Counters { cversion, pzxid }));
         }
@@ -391,7 +390,7 @@ impl<'a> Found<'a> {
 
     /// The zxid of the last creation or deletion of a child; of the node's own creation if there was none.
     pub fn pzxid(&self) -> Zxid {
-        self.tree.slots.family(self.slot).map_or(self.node.fields().czxid, |family| family.pzxid)
+        self.tree.slots.family(self.slot).map_or(self.node.czxid(), |family| family.pzxid)
     }
 
     /// How many children the node has.

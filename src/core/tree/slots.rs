@@ -95,7 +95,7 @@ impl Slots {
     pub(super) fn family_mut(&mut self, slot: Slot) -> &mut Family {
         let mut id = self.entry(slot).family;
         if id == FamilyId::NONE {
-            let pzxid = self.entry(slot).node.as_ref().map_or(Zxid::ZERO, |node| node.fields().czxid);
+            let pzxid = self.entry(slot).node.as_ref().map_or(Zxid::ZERO, |node| node.czxid());
             let family = Family { pzxid, cversion: 0, children: 0, first: Slot::NONE };
             id = match self.free_families.pop() {
                 Some(id) => {

@@ -16,7 +16,7 @@ fn served(tree: &DataTree) -> String {
 
 fn line(found: crate::tree::Found<'_>) -> String {
     let data = found.node.data().map_or("null".into(), |data| format!("\"{}\"", data.escape_ascii()));
-    let acl = found.node.fields().acl.iter();
+    let acl = found.node.acl().iter();
     let acl: Vec<String> =
         acl.map(|entry| format!("{} {}:{}", entry.perms, entry.scheme, entry.id)).collect();
     let stat = found.stat();
