@@ -82,7 +82,7 @@ impl DataTree {
 
     /// The node in this slot.
     pub fn at(&self, slot: Slot) -> Option<Found<'_>> {
-        Some(Found { node: self.slots.entry(slot).node.as_ref()?, slot, tree: self })
+        Some(Found { node: self.slots.node(slot)?, slot, tree: self })
     }
 
     /// The zxid of the last transaction applied.
@@ -103,7 +103,7 @@ impl DataTree {
     /// The nodes that go with a session, in no particular order.
     pub fn ephemerals(&self, session: SessionId) -> impl Iterator<Item = &Node> {
         let slots = self.ephemerals.get(&session).into_iter().flatten();
-        slots.filter_map(|slot| self.slots.entry(*slot).node.as_ref())
+        slots.filter_map(|slot| self.slots.node(*slot))
     }
 
     /// The sessions that own ephemerals.
@@ -258,9 +258,9 @@ impl DataTree {
         assert!(
             self.slots.family(slot).is_none_or(|family| family.children == 0),
             "{:?} is deleted and has children",
-            self.slots.entry(slot).node
+            self.slots.node(slot)
         );
-        let parent_slot = self.slots.entry(slot).parent;
+        let parent_slot = self.slots.parent(slot);
         let parent = self.slots.family(parent_slot).map(Counters::from);
         let node = self.take_out(slot);
         let family = self.slots.family_mut(parent_slot);
@@ -270,7 +270,7 @@ impl DataTree {
 
     fn replace(&mut self, slot: Slot, node: Node) -> Node {
         self.approximate_data_size += size_of_node(&node);
-        let before = self.slots.entry_mut(slot).node.replace(node);
+        let before = self.slots.replace(slot, node);
         let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
         self.approximate_data_size -= size_of_node(&before);
         before
@@ -281,8 +281,9 @@ impl DataTree {
         debug_assert!(self.get(node.path()).is_none(), "{} is created and exists", node.path());
         self.approximate_data_size += size_of_node(&node);
         let owner = self.owner(&node);
+        let hash = self.table.hash(node.path_bytes());
         let slot = self.slots.insert(node, parent);
-        self.table.insert(slot, &self.slots);
+        self.table.insert(slot, hash);
         if parent != Slot::NONE {
             self.slots.link(parent, slot);
         }
@@ -300,10 +301,10 @@ impl DataTree {
     }
 
     fn take_out(&mut self, slot: Slot) -> Node {
-        self.slots.unlink(self.slots.entry(slot).parent, slot);
-        self.table.remove(slot, &self.slots);
+        self.slots.unlink(self.slots.parent(slot), slot);
         let node =
             self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
+        self.table.remove(slot, self.table.hash(node.path_bytes()));
         self.approximate_data_size -= size_of_node(&node);
         match self.owner(&node) {
             Owner::None => {}
@@ -326,7 +327,7 @@ impl DataTree {
     /// Gives a node that was just put in the counters that it had. They cost memory only if they tell
     /// more than the node does.
     pub(super) fn set_loaded_counters(&mut self, slot: Slot, cversion: i32, pzxid: Zxid) {
-        let czxid = self.slots.entry(slot).node.as_ref().map(|node| node.czxid());
+        let czxid = self.slots.node(slot).map(Node::czxid);
         if cversion != 0 || Some(pzxid) != czxid {
             self.set_counters(slot, Some(Counters { cversion, pzxid }));
         }
@@ -400,7 +401,7 @@ impl<'a> Found<'a> {
 
     /// The node that this one is a child of; none of the root.
     pub fn parent(&self) -> Option<Found<'a>> {
-        self.tree.at(self.tree.slots.entry(self.slot).parent.some()?)
+        self.tree.at(self.tree.slots.parent(self.slot).some()?)
     }
 
     /// The first of [`Found::children`].
@@ -410,7 +411,7 @@ impl<'a> Found<'a> {
 
     /// What comes after this node among its parent's [`Found::children`].
     pub(super) fn next_sibling(&self) -> Option<Found<'a>> {
-        self.tree.at(self.tree.slots.entry(self.slot).next.some()?)
+        self.tree.at(self.tree.slots.next(self.slot).some()?)
     }
 
     /// The children, the last created first.

@@ -5,11 +5,12 @@ use std::hash::BuildHasher;
 use super::slots::{Slot, Slots};
 
 /// Finds a node's slot by its path. Made of many small tables, so that none of their growths takes
-/// long: with five million nodes one holds about 1,200.
+/// long: with five million nodes the largest hold about 900. A table grows to twice its size when it is
+/// full; they get unequal shares of the paths, so that they don't do so all at the same time.
 #[derive(Clone)]
 pub(super) struct Table {
     hasher: FixedState,
-    parts: Vec<HashTable<u32>>,
+    parts: Vec<HashTable<Place>>,
 }
 
 impl Table {
@@ -20,24 +21,20 @@ impl Table {
 
     pub(super) fn find(&self, path: &str, slots: &Slots) -> Option<Slot> {
         let hash = self.hash(path.as_bytes());
-        self.parts[part(hash)].find(hash, |slot| is_at(slots, *slot, path)).map(|slot| Slot(*slot))
+        let is_at =
+            |place: &Place| slots.node(place.slot()).is_some_and(|node| node.path_bytes() == path.as_bytes());
+        self.parts[hash.part()].find(hash.in_part(), is_at).map(Place::slot)
     }
 
     /// Adds a path that is not there yet.
-    pub(super) fn insert(&mut self, slot: Slot, slots: &Slots) {
-        let Some(node) = &slots.entry(slot).node else { return };
-        let hash = self.hash(node.path_bytes());
-        let hasher = self.hasher.clone();
-        self.parts[part(hash)].insert_unique(hash, slot.0, |slot| {
-            slots.entry(Slot(*slot)).node.as_ref().map_or(0, |node| hash_with(&hasher, node.path_bytes()))
-        });
+    pub(super) fn insert(&mut self, slot: Slot, hash: Hash) {
+        self.parts[hash.part()].insert_unique(hash.in_part(), Place::new(slot, hash), Place::hash_in_part);
     }
 
-    /// Takes a slot out that still holds its node.
-    pub(super) fn remove(&mut self, slot: Slot, slots: &Slots) {
-        let Some(node) = &slots.entry(slot).node else { return };
-        let hash = self.hash(node.path_bytes());
-        if let Ok(entry) = self.parts[part(hash)].find_entry(hash, |other| *other == slot.0) {
+    /// Takes out a path that is there.
+    pub(super) fn remove(&mut self, slot: Slot, hash: Hash) {
+        let place = Place::new(slot, hash);
+        if let Ok(entry) = self.parts[hash.part()].find_entry(hash.in_part(), |other| *other == place) {
             entry.remove();
         }
     }
@@ -46,22 +43,76 @@ impl Table {
         self.parts.iter().map(HashTable::len).sum()
     }
 
-    fn hash(&self, path: &[u8]) -> u64 {
-        hash_with(&self.hasher, path)
+    pub(super) fn hash(&self, path: &[u8]) -> Hash {
+        Hash(self.hasher.hash_one(path))
     }
 }
 
-fn hash_with(hasher: &FixedState, path: &[u8]) -> u64 {
-    hasher.hash_one(path)
+/// The hash of a path.
+#[derive(Clone, Copy)]
+pub(super) struct Hash(u64);
+
+impl Hash {
+    /// Which of the small tables: the last gets about twice as many paths as the first.
+    fn part(self) -> usize {
+        let even = self.0 >> 32;
+        // About 2^32 times log2(1 + x), for x from 0 to 1 as an x of 32 bits.
+        let skewed = even + ((even * (u64::from(u32::MAX) - even)) >> 32) * 88 / 256;
+        (skewed * PARTS as u64 >> 32) as usize
+    }
+
+    /// The hash within that table.
+    fn in_part(self) -> u64 {
+        spread(self.0 as u16)
+    }
 }
 
-fn is_at(slots: &Slots, slot: u32, path: &str) -> bool {
-    slots.entry(Slot(slot)).node.as_ref().is_some_and(|node| node.path_bytes() == path.as_bytes())
+/// A slot, and as much of its path's hash as the small table needs, so that growing looks at no node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    slot: [u16; 2],
+    hash: u16,
 }
 
-/// Bits from the middle: the low ones choose the bucket within a part, the high ones its tag.
-fn part(hash: u64) -> usize {
-    (hash >> 32) as usize % PARTS
+impl Place {
+    fn new(Slot(slot): Slot, hash: Hash) -> Place {
+        Place { slot: [slot as u16, (slot >> 16) as u16], hash: hash.0 as u16 }
+    }
+
+    fn slot(&self) -> Slot {
+        Slot(u32::from(self.slot[0]) | u32::from(self.slot[1]) << 16)
+    }
+
+    fn hash_in_part(&self) -> u64 {
+        spread(self.hash)
+    }
 }
 
-const PARTS: usize = 4096;
+/// The lowest bits choose the bucket, the highest seven are its tag.
+fn spread(hash: u16) -> u64 {
+    u64::from(hash) | u64::from(hash) << 48
+}
+
+/// So many that the 16 bits of a hash in a small table are enough up to some ten million nodes: beyond that, a
+/// look-up happens to compare more than one path.
+const PARTS: usize = 8192;
+const _: () = assert!(size_of::<Place>() == 6);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_get_unequal_shares_and_each_gets_some() {
+        let table = Table::new(1);
+        let mut counts = [0; PARTS];
+        for number in 0..PARTS * 100 {
+            counts[table.hash(format!("/parent/{number}").as_bytes()).part()] += 1;
+        }
+        let share = |parts: std::ops::Range<usize>| counts[parts.clone()].iter().sum::<usize>() / parts.len();
+        let (first, last) = (share(0..PARTS / 16), share(PARTS - PARTS / 16..PARTS));
+        assert!((65..=80).contains(&first) && (130..=150).contains(&last), "{first} to {last}");
+        assert!(counts.iter().all(|count| *count > 0));
+        assert_eq!((Hash(0).part(), Hash(u64::MAX).part()), (0, PARTS - 1));
+    }
+}
