@@ -8,14 +8,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use ringkeeper_core::config::{ClientPort, Config};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use thiserror::Error;
 use tracing::info;
 
 use crate::net::{ListenError, listen};
 use crate::preflight::{self, Preflight};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, StopRequests};
 use crate::storage::recovery::{self, Folders, Recovery};
 use crate::storage::wal;
 use crate::topology::Topology;
@@ -58,11 +56,10 @@ impl StartError {
     }
 }
 
-/// Serves with this configuration until SIGTERM or SIGINT.
+/// Serves with this configuration until it is asked to stop; see [`StopRequests`].
 pub fn run(config: Config) -> Result<(), StartError> {
     info!("ringkeeper {}", version::FULL);
-    // From here on, a signal waits until there is something to stop.
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let stop_requests = StopRequests::listen()?;
     let cpus = std::thread::available_parallelism()?.get();
     let topology = Topology::plan(&config.layout, cpus);
     let listener = listen_for_clients(&config.client_port)?;
@@ -85,9 +82,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
     let address = listener.local_addr()?;
     let server = Server::start(config, &topology, clock, recovery, listener)?;
     info!("serving clients on {address}");
-    if let Some(signal) = signals.forever().next() {
-        info!("signal {signal}: stopping");
-    }
+    stop_requests.wait();
     server.stop();
     info!("stopped");
     Ok(())

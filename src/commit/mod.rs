@@ -3,11 +3,14 @@
 
 mod followers;
 
+use std::sync::Arc;
+
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::prep::Pipeline;
 
 pub use followers::Followers;
 
+use crate::admin::Desk;
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::ToCommit;
 
@@ -23,6 +26,8 @@ pub struct Commit {
     pub log: Sender<RecordBatch>,
     /// Who applies what is published.
     pub followers: Followers,
+    /// Who answers four-letter words.
+    pub desk: Arc<Desk>,
     /// The time.
     pub clock: Clock,
 }
@@ -30,7 +35,7 @@ pub struct Commit {
 impl Commit {
     /// Runs until [`ToCommit::Stop`] and the log's end; then everything ordered is durable and published.
     pub async fn run(self) {
-        let Commit { mut pipeline, mut inbox, ticks, log, followers, clock } = self;
+        let Commit { mut pipeline, mut inbox, ticks, log, followers, desk, clock } = self;
         let mut log = Some(log);
         spawn(tick(ticks));
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
@@ -43,8 +48,10 @@ impl Commit {
                     ToCommit::Turn(turn) if log.is_some() => pipeline.on_turn(turn, now, wall, &mut records),
                     ToCommit::Turn(_) => {}
                     ToCommit::Durable(durable) => pipeline.on_durable(durable.upto()),
+                    ToCommit::LogRoom(room) => pipeline.on_log_room(room),
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
+                    ToCommit::Ask(question) => desk.add_sessions(&question, pipeline.session_deadlines()),
                     ToCommit::Stop => {
                         submit(&mut records, log.as_ref());
                         log = None;

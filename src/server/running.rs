@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +8,9 @@ use futures_lite::future;
 use ringkeeper_core::config::Config;
 use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::format::wal::RecordBatch;
+use ringkeeper_core::id::Zxid;
 use ringkeeper_core::shard::Shard;
+use ringkeeper_core::tree::DataTree;
 
 use super::{StartError, plan};
 use crate::admin::{Desk, DeskOptions};
@@ -15,9 +18,9 @@ use crate::commit::{Commit, Followers};
 use crate::net::{Acceptor, Admission, Limits};
 use crate::runtime::{Clock, Executor, Inbox, Reason, Running, Sender, fatal, inbox};
 use crate::shard::ShardRole;
-use crate::snapshotter;
+use crate::snapshotter::{self, SpaceWatch};
 use crate::storage::recovery::Recovery;
-use crate::storage::wal::{Batches, Recovered, Wal};
+use crate::storage::wal::{Batches, Recovered, Wal, WalStats};
 use crate::topology::{Role, Topology};
 use crate::wiring::{Published, ToCommit, ToShard};
 
@@ -42,11 +45,10 @@ impl Server {
         listener: TcpListener,
     ) -> Result<Server, StartError> {
         let Recovery { pipeline, wal, snapshot } = recovery;
-        let options = plan::snapshotter(&config);
-        let snapshotter =
-            snapshotter::Running::start(options, pipeline.tree().clone(), snapshot, wal.stats())?;
-        let config = Arc::new(config);
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
+        let followed = (pipeline.tree().clone(), snapshot);
+        let snapshotter = start_snapshotter(&config, followed, wal.stats(), to_commit.clone())?;
+        let config = Arc::new(config);
         let (to_log, log_inbox) = inbox::<RecordBatch>();
         let (to_shards, shard_inboxes): (Vec<_>, Vec<_>) =
             (0..topology.shards).map(|_| inbox::<ToShard>()).unzip();
@@ -54,6 +56,7 @@ impl Server {
             config: config.clone(),
             client_port: listener.local_addr()?.port(),
             shards: to_shards.clone(),
+            commit: to_commit.clone(),
             wal: wal.stats(),
             clock,
         }));
@@ -69,7 +72,7 @@ impl Server {
         }
         let followers = Followers { published, shards: to_shards.clone(), snapshotter: snapshotter.feed() };
         let (inbox, ticks, log) = (commit_inbox, to_commit.clone(), to_log);
-        let commit = Commit { pipeline, inbox, ticks, log, followers, clock };
+        let commit = Commit { pipeline, inbox, ticks, log, followers, desk, clock };
         let stop_shards = to_shards.clone();
         let mut commit = Some(start(move || async move {
             commit.run().await;
@@ -119,6 +122,20 @@ impl Server {
         }
         snapshotter.stop();
     }
+}
+
+/// Starts with a tree of its own, and the state of which there is a snapshot already.
+fn start_snapshotter(
+    config: &Config,
+    (tree, saved): (DataTree, Option<Zxid>),
+    log: Arc<WalStats>,
+    to_commit: Sender<ToCommit>,
+) -> io::Result<snapshotter::Running> {
+    let storage = &config.storage;
+    let space = SpaceWatch::new(storage.log_dir(), storage.segment_bytes, log.clone(), move |room| {
+        to_commit.post(ToCommit::LogRoom(room));
+    });
+    snapshotter::Running::start(plan::snapshotter(config), tree, saved, log, space)
 }
 
 fn start<F>(make: impl FnOnce() -> F + Send + 'static) -> Start

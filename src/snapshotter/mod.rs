@@ -11,8 +11,11 @@
 //!
 //! When a snapshot is due is decided as in Java: see [`SnapshotTrigger`]. Another is written at the start if
 //! the log had to be replayed, and one at a clean stop, so that a Java server can go on from there.
+//!
+//! The thread also watches how much room the log has, see [`SpaceWatch`].
 
 mod backlog;
+mod space;
 mod writer;
 
 use std::path::PathBuf;
@@ -28,6 +31,7 @@ use ringkeeper_core::tree::DataTree;
 
 use backlog::Backlog;
 pub use backlog::Feed;
+pub use space::SpaceWatch;
 use writer::{Writer, Written};
 
 use crate::storage::snapshot::Pace;
@@ -60,6 +64,7 @@ struct Snapshotter {
     trigger: SnapshotTrigger,
     log: Arc<WalStats>,
     log_bytes: u64,
+    space: SpaceWatch,
     /// Of which state the newest snapshot is.
     saved: Option<Zxid>,
     writer: Option<Writer>,
@@ -75,6 +80,7 @@ impl Running {
         tree: DataTree,
         saved: Option<Zxid>,
         log: Arc<WalStats>,
+        space: SpaceWatch,
     ) -> std::io::Result<Running> {
         let backlog = Arc::new(Backlog::default());
         let trigger = SnapshotTrigger::new(options.trigger, options.seed);
@@ -86,6 +92,7 @@ impl Running {
             trigger,
             log,
             log_bytes,
+            space,
             saved,
             writer: None,
             not_before: None,
@@ -123,6 +130,7 @@ impl Snapshotter {
                 return self.finish();
             }
             self.collect();
+            self.space.look();
             let may_begin = self.writer.is_none() && self.not_before.is_none_or(|at| Instant::now() >= at);
             if may_begin && self.trigger.is_due() {
                 self.begin(Pace::Shared);

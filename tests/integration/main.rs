@@ -2,6 +2,7 @@
 
 mod config;
 mod crash;
+mod freshness;
 mod operator;
 mod peers;
 mod protocol;

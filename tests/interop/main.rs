@@ -12,6 +12,7 @@ mod java_files;
 mod java_folder;
 mod kazoo;
 mod launcher;
+mod words;
 mod zkcli;
 
 use std::path::Path;

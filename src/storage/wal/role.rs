@@ -52,7 +52,8 @@ impl Wal {
     pub async fn open(recovered: Recovered) -> io::Result<Wal> {
         let Recovered { dir, options, method, cursor, active, is_empty, preparer, next, stats } = recovered;
         let file = LogFile::open(&active, method).await?;
-        let next = next.map(|coming| open_when_made(coming, Name::Next.path_in(&dir), method));
+        stats.on_room(cursor.room());
+        let next = next.map(|coming| open_when_made(coming, Name::Next.path_in(&dir), method, stats.clone()));
         let active = Active { path: active, file, is_empty, first: None };
         Ok(Wal { dir, options, method, cursor, active, next, preparer, stats })
     }
@@ -97,6 +98,7 @@ impl Wal {
         let written = self.active.file.write(len, |blocks| cursor.encode(batch, blocks)).await;
         written.map_err(|what| self.active.failed("write", what))?;
         self.count(batch, len, begin.elapsed());
+        self.stats.on_room(self.cursor.room());
         if self.active.is_empty {
             self.active.is_empty = false;
             self.active.first = batch.first();
@@ -124,6 +126,7 @@ impl Wal {
         let needed = (BLOCK_LEN + encoded_len(batch)) as u64;
         let next =
             self.next_segment(needed).await.map_err(|what| self.active.failed("make what follows", what))?;
+        self.stats.on_next(0);
         self.cursor = Cursor::at_start(next.header, self.cursor.chain(), self.cursor.sync());
         let path = Name::Next.path_in(&self.dir);
         let full = std::mem::replace(&mut self.active, Active::empty(path, next.file));
@@ -150,7 +153,7 @@ impl Wal {
         let number = self.cursor.segment().number + u64::from(!self.active.is_empty);
         let len = self.options.segment_len().max(len_min);
         let coming = self.preparer.prepare(self.active.first, number, len);
-        open_when_made(coming, Name::Next.path_in(&self.dir), self.method)
+        open_when_made(coming, Name::Next.path_in(&self.dir), self.method, self.stats.clone())
     }
 }
 
@@ -180,11 +183,18 @@ struct Segment {
 }
 
 /// Opening takes several turns of the executor: it is done before the segment is needed.
-fn open_when_made(coming: Coming, path: PathBuf, method: Method) -> Task<io::Result<Segment>> {
+fn open_when_made(
+    coming: Coming,
+    path: PathBuf,
+    method: Method,
+    stats: Arc<WalStats>,
+) -> Task<io::Result<Segment>> {
     glommio::spawn_local(async move {
         let made =
             coming.await.map_err(|_| io::Error::other("the thread that makes log segments is gone"))?;
-        Ok(Segment { header: made?, file: LogFile::open(&path, method).await? })
+        let segment = Segment { header: made?, file: LogFile::open(&path, method).await? };
+        stats.on_next(segment.header.len - BLOCK_LEN as u64);
+        Ok(segment)
     })
 }
 

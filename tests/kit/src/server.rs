@@ -182,9 +182,25 @@ impl Server {
     /// # Panics
     /// When it is not running, or has not ended within [`STOP_TIMEOUT`].
     pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.await_end()
+    }
+
+    /// Sends the server a signal.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(self.child.as_ref().expect("the server is running"));
+        kill_process(pid, signal).expect("a child that was not waited for can be signalled");
+    }
+
+    /// Waits until the server has ended.
+    ///
+    /// # Panics
+    /// When it is not running, or has not ended within [`STOP_TIMEOUT`].
+    pub fn await_end(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the server is running");
-        let pid = Pid::from_child(&child);
-        kill_process(pid, Signal::TERM).expect("a child that was not waited for can be signalled");
         let deadline = Instant::now() + STOP_TIMEOUT;
         loop {
             if let Some(status) = child.try_wait().expect("a child can be waited for") {
@@ -192,7 +208,7 @@ impl Server {
             }
             if Instant::now() > deadline {
                 self.child = Some(child);
-                panic!("still running {STOP_TIMEOUT:?} after SIGTERM");
+                panic!("still running after {STOP_TIMEOUT:?}");
             }
             thread::sleep(POLL_INTERVAL);
         }

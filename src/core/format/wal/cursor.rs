@@ -47,7 +47,12 @@ impl Cursor {
 
     /// Whether the rest of the segment holds a batch with these records.
     pub fn fits(&self, batch: &RecordBatch) -> bool {
-        encoded_len(batch) as u64 <= self.segment.len - self.offset
+        encoded_len(batch) as u64 <= self.room()
+    }
+
+    /// How many bytes the rest of the segment has.
+    pub fn room(&self) -> u64 {
+        self.segment.len - self.offset
     }
 
     /// Encodes one batch with these records into `out`, which has exactly [`encoded_len`] bytes with
