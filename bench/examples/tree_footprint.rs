@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use ringkeeper::runtime::Threads;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Sections, Snapshot, SnapshotWriter};
 use ringkeeper_core::id::Zxid;
@@ -63,7 +64,8 @@ fn measure(name: &str, parents: impl Iterator<Item = String>, children: usize) -
 fn load(file: &str) -> Result<()> {
     let bytes = fs::read(file)?;
     let mut meter = Meter::start()?;
-    let tree = Snapshot::decode(&bytes, Zxid(1 << 32), OPTIONS, &mut Interner::new())?.tree;
+    let tree =
+        Snapshot::decode(&bytes, Zxid(1 << 32), OPTIONS, &mut Interner::new(), &Threads::per_cpu())?.tree;
     meter.lap()?;
     let first = tree.clone();
     meter.lap()?;

@@ -41,6 +41,7 @@ mod compression;
 mod decode;
 mod encode;
 mod name;
+mod sum;
 #[cfg(test)]
 mod tests;
 

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 
 use super::delta::{Counters, Delta, Undo};
+use super::load::Notes;
 use super::node::{Node, NodeFields};
 use super::owner::Owner;
 use super::path::{parent_of, utf16_len};
@@ -59,8 +60,8 @@ impl DataTree {
         tree
     }
 
-    /// A tree without a root, which is only good for loading into.
-    pub(super) fn empty(options: TreeOptions) -> DataTree {
+    /// A tree without a root.
+    fn empty(options: TreeOptions) -> DataTree {
         DataTree {
             options,
             table: Table::new(options.seed),
@@ -72,6 +73,24 @@ impl DataTree {
             last_zxid: Zxid::ZERO,
             approximate_data_size: 0,
         }
+    }
+
+    /// A tree of what was loaded, to which the [notes](DataTree::note_loaded) of its nodes come yet.
+    pub(super) fn of_loaded(
+        options: TreeOptions,
+        table: Table,
+        slots: Slots,
+        sessions: BTreeMap<SessionId, i32>,
+        zxid: Zxid,
+    ) -> DataTree {
+        DataTree { table, slots, sessions, last_zxid: zxid, ..DataTree::empty(options) }
+    }
+
+    /// Takes what was noted of some of the nodes while they were loaded.
+    pub(super) fn note_loaded(&mut self, notes: Notes) {
+        self.approximate_data_size += notes.data_size;
+        notes.counters.into_iter().for_each(|(slot, counters)| self.set_counters(slot, Some(counters)));
+        notes.owners.into_iter().for_each(|(slot, owner)| self.note_owner(slot, owner));
     }
 
     /// The node at exactly this path.
@@ -277,7 +296,7 @@ impl DataTree {
     }
 
     /// Adds a node whose path is free below its parent, which stays otherwise as it was.
-    pub(super) fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
+    fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
         debug_assert!(self.get(node.path()).is_none(), "{} is created and exists", node.path());
         self.approximate_data_size += size_of_node(&node);
         let owner = self.owner(&node);
@@ -287,6 +306,11 @@ impl DataTree {
         if parent != Slot::NONE {
             self.slots.link(parent, slot);
         }
+        self.note_owner(slot, owner);
+        slot
+    }
+
+    fn note_owner(&mut self, slot: Slot, owner: Owner) {
         match owner {
             Owner::None => {}
             Owner::Session(session) => {
@@ -297,7 +321,6 @@ impl DataTree {
                 self.expendables.insert(slot);
             }
         }
-        slot
     }
 
     fn take_out(&mut self, slot: Slot) -> Node {
@@ -322,19 +345,6 @@ impl DataTree {
             }
         }
         node
-    }
-
-    /// Gives a node that was just put in the counters that it had. They cost memory only if they tell
-    /// more than the node does.
-    pub(super) fn set_loaded_counters(&mut self, slot: Slot, cversion: i32, pzxid: Zxid) {
-        let czxid = self.slots.node(slot).map(Node::czxid);
-        if cversion != 0 || Some(pzxid) != czxid {
-            self.set_counters(slot, Some(Counters { cversion, pzxid }));
-        }
-    }
-
-    pub(super) fn add_session(&mut self, id: SessionId, timeout_ms: i32) {
-        self.sessions.insert(id, timeout_ms);
     }
 
     fn set_counters(&mut self, slot: Slot, counters: Option<Counters>) {
@@ -441,7 +451,7 @@ impl<'a> Found<'a> {
 }
 
 /// A node's share of `approximate_data_size`. The root's second name is empty and adds nothing.
-fn size_of_node(node: &Node) -> u64 {
+pub(super) fn size_of_node(node: &Node) -> u64 {
     (utf16_len(node.path()) + node.data_len()) as u64
 }
 

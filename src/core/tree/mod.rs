@@ -38,7 +38,7 @@ pub use data_tree::{DataTree, Found, TreeOptions};
 pub use delta::{Counters, Delta, Undo};
 pub use freeze::Frozen;
 pub(crate) use freeze::FrozenNode;
-pub use load::{LoadError, Loader};
+pub use load::{LoadError, Loader, Misplaced, Part};
 pub use node::{Node, NodeFields};
 pub use owner::Owner;
 pub use path::{is_valid_path, parent_and_name, parent_of, parent_to_write, utf16_len};

@@ -69,6 +69,23 @@ pub(super) struct Slots {
 }
 
 impl Slots {
+    /// Nodes in chunks as [`Chunks`] has them, which must be [linked](Slots::linked) yet.
+    pub(super) fn unlinked(nodes: Vec<Vec<Option<Node>>>) -> Slots {
+        Slots { nodes: Chunks::of_chunks(nodes), ..Slots::default() }
+    }
+
+    /// Makes each node a child of its parent, whose slot comes first.
+    pub(super) fn linked(mut self, parents: &[Vec<Slot>]) -> Slots {
+        for parent in parents.iter().flatten() {
+            let links = Links { next: Slot::NONE, prev: Slot::NONE, above: Above::parent(*parent) };
+            let slot = Slot(self.links.push(links));
+            if *parent != Slot::NONE {
+                self.link(*parent, slot);
+            }
+        }
+        self
+    }
+
     /// Puts a node in, without making it one of its parent's children.
     pub(super) fn insert(&mut self, node: Node, parent: Slot) -> Slot {
         let links = Links { next: Slot::NONE, prev: Slot::NONE, above: Above::parent(parent) };

@@ -2,6 +2,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
+use super::node::Node;
 use super::slots::{Slot, Slots};
 
 /// Finds a node's slot by its path. Made of many small tables, so that none of their growths takes
@@ -39,12 +40,66 @@ impl Table {
         }
     }
 
+    /// A table of what [`Table::fill`] made for each group.
+    pub(super) fn with_groups(&self, groups: Vec<Group>) -> Table {
+        Table { hasher: self.hasher.clone(), parts: groups.into_iter().flat_map(|group| group.0).collect() }
+    }
+
+    /// Puts what is filed for one group into the tables of it. Says which is the first whose path is there
+    /// before.
+    pub(super) fn fill<'a>(
+        filed: impl Iterator<Item = &'a Filed> + Clone,
+        slots: &Slots,
+    ) -> (Group, Option<Slot>) {
+        let mut counts = [0; PARTS_IN_GROUP];
+        filed.clone().for_each(|filed| counts[filed.part_in_group()] += 1);
+        let mut parts: Vec<HashTable<Place>> = counts.map(HashTable::with_capacity).into();
+        let path = |place: &Place| slots.node(place.slot()).map(Node::path_bytes);
+        let mut duplicate = None;
+        for filed in filed {
+            let (part, place) = (&mut parts[filed.part_in_group()], filed.place);
+            let is_same = |other: &Place| other.hash == place.hash && path(other) == path(&place);
+            match part.find(place.hash_in_part(), is_same) {
+                Some(_) => duplicate = duplicate.or(Some(place.slot())),
+                None => {
+                    part.insert_unique(place.hash_in_part(), place, Place::hash_in_part);
+                }
+            }
+        }
+        (Group(parts), duplicate)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.parts.iter().map(HashTable::len).sum()
     }
 
     pub(super) fn hash(&self, path: &[u8]) -> Hash {
         Hash(self.hasher.hash_one(path))
+    }
+}
+
+/// Neighbours among the small tables.
+pub(super) struct Group(Vec<HashTable<Place>>);
+
+/// A slot that is to be put into a table, later and with others.
+#[derive(Clone, Copy)]
+pub(super) struct Filed {
+    part: u16,
+    place: Place,
+}
+
+impl Filed {
+    pub(super) fn new(slot: Slot, hash: Hash) -> Filed {
+        Filed { part: hash.part() as u16, place: Place::new(slot, hash) }
+    }
+
+    /// Which group of small tables it goes into, below [`GROUPS`].
+    pub(super) fn group(self) -> usize {
+        usize::from(self.part) / PARTS_IN_GROUP
+    }
+
+    fn part_in_group(self) -> usize {
+        usize::from(self.part) % PARTS_IN_GROUP
     }
 }
 
@@ -96,7 +151,10 @@ fn spread(hash: u16) -> u64 {
 /// So many that the 16 bits of a hash in a small table are enough up to some ten million nodes: beyond that, a
 /// look-up happens to compare more than one path.
 const PARTS: usize = 8192;
-const _: () = assert!(size_of::<Place>() == 6);
+/// How many groups the small tables make: one should fit the processor's cache.
+pub(super) const GROUPS: usize = 64;
+const PARTS_IN_GROUP: usize = PARTS / GROUPS;
+const _: () = assert!(size_of::<Place>() == 6 && size_of::<Filed>() == 8);
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
 use tracing::{info, warn};
 
+use crate::runtime::Threads;
 use crate::storage::mapped::Mapped;
 
 /// The state that a start begins with.
@@ -82,7 +83,7 @@ fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTre
     }
     let unpacked = name.compression.unpack(&file, UNPACKED_LEN_MAX).map_err(|error| error.to_string())?;
     let mut interner = Interner::new();
-    let snapshot = Snapshot::decode(&unpacked, name.zxid, options, &mut interner);
+    let snapshot = Snapshot::decode(&unpacked, name.zxid, options, &mut interner, &Threads::per_cpu());
     let snapshot = snapshot.map_err(|error| error.to_string())?;
     if snapshot.lists_missing > 0 {
         warn!(
