@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_gettime};
 use ringkeeper::runtime::Threads;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Sections, Snapshot, SnapshotWriter};
@@ -23,7 +24,8 @@ fn main() -> Result<()> {
     {
         return load(file);
     }
-    println!("{:24} {:>12} {:>12} {:>12} {:>12} {:>12}", "tree", "build", "encode", "load", "clone", "clone");
+    println!("ms, ms of CPU, bytes per znode");
+    println!("{:24} {:>15} {:>15} {:>15} {:>15} {:>15}", "tree", "build", "encode", "load", "clone", "clone");
     for count in args {
         let count: usize = count.parse()?;
         measure(&format!("{count} below one"), std::iter::once("/flat".into()), count)?;
@@ -34,7 +36,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Prints a line of times, and one of the memory that each step took, per znode.
+/// Prints what each step took: ms, ms of CPU, and bytes of memory per znode.
 fn measure(name: &str, parents: impl Iterator<Item = String>, children: usize) -> Result<()> {
     let mut meter = Meter::start()?;
     let acl = AclRef::open();
@@ -95,32 +97,43 @@ fn create(tree: &mut DataTree, path: &str, data: &[u8], acl: &AclRef) {
     tree.advance(zxid);
 }
 
-/// Time and growth of the resident memory, lap by lap.
+/// Time, CPU time of all threads, and growth of the resident memory in bytes.
+struct Lap {
+    wall: Duration,
+    cpu: Duration,
+    bytes: i64,
+}
+
 struct Meter {
-    time: Instant,
+    wall: Instant,
+    cpu: Duration,
     resident: i64,
-    laps: Vec<(Duration, i64)>,
+    laps: Vec<Lap>,
 }
 
 impl Meter {
     fn start() -> Result<Meter> {
-        Ok(Meter { resident: resident()?, laps: Vec::new(), time: Instant::now() })
+        Ok(Meter { resident: resident()?, laps: Vec::new(), cpu: cpu()?, wall: Instant::now() })
     }
 
     fn lap(&mut self) -> Result<()> {
-        let time = self.time.elapsed();
-        let resident = resident()?;
-        self.laps.push((time, resident - self.resident));
-        (self.resident, self.time) = (resident, Instant::now());
+        let (wall, cpu, resident) = (self.wall.elapsed(), cpu()?, resident()?);
+        self.laps.push(Lap { wall, cpu: cpu - self.cpu, bytes: resident - self.resident });
+        (self.resident, self.cpu, self.wall) = (resident, cpu, Instant::now());
         Ok(())
     }
 
     fn print(&self, nodes: usize) {
-        for (time, bytes) in &self.laps {
-            print!(" {:4.0} ms {:3.0} B", time.as_secs_f64() * 1e3, *bytes as f64 / nodes as f64);
+        for Lap { wall, cpu, bytes } in &self.laps {
+            let (wall, cpu) = (wall.as_secs_f64() * 1e3, cpu.as_secs_f64() * 1e3);
+            print!(" {wall:5.0} {cpu:5.0} {:3.0}", *bytes as f64 / nodes as f64);
         }
         let _ = io::stdout().flush();
     }
+}
+
+fn cpu() -> Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 
 /// In bytes.
