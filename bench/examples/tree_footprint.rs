@@ -3,19 +3,22 @@
 //!
 //!     cargo run --release -p ringkeeper-bench --example tree_footprint -- 1000000 5000000
 
+#[path = "../benches/common/mod.rs"]
+mod common;
+
 use std::fs;
 use std::io::{self, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use common::{CHILDREN, DATA, OPTIONS, create, parent_path};
 use nix::time::{ClockId, clock_gettime};
 use ringkeeper::runtime::Threads;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Sections, Snapshot, SnapshotWriter};
 use ringkeeper_core::id::Zxid;
-use ringkeeper_core::proto::AclRef;
-use ringkeeper_core::tree::{DataTree, Delta, Node, NodeFields, TreeOptions};
+use ringkeeper_core::tree::DataTree;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +33,7 @@ fn main() -> Result<()> {
         let count: usize = count.parse()?;
         measure(&format!("{count} below one"), std::iter::once("/flat".into()), count)?;
         let parents = count / CHILDREN;
-        let names = (0..parents).map(|parent| format!("/parent-{parent:06}"));
+        let names = (0..parents).map(parent_path);
         measure(&format!("{parents} x {CHILDREN}"), names, CHILDREN)?;
     }
     Ok(())
@@ -39,12 +42,11 @@ fn main() -> Result<()> {
 /// Prints what each step took: ms, ms of CPU, and bytes of memory per znode.
 fn measure(name: &str, parents: impl Iterator<Item = String>, children: usize) -> Result<()> {
     let mut meter = Meter::start()?;
-    let acl = AclRef::open();
     let mut tree = DataTree::new(OPTIONS);
     for parent in parents {
-        create(&mut tree, &parent, &[], &acl);
+        create(&mut tree, &parent, &[]);
         for child in 0..children {
-            create(&mut tree, &format!("{parent}/n{child:09}"), &[7; DATA_LEN], &acl);
+            create(&mut tree, &format!("{parent}/n{child:09}"), &DATA);
         }
     }
     meter.lap()?;
@@ -77,24 +79,6 @@ fn load(file: &str) -> Result<()> {
     println!();
     anyhow::ensure!(first.node_count() == second.node_count(), "nodes are missing");
     Ok(())
-}
-
-fn create(tree: &mut DataTree, path: &str, data: &[u8], acl: &AclRef) {
-    let zxid = tree.last_zxid().next();
-    let fields = NodeFields {
-        czxid: zxid,
-        mzxid: zxid,
-        ctime: 1_700_000_000_000 + zxid.0,
-        mtime: 1_700_000_000_000 + zxid.0,
-        version: 0,
-        aversion: 0,
-        owner: 0,
-        acl: acl.clone(),
-    };
-    let parent = ringkeeper_core::tree::parent_of(path).and_then(|parent| tree.get(parent));
-    let Some(parent_cversion) = parent.map(|parent| parent.cversion() + 1) else { return };
-    tree.apply(zxid, &Delta::Create { node: Node::new(path, Some(data), fields), parent_cversion });
-    tree.advance(zxid);
 }
 
 /// Time, CPU time of all threads, and growth of the resident memory in bytes.
@@ -144,6 +128,3 @@ fn resident() -> Result<i64> {
 }
 
 const LOAD: &str = "--load";
-const OPTIONS: TreeOptions = TreeOptions { extended_types: false, seed: 7 };
-const DATA_LEN: usize = 100;
-const CHILDREN: usize = 1000;

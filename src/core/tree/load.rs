@@ -12,7 +12,6 @@ use super::table::{GROUPS, Table};
 use crate::id::{SessionId, Zxid};
 use crate::workers::Workers;
 use LoadError::{Duplicate, NoRoot, Orphan};
-use part::ParentRef;
 
 pub(super) use part::Notes;
 pub use part::Part;
@@ -84,9 +83,9 @@ impl Loader {
         let (tables, duplicates): (Vec<_>, Vec<_>) = filled.into_iter().unzip();
         let table = self.table.with_groups(tables);
         let looked_up = workers.map(notes.len(), |number| look_up(number, &notes[number], &table, &slots));
-        let (parents, orphans): (Vec<_>, Vec<_>) = looked_up.into_iter().unzip();
         let duplicate = duplicates.into_iter().flatten().min().map(|slot| (slot, Duplicate as Reason));
-        let orphan = orphans.into_iter().flatten().min().map(|slot| (slot, Orphan as Reason));
+        let orphan =
+            looked_up.iter().find_map(|part| part.as_ref().err()).map(|slot| (*slot, Orphan as Reason));
         if let Some((slot, reason)) = orphan.into_iter().chain(duplicate).min_by_key(|(slot, _)| *slot) {
             let path = slots.node(slot).map_or("", Node::path);
             return Err(Misplaced { number: slot.0 as usize, error: reason(path.into()) });
@@ -94,7 +93,12 @@ impl Loader {
         if table.find("/", &slots).is_none() {
             return Err(Misplaced { number: table.len(), error: NoRoot });
         }
-        let mut tree = DataTree::of_loaded(self.options, table, slots.linked(&parents), sessions, zxid);
+        let looked_up = looked_up.into_iter().map(Result::unwrap_or_default);
+        let parents = notes
+            .iter()
+            .zip(looked_up)
+            .flat_map(|(notes, looked_up)| notes.parents.iter().map(move |parent| parent.slot(&looked_up)));
+        let mut tree = DataTree::of_loaded(self.options, table, slots.linked(parents), sessions, zxid);
         notes.into_iter().for_each(|notes| tree.note_loaded(notes));
         Ok(tree)
     }
@@ -102,24 +106,15 @@ impl Loader {
 
 type Reason = fn(String) -> LoadError;
 
-/// The slots of the parents of a part's nodes, in which those that were not known yet are looked up; and the
-/// first node that has none before it.
-fn look_up(number: usize, notes: &Notes, table: &Table, slots: &Slots) -> (Vec<Slot>, Option<Slot>) {
+/// The slots of the parents that a part did not know; or the first node whose parent does not come before it.
+fn look_up(number: usize, notes: &Notes, table: &Table, slots: &Slots) -> Result<Vec<Slot>, Slot> {
     let first = (number * Part::LEN) as u32;
     let pending = notes.pending.iter().map(|at| Slot(first + at));
-    let looked_up: Vec<Option<Slot>> = pending
-        .clone()
-        .map(|slot| {
-            let parent = parent_of(slots.node(slot)?.path())?;
-            table.find(parent, slots).filter(|parent| *parent < slot)
-        })
-        .collect();
-    let orphan = pending.zip(&looked_up).find_map(|(slot, parent)| parent.is_none().then_some(slot));
-    let parent = |parent: &ParentRef| match parent {
-        ParentRef::At(slot) => *slot,
-        ParentRef::Pending(number) => looked_up[*number as usize].unwrap_or(Slot::NONE),
+    let parent = |slot: Slot| {
+        let parent = table.find(parent_of(slots.node(slot)?.path())?, slots)?;
+        (parent < slot).then_some(parent)
     };
-    (notes.parents.iter().map(parent).collect(), orphan)
+    pending.map(|slot| parent(slot).ok_or(slot)).collect()
 }
 
 #[cfg(test)]

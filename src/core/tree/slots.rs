@@ -75,12 +75,12 @@ impl Slots {
     }
 
     /// Makes each node a child of its parent, whose slot comes first.
-    pub(super) fn linked(mut self, parents: &[Vec<Slot>]) -> Slots {
-        for parent in parents.iter().flatten() {
-            let links = Links { next: Slot::NONE, prev: Slot::NONE, above: Above::parent(*parent) };
+    pub(super) fn linked(mut self, parents: impl Iterator<Item = Slot>) -> Slots {
+        for parent in parents {
+            let links = Links { next: Slot::NONE, prev: Slot::NONE, above: Above::parent(parent) };
             let slot = Slot(self.links.push(links));
-            if *parent != Slot::NONE {
-                self.link(*parent, slot);
+            if parent != Slot::NONE {
+                self.link(parent, slot);
             }
         }
         self

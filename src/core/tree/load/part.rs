@@ -34,12 +34,26 @@ pub(in crate::tree) struct Notes {
     pub(in crate::tree) data_size: u64,
 }
 
-/// A node's parent.
+/// A node's parent: its slot, or that it is the parent of so many-th node among the pending.
 #[derive(Clone, Copy)]
-pub(super) enum ParentRef {
-    At(Slot),
-    /// That of so many-th node among the pending.
-    Pending(u32),
+pub(super) struct ParentRef(u32);
+
+impl ParentRef {
+    fn at(slot: Slot) -> ParentRef {
+        ParentRef(slot.0)
+    }
+
+    fn pending(number: usize) -> ParentRef {
+        ParentRef(number as u32 | PENDING_BIT)
+    }
+
+    /// The slot, when those of the pending were looked up.
+    pub(super) fn slot(self, looked_up: &[Slot]) -> Slot {
+        match self.0 {
+            slot if slot & PENDING_BIT == 0 || slot == Slot::NONE.0 => Slot(slot),
+            number => looked_up[(number & !PENDING_BIT) as usize],
+        }
+    }
 }
 
 /// A node above the last one: its path is the beginning of another node's.
@@ -79,14 +93,14 @@ impl<'t> Part<'t> {
         let path = node.path();
         let parent = match parent_path(path)? {
             Some(parent) => self.find_above(parent.as_bytes()).unwrap_or_else(|| {
-                let place = ParentRef::Pending(self.notes.pending.len() as u32);
+                let place = ParentRef::pending(self.notes.pending.len());
                 self.notes.pending.push(number);
                 self.above.push(Ancestor { node: number, path_len: parent.len() as u32, place });
                 place
             }),
-            None => ParentRef::At(Slot::NONE),
+            None => ParentRef::at(Slot::NONE),
         };
-        self.above.push(Ancestor { node: number, path_len: path.len() as u32, place: ParentRef::At(slot) });
+        self.above.push(Ancestor { node: number, path_len: path.len() as u32, place: ParentRef::at(slot) });
         let notes = &mut self.notes;
         notes.parents.push(parent);
         let filed = Filed::new(slot, self.table.hash(path.as_bytes()));
@@ -133,3 +147,6 @@ fn parent_path(path: &str) -> Result<Option<&str>, LoadError> {
 fn is_root_doubled(parent: &str, path: &str) -> bool {
     parent == "/" && path.starts_with("//")
 }
+
+/// No tree has so many nodes, see [`Slots`](crate::tree::slots::Slots).
+const PENDING_BIT: u32 = 1 << 31;
