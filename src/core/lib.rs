@@ -21,6 +21,7 @@ pub mod log_room;
 pub mod ops;
 pub mod prep;
 pub mod proto;
+pub mod purge;
 pub mod session;
 pub mod shard;
 pub mod snap_trigger;

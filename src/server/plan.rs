@@ -13,6 +13,7 @@ use ringkeeper_core::snap_trigger::TriggerOptions;
 use ringkeeper_core::tree::TreeOptions;
 
 use crate::snapshotter::SnapshotterOptions;
+use crate::storage::purge::PurgeOptions;
 use crate::topology::Topology;
 
 pub(super) fn tree(config: &Config) -> TreeOptions {
@@ -62,6 +63,16 @@ pub(super) fn snapshotter(config: &Config) -> SnapshotterOptions {
             log_bytes: storage.snap_size_limit_bytes,
         },
         seed: seed(),
+    }
+}
+
+pub(super) fn purge(config: &Config) -> PurgeOptions {
+    let storage = &config.storage;
+    PurgeOptions {
+        snapshots: storage.snap_dir(),
+        logs: storage.log_dir(),
+        time: storage.purge,
+        retain: storage.snap_retain_count as usize,
     }
 }
 

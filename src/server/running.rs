@@ -19,8 +19,10 @@ use crate::net::{Acceptor, Admission, Limits};
 use crate::runtime::{Clock, Executor, Inbox, Reason, Running, Sender, fatal, inbox};
 use crate::shard::ShardRole;
 use crate::snapshotter::{self, SpaceWatch};
+use crate::storage::disk::Os;
+use crate::storage::purge::Purge;
 use crate::storage::recovery::Recovery;
-use crate::storage::wal::{Batches, Recovered, Wal, WalStats};
+use crate::storage::wal::{Batches, Recovered, Wal};
 use crate::topology::{Role, Topology};
 use crate::wiring::{Published, ToCommit, ToShard};
 
@@ -47,7 +49,7 @@ impl Server {
         let Recovery { pipeline, wal, snapshot } = recovery;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
         let followed = (pipeline.tree().clone(), snapshot);
-        let snapshotter = start_snapshotter(&config, followed, wal.stats(), to_commit.clone())?;
+        let snapshotter = start_snapshotter(&config, followed, &wal, to_commit.clone())?;
         let config = Arc::new(config);
         let (to_log, log_inbox) = inbox::<RecordBatch>();
         let (to_shards, shard_inboxes): (Vec<_>, Vec<_>) =
@@ -128,14 +130,16 @@ impl Server {
 fn start_snapshotter(
     config: &Config,
     (tree, saved): (DataTree, Option<Zxid>),
-    log: Arc<WalStats>,
+    log: &Recovered,
     to_commit: Sender<ToCommit>,
 ) -> io::Result<snapshotter::Running> {
     let storage = &config.storage;
-    let space = SpaceWatch::new(storage.log_dir(), storage.segment_bytes, log.clone(), move |room| {
+    let space = SpaceWatch::new(storage.log_dir(), storage.segment_bytes, log.stats(), move |room| {
         to_commit.post(ToCommit::LogRoom(room));
     });
-    snapshotter::Running::start(plan::snapshotter(config), tree, saved, log, space)
+    let handle = log.handle();
+    let purge = Purge::new(plan::purge(config), Arc::new(Os), move |upto| handle.release(upto));
+    snapshotter::Running::start(plan::snapshotter(config), tree, saved, log.stats(), space, purge)
 }
 
 fn start<F>(make: impl FnOnce() -> F + Send + 'static) -> Start

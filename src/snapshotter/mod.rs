@@ -12,9 +12,11 @@
 //! When a snapshot is due is decided as in Java: see [`SnapshotTrigger`]. Another is written at the start if
 //! the log had to be replayed, and one at a clean stop, so that a Java server can go on from there.
 //!
-//! The thread also watches how much room the log has, see [`SpaceWatch`].
+//! The thread also watches how much room the log has, see [`SpaceWatch`], and sees that old snapshots and old
+//! parts of the log go, see [`Purge`].
 
 mod backlog;
+mod purger;
 mod space;
 mod writer;
 
@@ -31,9 +33,11 @@ use ringkeeper_core::tree::DataTree;
 
 use backlog::Backlog;
 pub use backlog::Feed;
+use purger::Purger;
 pub use space::SpaceWatch;
 use writer::{Writer, Written};
 
+use crate::storage::purge::Purge;
 use crate::storage::snapshot::Pace;
 use crate::storage::wal::WalStats;
 
@@ -65,6 +69,8 @@ struct Snapshotter {
     log: Arc<WalStats>,
     log_bytes: u64,
     space: SpaceWatch,
+    purge: Arc<Purge>,
+    purger: Purger,
     /// Of which state the newest snapshot is.
     saved: Option<Zxid>,
     writer: Option<Writer>,
@@ -81,10 +87,13 @@ impl Running {
         saved: Option<Zxid>,
         log: Arc<WalStats>,
         space: SpaceWatch,
+        purge: Purge,
     ) -> std::io::Result<Running> {
         let backlog = Arc::new(Backlog::default());
         let trigger = SnapshotTrigger::new(options.trigger, options.seed);
         let log_bytes = log.figures().bytes;
+        let purge = Arc::new(purge);
+        let purger = Purger::new(purge.clone(), Instant::now());
         let snapshotter = Snapshotter {
             options,
             backlog: backlog.clone(),
@@ -93,6 +102,8 @@ impl Running {
             log,
             log_bytes,
             space,
+            purge,
+            purger,
             saved,
             writer: None,
             not_before: None,
@@ -131,7 +142,9 @@ impl Snapshotter {
             }
             self.collect();
             self.space.look();
-            let may_begin = self.writer.is_none() && self.not_before.is_none_or(|at| Instant::now() >= at);
+            let now = Instant::now();
+            self.purger.on_time(now);
+            let may_begin = self.writer.is_none() && self.not_before.is_none_or(|at| now >= at);
             if may_begin && self.trigger.is_due() {
                 self.begin(Pace::Shared);
             }
@@ -165,7 +178,7 @@ impl Snapshotter {
         self.trigger.reset();
         self.not_before = None;
         let SnapshotterOptions { folder, compression, .. } = &self.options;
-        match Writer::start(folder, *compression, self.tree.freeze(), pace) {
+        match Writer::start(folder, *compression, self.tree.freeze(), pace, self.purge.clone()) {
             Ok(writer) => self.writer = Some(writer),
             Err(error) => self.failed(&error),
         }
@@ -208,6 +221,7 @@ impl Snapshotter {
                 self.end(writer);
             }
         }
+        self.purger.join();
     }
 
     fn failed(&mut self, error: &std::io::Error) {

@@ -8,6 +8,7 @@ use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::Frozen;
 
+use crate::storage::purge::Purge;
 use crate::storage::snapshot::{Pace, SharedPace, save};
 
 /// A thread that writes one snapshot.
@@ -24,12 +25,14 @@ pub(super) struct Written {
 }
 
 impl Writer {
-    /// Starts to write this state. Whoever calls this is woken when it is done.
+    /// Starts to write this state, and then to purge what it makes superfluous. Whoever calls this is woken
+    /// when it is done.
     pub(super) fn start(
         folder: &Path,
         compression: Compression,
         state: Frozen,
         pace: Pace,
+        purge: Arc<Purge>,
     ) -> io::Result<Writer> {
         let (zxid, folder, caller) = (state.zxid(), folder.to_owned(), thread::current());
         let pace = Arc::new(SharedPace::new(pace));
@@ -38,8 +41,12 @@ impl Writer {
             yield_to_executors();
             let began = Instant::now();
             let saved = save(&folder, state, compression, &shared_pace);
+            let took = began.elapsed();
+            if saved.is_ok() {
+                purge.after_snapshot();
+            }
             caller.unpark();
-            Ok(Written { path: saved?, took: began.elapsed() })
+            Ok(Written { path: saved?, took })
         };
         let thread = thread::Builder::new().name("snapshot".into()).spawn(work)?;
         Ok(Writer { zxid, pace, thread })
@@ -66,7 +73,7 @@ impl Writer {
 }
 
 /// Lets every executor run before this thread wherever they share a CPU.
-fn yield_to_executors() {
+pub(super) fn yield_to_executors() {
     if let Err(errno) = rustix::process::nice(NICENESS_MAX) {
         tracing::debug!("snapshots are written at the priority of everything else: {errno}");
     }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ringkeeper_core::Alone;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Snapshot, SnapshotName};
 use ringkeeper_core::tree::{DataTree, TreeOptions};
-use ringkeeper_kit::server::{Server, Settings};
+use ringkeeper_kit::server::{Server, Settings, until};
 use ringkeeper_kit::wire::{Client, Request};
 
-use crate::peers::peers;
+use crate::peers::{each, peers};
 
 #[test]
 fn a_new_server_leaves_a_snapshot_of_nothing_as_java_does() {
@@ -26,47 +26,53 @@ fn a_new_server_leaves_a_snapshot_of_nothing_as_java_does() {
 
 #[test]
 fn each_snapshot_written_while_clients_write_is_exactly_the_state_at_its_zxid() {
-    each_with("snapCount", 100, |server| {
-        let mut client = Client::connect(server.addr()).expect("a session");
-        let mut written = BTreeMap::new();
-        for round in 0..ROUNDS {
-            let batch: Vec<Request> = (0..BATCH).flat_map(|at| writes(round, at)).collect();
-            client.send_all(&batch).expect("the requests leave");
-            for request in batch {
-                let reply = client.next_reply().expect("a reply");
-                assert_eq!(reply.err, 0, "{request:?}");
-                written.insert(reply.zxid, request);
-            }
-        }
-        server.until_logged("is written", SNAPSHOTS_MIN);
+    // None of them goes before it is looked at.
+    let settings = |peer: Settings| peer.config("snapCount", 100).config("autopurge.purgeInterval", 0);
+    each(settings, |server| {
+        let written = write(server);
         assert_eq!(server.stop().code(), Some(0));
-        for snapshot in snapshots(server) {
-            assert_eq!(
-                nodes_of(&snapshot.tree),
-                expected_at(snapshot.name.zxid.0, &written),
-                "{}",
-                snapshot.name
-            );
+        let snapshots = snapshots(server);
+        assert!(snapshots.len() >= GROUPS);
+        for snapshot in snapshots {
+            let expected = expected_at(snapshot.name.zxid.0, &written);
+            assert_eq!(nodes_of(&snapshot.tree), expected, "{}", snapshot.name);
         }
+    });
+}
+
+#[test]
+fn three_snapshots_stay_and_the_log_behind_the_second() {
+    let settings = |peer: Settings| peer.config("snapCount", 100).config("preAllocSize", SEGMENT_KIB);
+    each(settings, |server| {
+        let written = write(server);
+        let folder = server.data_dir().join("version-2");
+        let log_begins =
+            || file_names(&folder).iter().filter_map(|name| first_zxid(name)).min().expect("a log");
+        until("the first segment, which snapshots cover, is recycled", || log_begins() > 1);
+        assert_eq!(server.stop().code(), Some(0));
+        let kept = snapshots(server);
+        assert_eq!(kept.len(), 3);
+        assert!(log_begins() <= kept[1].name.zxid.0 + 1, "{} and {}", log_begins(), kept[1].name);
+        // From the second snapshot and the log, all is found again.
+        fs::remove_file(&kept[2].path).expect("the newest snapshot");
+        server.start();
+        assert!(server.log().contains(&format!("{} is loaded", kept[1].path.display())));
+        assert_eq!(server.stop().code(), Some(0));
+        let newest = snapshots(server).pop().expect("a snapshot");
+        assert_eq!(nodes_of(&newest.tree), expected_at(i64::MAX, &written));
     });
 }
 
 #[test]
 fn a_killed_server_starts_from_its_newest_snapshot_and_the_log_behind_it() {
     each_with("snapCount", 100, |server| {
-        let mut client = Client::connect(server.addr()).expect("a session");
-        for round in 0..5 {
-            let batch: Vec<Request> = (0..BATCH).flat_map(|at| writes(round, at)).collect();
-            client.send_all(&batch).expect("the requests leave");
-            batch.iter().for_each(|_| assert_eq!(client.next_reply().expect("a reply").err, 0));
-        }
-        server.until_logged("is written", 2);
+        write(server);
         server.kill();
         let newest = snapshots(server).pop().expect("a snapshot").path;
         server.start();
         assert!(server.log().contains(&format!("{} is loaded", newest.display())), "{}", newest.display());
         let mut client = Client::connect(server.addr()).expect("a session");
-        for round in 0..5 {
+        for round in 0..GROUPS * ROUNDS_EACH {
             for at in 0..BATCH {
                 let exists = client.call(&Request::exists(path(round, at).as_str(), false)).expect("a reply");
                 assert_eq!(exists.err == 0, !is_deleted(at), "{}", path(round, at));
@@ -98,9 +104,40 @@ fn snapshots_are_compressed_as_configured_and_read_again() {
     }
 }
 
+/// Writes in groups, each of which makes a snapshot due, and returns each write by its zxid.
+fn write(server: &Server) -> BTreeMap<i64, Request> {
+    let mut client = Client::connect(server.addr()).expect("a session");
+    let mut written = BTreeMap::new();
+    for group in 0..GROUPS {
+        for round in 0..ROUNDS_EACH {
+            let batch: Vec<Request> =
+                (0..BATCH).flat_map(|at| writes(group * ROUNDS_EACH + round, at)).collect();
+            client.send_all(&batch).expect("the requests leave");
+            for request in batch {
+                let reply = client.next_reply().expect("a reply");
+                assert_eq!(reply.err, 0, "{request:?}");
+                written.insert(reply.zxid, request);
+            }
+        }
+        // One was written at the start.
+        server.until_logged("is written", group + 2);
+    }
+    written
+}
+
+fn file_names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The zxid in the name of a segment of the log that has records.
+fn first_zxid(name: &str) -> Option<i64> {
+    i64::from_str_radix(name.strip_prefix("wal.")?, 16).ok()
+}
+
 fn each_with(key: &str, value: impl std::fmt::Display, test: impl Fn(&mut Server)) {
     let settings = |peer: Settings| peer.config(key, &value);
-    crate::peers::each(settings, test);
+    each(settings, test);
 }
 
 /// Three writes to one node, of which some take it away again.
@@ -108,7 +145,7 @@ fn writes(round: usize, at: usize) -> [Request; 3] {
     let path = path(round, at);
     let last = match is_deleted(at) {
         true => Request::delete(&path, -1),
-        false => Request::set_data(&path, b"third", -1),
+        false => Request::set_data(&path, &[b'3'; 10_000], -1),
     };
     [Request::create(&path, b"first", 0), Request::set_data(&path, b"second", -1), last]
 }
@@ -173,7 +210,7 @@ fn load(name: SnapshotName, path: PathBuf) -> OnDisk {
     OnDisk { name, path, tree: read.unwrap_or_else(|error| panic!("{name}: {error}")).tree }
 }
 
-const ROUNDS: usize = 30;
+const GROUPS: usize = 6;
+const ROUNDS_EACH: usize = 5;
 const BATCH: usize = 20;
-/// The first, and at least a few between.
-const SNAPSHOTS_MIN: usize = 4;
+const SEGMENT_KIB: u32 = 1024;

@@ -9,6 +9,7 @@ use super::key_table::storage::{
 use super::notice::Notice;
 use super::settings::Settings;
 use crate::format::snapshot::Compression;
+use crate::purge::RETAIN_MIN;
 
 /// Where data lies and how it is written (config §5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +34,21 @@ pub struct Storage {
     pub snap_size_limit_bytes: Option<u64>,
     /// `snapshot.compression.method`.
     pub snapshot_compression: Compression,
-    /// `autopurge.purgeInterval`; `None` is never. Not supported yet.
-    pub purge_interval_ms: Option<u64>,
-    /// `autopurge.snapRetainCount`, at least 3. Not supported yet.
+    /// `autopurge.purgeInterval`: when old snapshots go.
+    pub purge: PurgeTime,
+    /// `autopurge.snapRetainCount`, at least 3: how many snapshots stay.
     pub snap_retain_count: u32,
+}
+
+/// When old snapshots go. The log's own segments are recycled whatever is said here: nobody else could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurgeTime {
+    /// With each new one, and Java's files are never touched: what holds if nobody says anything.
+    WithSnapshots,
+    /// At the start and then in this interval, Java's files included, as Java does it.
+    EveryMs(u64),
+    /// Never: somebody else does it.
+    Never,
 }
 
 impl Storage {
@@ -55,7 +67,6 @@ impl Storage {
             notices.push(Notice::warning(text));
         }
         let snap_size_limit_kib = settings.get(&SNAP_SIZE_LIMIT)?;
-        let purge_interval_ms = settings.get(&PURGE_INTERVAL)?;
         Ok(Storage {
             data_log_dir: PathBuf::from(data_log_dir.as_ref().unwrap_or(&data_dir)),
             data_dir: PathBuf::from(data_dir),
@@ -67,7 +78,7 @@ impl Storage {
             snap_count: settings.get(&SNAP_COUNT)? as u32,
             snap_size_limit_bytes: (snap_size_limit_kib > 0).then(|| snap_size_limit_kib as u64 * 1024),
             snapshot_compression: settings.get(&SNAPSHOT_COMPRESSION)?,
-            purge_interval_ms: u64::try_from(purge_interval_ms).ok().filter(|interval| *interval > 0),
+            purge: purge_time(settings.get(&PURGE_INTERVAL)?),
             snap_retain_count: snap_retain_count(settings.get(&SNAP_RETAIN_COUNT)?, notices),
         })
     }
@@ -92,6 +103,14 @@ fn warn_if_relative(path: &str, notices: &mut Vec<Notice>) {
     }
 }
 
+fn purge_time(interval_ms: Option<i64>) -> PurgeTime {
+    match interval_ms.map(u64::try_from) {
+        None => PurgeTime::WithSnapshots,
+        Some(Err(_) | Ok(0)) => PurgeTime::Never,
+        Some(Ok(interval)) => PurgeTime::EveryMs(interval),
+    }
+}
+
 fn snap_retain_count(given: i32, notices: &mut Vec<Notice>) -> u32 {
     if given < SNAP_RETAIN_COUNT_MIN {
         let text =
@@ -102,4 +121,4 @@ fn snap_retain_count(given: i32, notices: &mut Vec<Notice>) -> u32 {
 }
 
 const VERSION_DIR: &str = "version-2";
-const SNAP_RETAIN_COUNT_MIN: i32 = 3;
+const SNAP_RETAIN_COUNT_MIN: i32 = RETAIN_MIN as i32;

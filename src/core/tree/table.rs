@@ -113,7 +113,7 @@ impl Hash {
         let even = self.0 >> 32;
         // About 2^32 times log2(1 + x), for x from 0 to 1 as an x of 32 bits.
         let skewed = even + ((even * (u64::from(u32::MAX) - even)) >> 32) * 88 / 256;
-        (skewed * PARTS as u64 >> 32) as usize
+        ((skewed * PARTS as u64) >> 32) as usize
     }
 
     /// The hash within that table.

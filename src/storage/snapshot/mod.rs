@@ -4,8 +4,9 @@
 //! `<dataDir>/version-2`. So one that Java wrote is as good to start from as one of ours, and Java can start
 //! from ours.
 
+mod bound;
 mod load;
 mod save;
 
-pub use load::{LoadError, Loaded, load_newest};
+pub use load::{LoadError, Loaded, load_newest, names, newest_zxid};
 pub use save::{Pace, SharedPace, save};

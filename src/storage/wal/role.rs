@@ -26,9 +26,6 @@ pub trait Batches {
 
     /// The next batch, if there is one now.
     fn try_next(&mut self) -> Option<RecordBatch>;
-
-    /// Takes back an empty batch that has been written, for the sake of its memory.
-    fn give_back(&mut self, _empty: RecordBatch) {}
 }
 
 /// The log's role: the only writer of the log, and the only one that promises durability.
@@ -80,9 +77,7 @@ impl Wal {
             if let Some(last) = batch.last() {
                 self.write(&batch).await?;
                 on_durable(Durable::promised_by_the_log(last));
-                batch.clear();
             }
-            inbox.give_back(batch);
         }
         let Active { path, file, .. } = self.active;
         file.close().await.map_err(|what| WriteFailure { doing: "close", path, what })
@@ -212,7 +207,6 @@ fn gather(batch: &mut RecordBatch, inbox: &mut impl Batches) -> Option<RecordBat
             return Some(queued);
         }
         batch.append(&mut queued);
-        inbox.give_back(queued);
     }
     None
 }
@@ -246,7 +240,7 @@ mod tests {
     use ringkeeper_core::id::Zxid;
 
     use super::*;
-    use crate::storage::wal::probe::Access;
+    use crate::storage::disk::Access;
     use crate::storage::wal::recover;
 
     /// An inbox that is filled beforehand and then closed.
@@ -272,7 +266,7 @@ mod tests {
     }
 
     async fn open(dir: &Path) -> Wal {
-        Wal::open(recover(dir, Options::default(), |_, _| Ok(())).unwrap()).await.unwrap()
+        Wal::open(recover(dir, Options::default(), |_| Ok(())).unwrap()).await.unwrap()
     }
 
     fn durable(upto: i64) -> Durable {
@@ -313,7 +307,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for sync in [SyncBy::Write, SyncBy::Fdatasync, SyncBy::Nothing] {
             LocalExecutor::default().run(async {
-                let mut recovered = recover(dir.path(), Options::default(), |_, _| Ok(())).unwrap();
+                let mut recovered = recover(dir.path(), Options::default(), |_| Ok(())).unwrap();
                 recovered.method = Method { access: Access::Buffered, sync };
                 let start = recovered.durable().upto().0;
                 let mut batch = RecordBatch::new();
@@ -323,8 +317,8 @@ mod tests {
             });
         }
         let mut records = Vec::new();
-        recover(dir.path(), Options::default(), |zxid, record| {
-            records.push((zxid.0, record.to_vec()));
+        recover(dir.path(), Options::default(), |record| {
+            records.push((record.zxid.0, record.payload.to_vec()));
             Ok(())
         })
         .unwrap();
@@ -367,12 +361,12 @@ mod tests {
         let options = Options { segment_len: 1 << 20, ..Options::default() };
         let lens = [3_000_000, 10, 2_000_000, 10];
         LocalExecutor::default().run(async {
-            let wal = Wal::open(recover(dir.path(), options, |_, _| Ok(())).unwrap()).await.unwrap();
+            let wal = Wal::open(recover(dir.path(), options, |_| Ok(())).unwrap()).await.unwrap();
             wal.serve(queued(&lens), |_| {}).await.unwrap();
         });
         let mut read = Vec::new();
-        recover(dir.path(), options, |zxid, record| {
-            read.push((zxid, record.len()));
+        recover(dir.path(), options, |record| {
+            read.push((record.zxid, record.payload.len()));
             Ok(())
         })
         .unwrap();
