@@ -191,7 +191,8 @@ impl Member {
         }
     }
 
-    /// This server was elected. Ignored unless it [looks for a leader](Member::is_looking).
+    /// This server was elected. Ignored unless it [looks for a leader](Member::is_looking). It may have to
+    /// wait for the disk: learners' connections are to be given to it once [`Member::leader`] has a leader.
     pub fn lead(&mut self, at: Moment, out: &mut Vec<Action>) {
         if self.is_looking() {
             self.next = Some(Start::Lead);

@@ -23,6 +23,17 @@ pub(super) enum Write {
     Tree(DataTree),
 }
 
+impl Write {
+    /// Whether the write is one of what came before an epoch.
+    pub(super) fn is_before(&self, epoch_zxid: Zxid) -> bool {
+        match self {
+            Write::Append(records) => records.iter().any(|logged| logged.zxid < epoch_zxid),
+            Write::Epoch(..) => false,
+            Write::Truncate { .. } | Write::Tree(_) => true,
+        }
+    }
+}
+
 /// What the disk says when a write is done.
 pub(super) enum Done {
     Durable(Zxid, u64),

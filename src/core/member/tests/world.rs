@@ -50,6 +50,7 @@ pub(super) struct World {
     checks: Checks,
     trace: Vec<String>,
     is_loud: bool,
+    sessions_lost: usize,
 }
 
 struct Link {
@@ -94,6 +95,7 @@ impl World {
             elected: None,
             checks: Checks::default(),
             trace: Vec::new(),
+            sessions_lost: 0,
             is_loud: std::env::var_os("TRACE").is_some(),
         };
         (0..world.servers.len()).for_each(|server| world.after(1, Event::Tick(server)));
@@ -115,6 +117,7 @@ impl World {
                 self.after(1, Event::Restart(server));
             }
         }
+        self.sessions_lost = self.clients.iter().map(|client| client.sessions_lost).sum();
         let before = self.checks.acknowledged.len();
         self.run_until(self.now_us + 4_000_000);
         assert!(self.checks.acknowledged.len() > before, "nothing goes on after the faults");
@@ -142,8 +145,9 @@ impl World {
         self.checks.elections()
     }
 
+    /// How many sessions were lost before the faults ended.
     pub(super) fn sessions_lost(&self) -> usize {
-        self.clients.iter().map(|client| client.sessions_lost).sum()
+        self.sessions_lost
     }
 
     pub(super) fn trace(self) -> Vec<String> {
@@ -363,7 +367,7 @@ impl World {
         let delay = 50_000 + self.rng.below(400_000);
         self.after(delay, Event::Fault);
         let server = self.rng.below(self.servers.len() as u64) as usize;
-        match self.rng.below(4) {
+        match self.rng.below(5) {
             0 if self.faults.crashes => self.crash(server),
             1 if self.faults.broken_links => {
                 let id = LinkId(self.next_link.saturating_sub(1 + self.rng.below(5)));
@@ -371,6 +375,7 @@ impl World {
                 self.close(id);
             }
             2 => self.snapshot(server),
+            3 if self.faults.broken_links => self.isolate_leader(),
             _ => {}
         }
     }
@@ -402,6 +407,18 @@ impl World {
             disk.snapshot = Some(process.shard.clone());
             let covered = disk.log.partition_point(|logged| logged.zxid <= zxid);
             disk.log.drain(..covered.saturating_sub(keep));
+        }
+    }
+
+    /// The followers leave a leader that does not hear of it before its own time runs out.
+    fn isolate_leader(&mut self) {
+        let Some(leader) = self.elected else { return };
+        self.note(format!("server {leader} is isolated"));
+        let led: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.leader.0 == leader).map(|(id, _)| *id).collect();
+        for link in led {
+            self.after(1, Event::Closed { link, to_learner: true });
+            self.after(700_000, Event::Closed { link, to_learner: false });
         }
     }
 
@@ -462,6 +479,19 @@ impl World {
                 {
                     let durable = disk.durable();
                     assert!(zxid <= durable, "server {server} acknowledges {zxid}, its disk has {durable}");
+                }
+                if let FromLearner::Ack(zxid) = packet
+                    && zxid.counter() == 0
+                {
+                    assert_eq!(disk.epochs.current, zxid.epoch(), "server {server} has entered the epoch");
+                    assert!(
+                        !disk.writes.iter().any(|write| write.is_before(zxid)),
+                        "server {server} has it all"
+                    );
+                }
+                if let FromLearner::AckEpoch { .. } = packet {
+                    let accepted = process.member.learner().map(|learner| learner.epoch());
+                    assert_eq!(Some(disk.epochs.accepted), accepted, "server {server} has promised on disk");
                 }
                 let link = process.leader_link;
                 let mut bytes = Vec::new();
