@@ -12,6 +12,10 @@
 //!        | shard 0..n  |------------->|  commit   |-------------->| storage::wal  |
 //!        |             |<-------------|           |<--------------|               |
 //!        +-------------+  CommitBatch +-----------+    Durable    +---------------+
+//!                                           | CommitBatch
+//!                                     +-----v-------+
+//!                                     | snapshotter |  an ordinary thread
+//!                                     +-------------+
 //! ```
 //!
 //! | module | what it is | the machine that it drives |
@@ -19,6 +23,7 @@
 //! | [`net`] | client ports: listening, who may connect, to which shard | |
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
+//! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |
 //! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
 //! | [`admin`] | four-letter words | |
 //! | [`wiring`] | what roles say to each other | |
@@ -65,6 +70,7 @@ pub mod preflight;
 pub mod runtime;
 pub mod server;
 pub mod shard;
+pub mod snapshotter;
 pub mod storage;
 pub mod topology;
 pub mod version;

@@ -4,6 +4,7 @@ use super::storage::Storage;
 use super::{Action, MemberOptions, Moment};
 use crate::flow::{Origin, ShardTurn, Step, Submission};
 use crate::id::Zxid;
+use crate::log_room::LogRoom;
 use crate::prep::{LogSink, Pipeline};
 use crate::proto::{OpCode, Txn, TxnHeader};
 use crate::zab::{DownReason, Epochs, History, Leader, LeaderAction, Logged, Tail};
@@ -63,6 +64,10 @@ impl Leading {
     pub(super) fn begin(&mut self, at: Moment, storage: &mut Storage, out: &mut Vec<Action>) {
         let begun = std::mem::take(&mut self.begun);
         self.perform(begun, at, storage, out);
+    }
+
+    pub(super) fn on_log_room(&mut self, room: LogRoom) {
+        self.pipeline.on_log_room(room);
     }
 
     pub(super) fn pipeline(&self) -> &Pipeline {

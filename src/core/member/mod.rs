@@ -41,6 +41,7 @@ use std::sync::Arc;
 use crate::durable::Durable;
 use crate::flow::ShardTurn;
 use crate::id::Zxid;
+use crate::log_room::LogRoom;
 use crate::prep::{Pipeline, PipelineOptions};
 use crate::tree::DataTree;
 use crate::zab::packet::LearnerKind;
@@ -53,6 +54,7 @@ pub struct Member {
     storage: Storage,
     history: History,
     role: Role,
+    log_room: LogRoom,
     /// The role that begins once the disk has done what it was asked for.
     next: Option<Start>,
 }
@@ -111,6 +113,7 @@ impl Member {
             storage: Storage::new(last),
             history,
             role: Role::Looking { pipeline: Box::new(pipeline), tail: Tail::new(last) },
+            log_room: LogRoom::default(),
             next: None,
             options,
         }
@@ -240,6 +243,14 @@ impl Member {
         }
     }
 
+    /// From now on the log has this much room.
+    pub fn on_log_room(&mut self, room: LogRoom) {
+        self.log_room = room;
+        if let Role::Leading(leading) = &mut self.role {
+            leading.on_log_room(room);
+        }
+    }
+
     /// [`Action::SaveEpoch`] is done.
     pub fn on_epoch_saved(&mut self, file: EpochFile, epoch: u32, at: Moment, out: &mut Vec<Action>) {
         match file {
@@ -298,6 +309,7 @@ impl Member {
             Start::Lead => {
                 let mut leading =
                     Leading::new(&self.options, *pipeline, tail, self.epochs, &self.history, log.1, at);
+                leading.on_log_room(self.log_room);
                 leading.begin(at, &mut self.storage, out);
                 Role::Leading(Box::new(leading))
             }

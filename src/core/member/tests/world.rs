@@ -453,7 +453,7 @@ impl World {
             }
             Action::SendTree(link) => {
                 let tree = process.taken.remove(&link).expect("it was taken");
-                let (mut bytes, mut writer) = (Vec::new(), SnapshotWriter::for_learner(&tree));
+                let (mut bytes, mut writer) = (Vec::new(), SnapshotWriter::for_learner(tree.freeze()));
                 while writer.fill(&mut bytes, 1 << 16) {}
                 let half = bytes.len() / 2;
                 self.send(link, true, bytes[..half].to_vec());
