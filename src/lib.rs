@@ -12,6 +12,10 @@
 //!        | shard 0..n  |------------->|  commit   |-------------->| storage::wal  |
 //!        |             |<-------------|           |<--------------|               |
 //!        +-------------+  CommitBatch +-----------+    Durable    +---------------+
+//!                                           | CommitBatch
+//!                                     +-----v-------+
+//!                                     | snapshotter |  an ordinary thread
+//!                                     +-------------+
 //! ```
 //!
 //! | module | what it is | the machine that it drives |
@@ -20,6 +24,7 @@
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
 //! | [`election`] | role: the election port, for ensembles; no server runs it yet | [`ringkeeper_core::election`] |
+//! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |
 //! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
 //! | [`admin`] | four-letter words | |
 //! | [`wiring`] | what roles say to each other | |
@@ -67,6 +72,7 @@ pub mod preflight;
 pub mod runtime;
 pub mod server;
 pub mod shard;
+pub mod snapshotter;
 pub mod storage;
 pub mod topology;
 pub mod version;

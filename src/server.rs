@@ -6,20 +6,16 @@ mod running;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::path::Path;
 
 use ringkeeper_core::config::{ClientPort, Config};
-use ringkeeper_core::prep::Pipeline;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use thiserror::Error;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::net::{ListenError, listen};
 use crate::preflight::{self, Preflight};
-use crate::runtime::Clock;
-use crate::storage::recovery::{self, Folders};
-use crate::storage::{snapshot, wal};
+use crate::runtime::{Clock, StopRequests};
+use crate::storage::recovery::{self, Folders, Recovery};
+use crate::storage::wal;
 use crate::topology::Topology;
 use crate::version;
 use running::Server;
@@ -60,11 +56,10 @@ impl StartError {
     }
 }
 
-/// Serves with this configuration until SIGTERM or SIGINT.
+/// Serves with this configuration until it is asked to stop; see [`StopRequests`].
 pub fn run(config: Config) -> Result<(), StartError> {
     info!("ringkeeper {}", version::FULL);
-    // From here on, a signal waits until there is something to stop.
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let stop_requests = StopRequests::listen()?;
     let cpus = std::thread::available_parallelism()?.get();
     let topology = Topology::plan(&config.layout, cpus);
     let listener = listen_for_clients(&config.client_port)?;
@@ -74,8 +69,9 @@ pub fn run(config: Config) -> Result<(), StartError> {
         connections_max: config.limits.connections,
     })?;
     let clock = Clock::start();
-    let (mut pipeline, recovered) = recover(&config, &topology)?;
-    pipeline.on_durable(recovered.durable().upto());
+    let mut recovery = recover(&config, &topology)?;
+    let Recovery { pipeline, wal, .. } = &mut recovery;
+    pipeline.on_durable(wal.durable().upto());
     pipeline.recovered(clock.now(), clock.wall());
     info!(
         "{} znodes and {} sessions, last zxid {}",
@@ -84,34 +80,15 @@ pub fn run(config: Config) -> Result<(), StartError> {
         pipeline.last_zxid()
     );
     let address = listener.local_addr()?;
-    let snapshots = config.storage.snap_dir();
-    let server = Server::start(config, &topology, clock, pipeline, recovered, listener)?;
+    let server = Server::start(config, &topology, clock, recovery, listener)?;
     info!("serving clients on {address}");
-    if let Some(signal) = signals.forever().next() {
-        info!("signal {signal}: stopping");
-    }
-    if let Some(pipeline) = server.stop() {
-        save(&snapshots, &pipeline);
-    }
+    stop_requests.wait();
+    server.stop();
     info!("stopped");
     Ok(())
 }
 
-/// Leaves a snapshot behind, so that the next start need not replay the whole log, and a Java server can go
-/// on from here. Without it nothing is lost: the log has everything.
-fn save(folder: &Path, pipeline: &Pipeline) {
-    match snapshot::save(folder, pipeline.tree()) {
-        Ok(Some(path)) => info!("{} is written", path.display()),
-        Ok(None) => {}
-        Err(error) => error!(
-            "no snapshot could be written to {}: {error}. The next start of ringkeeper replays the log instead; a \
-             Java server must not be started on this folder before there is one",
-            folder.display()
-        ),
-    }
-}
-
-fn recover(config: &Config, topology: &Topology) -> Result<(Pipeline, wal::Recovered), StartError> {
+fn recover(config: &Config, topology: &Topology) -> Result<Recovery, StartError> {
     let Config { storage, .. } = config;
     let wal_options = wal::Options {
         segment_len: storage.segment_bytes,

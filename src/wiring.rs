@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringkeeper_core::durable::Durable;
 use ringkeeper_core::flow::{CommitBatch, ConnId, ShardTurn};
+use ringkeeper_core::log_room::LogRoom;
 
 use crate::admin::Question;
 use crate::net::Accepted;
@@ -17,8 +18,12 @@ pub enum ToCommit {
     Turn(ShardTurn),
     /// What the log made durable.
     Durable(Durable),
+    /// How much the log can still take.
+    LogRoom(LogRoom),
     /// Time has passed.
     Tick,
+    /// Somebody asked a four-letter word; the commit role adds what it knows.
+    Ask(Arc<Question>),
     /// Order nothing more; end when everything ordered is durable and published.
     Stop,
     /// The log has written everything it was given and ended.

@@ -3,12 +3,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ringkeeper_core::config::Config;
 use ringkeeper_core::flow::{ConnId, ShardId};
-use ringkeeper_core::shard::ShardReport;
+use ringkeeper_core::id::SessionId;
+use ringkeeper_core::shard::{Lists, ShardReport};
+use ringkeeper_core::time::Instant;
 
-use super::words::{Facts, Word};
+use super::words::{Facts, Needs, Word};
 use crate::runtime::{Clock, Sender};
 use crate::storage::wal::WalStats;
-use crate::wiring::ToShard;
+use crate::wiring::{ToCommit, ToShard};
 
 /// Where four-letter words are answered.
 pub struct Desk {
@@ -23,23 +25,39 @@ pub struct DeskOptions {
     pub client_port: u16,
     /// Every shard, by its number.
     pub shards: Vec<Sender<ToShard>>,
+    /// The commit role.
+    pub commit: Sender<ToCommit>,
     /// The log's figures.
     pub wal: Arc<WalStats>,
     /// The time.
     pub clock: Clock,
 }
 
-/// A four-letter word on its way round the shards.
+/// A four-letter word on its way round those who know something of its answer.
 #[derive(Debug)]
 pub struct Question {
     word: Word,
     shard: ShardId,
     conn: ConnId,
-    parts: Mutex<Vec<ShardReport>>,
+    reports: Mutex<Reports>,
     awaited: AtomicUsize,
 }
 
+/// What has been said to a question.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    pub(super) shards: Vec<ShardReport>,
+    pub(super) sessions: Vec<(SessionId, Instant)>,
+}
+
 impl Question {
+    /// What this shard's report must list.
+    pub fn lists(&self, shard: ShardId) -> Lists {
+        let lists = self.word.needs().lists();
+        // The tree is the same on every shard.
+        Lists { ephemerals: lists.ephemerals && shard == self.shard, ..lists }
+    }
+
     /// What the shards should forget once they have reported.
     pub fn resets(&self) -> Option<Reset> {
         match self.word {
@@ -71,22 +89,43 @@ impl Desk {
         let known = Word::from_bytes(word);
         match known.filter(|_| self.options.config.admin.allows_word(&name)) {
             None => self.answer(shard, conn, not_allowed(&name)),
-            Some(word) => {
-                let awaited = AtomicUsize::new(self.options.shards.len());
-                let question = Arc::new(Question { word, shard, conn, parts: Mutex::default(), awaited });
-                for shard in &self.options.shards {
-                    shard.post(ToShard::Ask(question.clone()));
-                }
-            }
+            Some(word) => self.send_round(word, shard, conn),
         }
     }
 
-    /// Takes a shard's report; with the last one the answer is complete.
-    pub fn add(&self, question: &Question, report: ShardReport) {
-        let mut parts = question.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.push(report);
+    /// Takes a shard's report; with the last report the answer is complete.
+    pub fn add_shard(&self, question: &Question, report: ShardReport) {
+        self.add(question, |reports| reports.shards.push(report));
+    }
+
+    /// Takes the commit role's report: the sessions, and when each expires.
+    pub fn add_sessions(&self, question: &Question, deadlines: impl Iterator<Item = (SessionId, Instant)>) {
+        self.add(question, |reports| reports.sessions.extend(deadlines));
+    }
+
+    fn send_round(&self, word: Word, shard: ShardId, conn: ConnId) {
+        let DeskOptions { shards, commit, .. } = &self.options;
+        let needs = word.needs();
+        let commits = usize::from(needs == Needs::ShardsAndSessions);
+        if needs == Needs::Nothing {
+            let facts = Facts::gather(&self.options, Reports::default());
+            return self.answer(shard, conn, word.answer(&facts));
+        }
+        let awaited = AtomicUsize::new(shards.len() + commits);
+        let question = Arc::new(Question { word, shard, conn, reports: Mutex::default(), awaited });
+        for shard in shards {
+            shard.post(ToShard::Ask(question.clone()));
+        }
+        if commits > 0 {
+            commit.post(ToCommit::Ask(question));
+        }
+    }
+
+    fn add(&self, question: &Question, report: impl FnOnce(&mut Reports)) {
+        let mut reports = question.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        report(&mut reports);
         if question.awaited.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let facts = Facts::gather(&self.options, std::mem::take(&mut *parts));
+            let facts = Facts::gather(&self.options, std::mem::take(&mut *reports));
             self.answer(question.shard, question.conn, question.word.answer(&facts));
         }
     }

@@ -45,9 +45,9 @@ mod tests {
              default: 1000\n    \
              property: -Dzookeeper.globalOutstandingLimit\n"
         );
-        assert!(text("snapCount").contains(
-            "    without effect: a snapshot is written when the server stops, and at no other time\n"
-        ));
+        assert!(
+            text("txnLogSizeLimitInKb").contains("    without effect: the log has files of preAllocSize\n")
+        );
         assert_eq!(text("no such key"), "");
     }
 }

@@ -159,6 +159,9 @@ variables SERVER_JVMFLAGS and JVMFLAGS may hold some too. What zoo.cfg says come
 RINGKEEPER_LOG says what is logged: error, warn, info (the default), debug or trace, for all or for a part
 of the program, as in `info,ringkeeper::net=debug`.
 
+SIGTERM or SIGINT stops the server cleanly. A second one ends it at once, by that signal and without a last
+snapshot; nothing acknowledged is lost.
+
 Exit status: 0 stopped as asked, 1 anything not named here, 2 bad arguments or configuration, 3 a data
 folder that cannot be used.";
 

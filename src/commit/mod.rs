@@ -1,12 +1,16 @@
 //! The commit role on its executor: takes the shards' turns and the log's promises, lets the
 //! [`Pipeline`] decide, hands its records to the log and its batches to the shards. The only writer.
 
+mod followers;
+
 use std::sync::Arc;
 
-use ringkeeper_core::flow::CommitBatch;
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::prep::Pipeline;
 
+pub use followers::Followers;
+
+use crate::admin::Desk;
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::ToCommit;
 
@@ -21,15 +25,17 @@ pub struct Commit {
     /// The log. Dropped at the end, so that the log ends too.
     pub log: Sender<RecordBatch>,
     /// Who applies what is published.
-    pub publish: Box<dyn Fn(Arc<CommitBatch>) + Send>,
+    pub followers: Followers,
+    /// Who answers four-letter words.
+    pub desk: Arc<Desk>,
     /// The time.
     pub clock: Clock,
 }
 
 impl Commit {
-    /// Runs until [`ToCommit::Stop`] and the log's end; returns the final state, all of it durable.
-    pub async fn run(self) -> Pipeline {
-        let Commit { mut pipeline, mut inbox, ticks, log, publish, clock } = self;
+    /// Runs until [`ToCommit::Stop`] and the log's end; then everything ordered is durable and published.
+    pub async fn run(self) {
+        let Commit { mut pipeline, mut inbox, ticks, log, followers, desk, clock } = self;
         let mut log = Some(log);
         spawn(tick(ticks));
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
@@ -42,8 +48,10 @@ impl Commit {
                     ToCommit::Turn(turn) if log.is_some() => pipeline.on_turn(turn, now, wall, &mut records),
                     ToCommit::Turn(_) => {}
                     ToCommit::Durable(durable) => pipeline.on_durable(durable.upto()),
+                    ToCommit::LogRoom(room) => pipeline.on_log_room(room),
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
+                    ToCommit::Ask(question) => desk.add_sessions(&question, pipeline.session_deadlines()),
                     ToCommit::Stop => {
                         submit(&mut records, log.as_ref());
                         log = None;
@@ -53,11 +61,12 @@ impl Commit {
             }
             // The log first: the shards' work can run while the device does.
             submit(&mut records, log.as_ref());
-            if let Some(batch) = pipeline.publish() {
-                publish(Arc::new(batch));
+            if (ended || followers.are_ready())
+                && let Some(batch) = pipeline.publish()
+            {
+                followers.publish(batch);
             }
         }
-        pipeline
     }
 }
 

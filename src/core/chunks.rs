@@ -15,11 +15,6 @@ impl<T> Chunks<T> {
         chunk.push(value);
         (before + chunk.len() - 1) as u32
     }
-
-    /// The values, by index.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().flatten()
-    }
 }
 
 impl<T> Default for Chunks<T> {

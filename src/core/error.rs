@@ -8,6 +8,7 @@ use std::fmt;
 #[allow(missing_docs, reason = "the names are ZooKeeper's own; client-protocol §6 lists them")]
 pub enum Code {
     Ok = 0,
+    SystemError = -1,
     RuntimeInconsistency = -2,
     MarshallingError = -5,
     Unimplemented = -6,

@@ -4,7 +4,7 @@
 //! these machines on glommio; tests and the simulator move them in memory, from a seed.
 //!
 //! A request passes through the types of `flow`:
-//! `socket → Submitted → Prepared → Durable + quorum → CommitBatch → applied by each core → reply`.
+//! `socket → ShardTurn → RecordBatch → Durable → CommitBatch → applied by each core → reply`.
 
 mod chunks;
 
@@ -17,12 +17,15 @@ pub mod flow;
 pub mod format;
 pub mod id;
 pub mod jute;
+pub mod log_room;
 pub mod ops;
 pub mod prep;
 pub mod proto;
+pub mod purge;
 pub mod quorum;
 pub mod session;
 pub mod shard;
+pub mod snap_trigger;
 pub mod time;
 pub mod tree;
 pub mod watch;

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::Failure;
 use super::lock::lock;
+use super::pair::{self, Half};
 
 /// Why a folder cannot be used. Each begins as Java's text for it does (config §2).
 #[derive(Debug, Error)]
@@ -80,6 +81,10 @@ pub(super) fn hold(storage: &Storage) -> Result<Held, Failure> {
     if snap_dir != log_dir {
         locks.push(lock(&snap_dir)?);
         refuse_mixed(&log_dir, &snap_dir)?;
+        let has_log = find(LOG, &log_dir, |name| is_java_log(name) || is_own_log(name))?.is_some();
+        let has_snapshot = find(SNAP, &snap_dir, is_java_snapshot)?.is_some();
+        let log = Half { path: &log_dir, is_empty: !has_log };
+        pair::check(log, Half { path: &snap_dir, is_empty: !has_snapshot })?;
     }
     Ok(Held { _locks: locks })
 }

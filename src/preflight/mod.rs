@@ -4,6 +4,7 @@ mod folders;
 mod io_uring;
 mod limits;
 mod lock;
+mod pair;
 mod room;
 
 use ringkeeper_core::config::Storage;
@@ -13,6 +14,7 @@ pub use folders::{FolderError, Held};
 pub use io_uring::IoUringError;
 pub use limits::MemlockError;
 pub use lock::LockError;
+pub use pair::PairError;
 pub use room::RoomError;
 
 /// What is looked at.
@@ -37,6 +39,8 @@ pub enum Failure {
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(transparent)]
+    Pair(#[from] PairError),
+    #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
     Room(#[from] RoomError),
@@ -46,7 +50,7 @@ impl Failure {
     /// The exit status that the Java server has for it (config §2).
     pub fn exit_status(&self) -> u8 {
         match self {
-            Failure::Folder(_) | Failure::Lock(_) | Failure::Room(_) => 3,
+            Failure::Folder(_) | Failure::Pair(_) | Failure::Lock(_) | Failure::Room(_) => 3,
             Failure::IoUring(_) | Failure::Memlock(_) => 1,
         }
     }

@@ -9,8 +9,11 @@ use ringkeeper_core::id::ServerId;
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
 use ringkeeper_core::shard::ShardOptions;
+use ringkeeper_core::snap_trigger::TriggerOptions;
 use ringkeeper_core::tree::TreeOptions;
 
+use crate::snapshotter::SnapshotterOptions;
+use crate::storage::purge::PurgeOptions;
 use crate::topology::Topology;
 
 pub(super) fn tree(config: &Config) -> TreeOptions {
@@ -47,6 +50,29 @@ pub(super) fn shard(config: &Config, topology: &Topology) -> ShardOptions {
         sessionless_timeout: Duration::from_millis(config.sessions.handshake_ms),
         seed: seed(),
         ..ShardOptions::default()
+    }
+}
+
+pub(super) fn snapshotter(config: &Config) -> SnapshotterOptions {
+    let storage = &config.storage;
+    SnapshotterOptions {
+        folder: storage.snap_dir(),
+        compression: storage.snapshot_compression,
+        trigger: TriggerOptions {
+            transactions: storage.snap_count.into(),
+            log_bytes: storage.snap_size_limit_bytes,
+        },
+        seed: seed(),
+    }
+}
+
+pub(super) fn purge(config: &Config) -> PurgeOptions {
+    let storage = &config.storage;
+    PurgeOptions {
+        snapshots: storage.snap_dir(),
+        logs: storage.log_dir(),
+        time: storage.purge,
+        retain: storage.snap_retain_count as usize,
     }
 }
 

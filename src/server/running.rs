@@ -1,21 +1,27 @@
 use std::future::Future;
+use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use futures_lite::future;
 use ringkeeper_core::config::Config;
 use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::format::wal::RecordBatch;
-use ringkeeper_core::prep::Pipeline;
+use ringkeeper_core::id::Zxid;
 use ringkeeper_core::shard::Shard;
+use ringkeeper_core::tree::DataTree;
 
 use super::{StartError, plan};
 use crate::admin::{Desk, DeskOptions};
-use crate::commit::Commit;
+use crate::commit::{Commit, Followers};
 use crate::net::{Acceptor, Admission, Limits};
 use crate::runtime::{Clock, Executor, Inbox, Reason, Running, Sender, fatal, inbox};
 use crate::shard::ShardRole;
+use crate::snapshotter::{self, SpaceWatch};
+use crate::storage::disk::Os;
+use crate::storage::purge::Purge;
+use crate::storage::recovery::Recovery;
 use crate::storage::wal::{Batches, Recovered, Wal};
 use crate::topology::{Role, Topology};
 use crate::wiring::{Published, ToCommit, ToShard};
@@ -25,8 +31,7 @@ pub(super) struct Server {
     acceptor: Acceptor,
     commit: Sender<ToCommit>,
     executors: Vec<Running<()>>,
-    /// Where the commit role leaves the final state.
-    ended: mpsc::Receiver<Pipeline>,
+    snapshotter: snapshotter::Running,
 }
 
 /// A role that runs when it is polled on its executor; made there, since what it holds stays there.
@@ -38,12 +43,14 @@ impl Server {
         config: Config,
         topology: &Topology,
         clock: Clock,
-        pipeline: Pipeline,
-        recovered: Recovered,
+        recovery: Recovery,
         listener: TcpListener,
     ) -> Result<Server, StartError> {
-        let config = Arc::new(config);
+        let Recovery { pipeline, wal, snapshot } = recovery;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
+        let followed = (pipeline.tree().clone(), snapshot);
+        let snapshotter = start_snapshotter(&config, followed, &wal, to_commit.clone())?;
+        let config = Arc::new(config);
         let (to_log, log_inbox) = inbox::<RecordBatch>();
         let (to_shards, shard_inboxes): (Vec<_>, Vec<_>) =
             (0..topology.shards).map(|_| inbox::<ToShard>()).unzip();
@@ -51,7 +58,8 @@ impl Server {
             config: config.clone(),
             client_port: listener.local_addr()?.port(),
             shards: to_shards.clone(),
-            wal: recovered.stats(),
+            commit: to_commit.clone(),
+            wal: wal.stats(),
             clock,
         }));
 
@@ -64,28 +72,16 @@ impl Server {
             let role = ShardRole { shard, inbox, commit, desk, published, clock };
             shards.push(Some(start(move || role.run())));
         }
-        let publish_to = to_shards.clone();
-        let commit = Commit {
-            pipeline,
-            inbox: commit_inbox,
-            ticks: to_commit.clone(),
-            log: to_log,
-            publish: Box::new(move |batch| {
-                published.advance();
-                publish_to.iter().for_each(|shard| shard.post(ToShard::Commit(Arc::clone(&batch))));
-            }),
-            clock,
-        };
+        let followers = Followers { published, shards: to_shards.clone(), snapshotter: snapshotter.feed() };
+        let (inbox, ticks, log) = (commit_inbox, to_commit.clone(), to_log);
+        let commit = Commit { pipeline, inbox, ticks, log, followers, desk, clock };
         let stop_shards = to_shards.clone();
-        let (last_word, ended) = mpsc::channel();
         let mut commit = Some(start(move || async move {
-            let pipeline = commit.run().await;
-            // Nobody waits for it if the server ends otherwise than by `stop`.
-            let _ = last_word.send(pipeline);
+            commit.run().await;
             stop_shards.iter().for_each(|shard| shard.post(ToShard::Stop));
         }));
         let from_log = to_commit.clone();
-        let mut log = Some(start(move || keep_log(recovered, log_inbox, from_log)));
+        let mut log = Some(start(move || keep_log(wal, log_inbox, from_log)));
 
         let mut executors = Vec::new();
         for place in &topology.executors {
@@ -114,20 +110,36 @@ impl Server {
                 deal_to[shard].post(ToShard::Accepted(accepted));
             },
         )?;
-        Ok(Server { acceptor, commit: to_commit, executors, ended })
+        Ok(Server { acceptor, commit: to_commit, executors, snapshotter })
     }
 
     /// Stops: nobody new is accepted, what was ordered becomes durable and is answered, then everything
-    /// ends. Returns the final state when it has.
-    pub(super) fn stop(self) -> Option<Pipeline> {
-        let Server { acceptor, commit, executors, ended } = self;
+    /// ends, and there is a snapshot of the final state.
+    pub(super) fn stop(self) {
+        let Server { acceptor, commit, executors, snapshotter } = self;
         acceptor.stop();
         commit.post(ToCommit::Stop);
         for executor in executors {
             executor.join();
         }
-        ended.try_recv().ok()
+        snapshotter.stop();
     }
+}
+
+/// Starts with a tree of its own, and the state of which there is a snapshot already.
+fn start_snapshotter(
+    config: &Config,
+    (tree, saved): (DataTree, Option<Zxid>),
+    log: &Recovered,
+    to_commit: Sender<ToCommit>,
+) -> io::Result<snapshotter::Running> {
+    let storage = &config.storage;
+    let space = SpaceWatch::new(storage.log_dir(), storage.segment_bytes, log.stats(), move |room| {
+        to_commit.post(ToCommit::LogRoom(room));
+    });
+    let handle = log.handle();
+    let purge = Purge::new(plan::purge(config), Arc::new(Os), move |upto| handle.release(upto));
+    snapshotter::Running::start(plan::snapshotter(config), tree, saved, log.stats(), space, purge)
 }
 
 fn start<F>(make: impl FnOnce() -> F + Send + 'static) -> Start

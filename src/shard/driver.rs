@@ -164,7 +164,7 @@ impl Driver {
 
     pub(super) fn on_question(&self, question: &Question) {
         let shard = &mut self.state.borrow_mut().shard;
-        self.desk.add(question, shard.report());
+        self.desk.add_shard(question, shard.report(question.lists(shard.id())));
         match question.resets() {
             Some(Reset::Connections) => shard.reset_connection_stats(),
             Some(Reset::Server) => shard.reset_stats(),

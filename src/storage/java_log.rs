@@ -1,11 +1,11 @@
 //! Java's transaction logs, as far as a start needs them: read, never changed.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ringkeeper_core::format::java_log::{self, ENTRY_LEN_MAX, End, LogReader};
+use ringkeeper_core::format::java_log::{self, End, LogReader};
 use ringkeeper_core::id::Zxid;
 use thiserror::Error;
 use tracing::{info, warn};
@@ -19,9 +19,27 @@ pub struct JavaLog {
     current: Option<Current>,
     after: Zxid,
     taken: usize,
+    /// What was opened, to be made durable.
+    opened: Vec<PathBuf>,
+}
+
+/// One entry of the log.
+pub struct Entry<'a> {
+    /// Its zxid.
+    pub zxid: Zxid,
+    /// Header and transaction.
+    pub payload: &'a [u8],
+    /// Its file.
+    pub path: &'a Path,
+    /// Where in it the payload starts.
+    pub offset: usize,
+    /// Whether nothing of this file was taken before it.
+    pub begins: bool,
 }
 
 struct Current {
+    path: PathBuf,
+    is_taken: bool,
     file: Mapped,
     /// Where the entries' payloads are, the next one last.
     entries: Vec<(Zxid, Range<usize>)>,
@@ -49,45 +67,76 @@ pub enum JavaLogError {
         /// What, and where.
         source: java_log::LogError,
     },
+    /// A file does not continue what was read before it.
+    #[error(
+        "{}: its first entry that is needed is {first}, but the state before it ends at {state}: what is between \
+         is in no file here. A snapshot after {state} is damaged (then a warning above names it) or missing, or \
+         an older log.* is: put it back. Nothing has been changed",
+        path.display()
+    )]
+    Gap {
+        /// The file.
+        path: PathBuf,
+        /// Up to where there is everything.
+        state: Zxid,
+        /// What comes next.
+        first: Zxid,
+    },
+    /// An entry has the zxid of one that was there before, or a lower one.
+    #[error(
+        "{}: at offset {offset} ({offset:#x}) the transaction {zxid} comes behind {state}: the files are of two \
+         histories. Move those of the one away that is not to be. Nothing has been changed", path.display()
+    )]
+    Back {
+        /// The file.
+        path: PathBuf,
+        /// Where the entry's payload starts.
+        offset: usize,
+        /// The last that came before.
+        state: Zxid,
+        /// What comes behind it.
+        zxid: Zxid,
+    },
 }
 
 impl JavaLog {
     /// Finds the files that can hold anything after this zxid.
     pub fn open(dir: &Path, after: Zxid) -> Result<JavaLog, JavaLogError> {
-        let io_error = |source| JavaLogError::Io { path: dir.to_owned(), source };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(dir).map_err(io_error)? {
-            let entry = entry.map_err(io_error)?;
-            if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
-                files.push((first, entry.path()));
-            }
-        }
-        files.sort();
+        let mut files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
         let start = files.iter().rposition(|(first, _)| *first <= after).unwrap_or(0);
         let files = files.drain(start..).rev().map(|(_, path)| path).collect();
-        Ok(JavaLog { files, current: None, after, taken: 0 })
+        Ok(JavaLog { files, current: None, after, taken: 0, opened: Vec::new() })
     }
 
     /// The zxid of the next entry.
     pub fn next_zxid(&mut self) -> Result<Option<Zxid>, JavaLogError> {
         while self.current.as_ref().is_none_or(|current| current.entries.is_empty()) {
             let Some(path) = self.files.pop() else { return Ok(None) };
-            self.current = Some(read(&path, self.after, self.files.is_empty())?);
+            self.current = Some(read(&path, self.after)?);
+            self.opened.push(path);
         }
         Ok(self.current.as_ref().and_then(|current| current.entries.last()).map(|(zxid, _)| *zxid))
     }
 
-    /// The zxid and the payload of the next entry, unless it is not before `limit`.
-    pub fn next_before(&mut self, limit: Option<Zxid>) -> Result<Option<(Zxid, &[u8])>, JavaLogError> {
+    /// The next entry, unless it is after `upto`.
+    pub fn next_upto(&mut self, upto: Zxid) -> Result<Option<Entry<'_>>, JavaLogError> {
         self.next_zxid()?;
         let Some(current) = &mut self.current else { return Ok(None) };
-        match current.entries.pop_if(|(zxid, _)| limit.is_none_or(|limit| *zxid < limit)) {
-            Some((zxid, payload)) => {
-                self.taken += 1;
-                Ok(Some((zxid, &current.file[payload])))
-            }
-            None => Ok(None),
+        let Some((zxid, at)) = current.entries.pop_if(|(zxid, _)| *zxid <= upto) else {
+            return Ok(None);
+        };
+        self.taken += 1;
+        let begins = !std::mem::replace(&mut current.is_taken, true);
+        let (path, offset) = (current.path.as_path(), at.start);
+        Ok(Some(Entry { zxid, payload: &current.file[at], path, offset, begins }))
+    }
+
+    /// Makes the files that were read durable: Java may have died before it had done so itself.
+    pub fn sync(&self) -> io::Result<()> {
+        for path in &self.opened {
+            File::open(path)?.sync_all()?;
         }
+        Ok(())
     }
 
     /// How many entries were taken.
@@ -96,34 +145,58 @@ impl JavaLog {
     }
 }
 
-fn read(path: &Path, after: Zxid, is_last: bool) -> Result<Current, JavaLogError> {
-    let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
-    let damaged = |source| JavaLogError::Damaged { path: path.to_owned(), source };
-    let mut entries = Vec::new();
-    if file.is_empty() && is_last {
-        info!("{} is empty: Java ended before it wrote to it", path.display());
-        return Ok(Current { file, entries });
-    }
-    let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).map_err(damaged)?;
-    loop {
-        match reader.next_entry() {
-            Ok(Some(entry)) if entry.zxid <= after => {}
-            Ok(Some(entry)) => {
-                let start = entry.payload.as_ptr().addr() - file.as_ptr().addr();
-                entries.push((entry.zxid, start..start + entry.payload.len()));
-            }
-            Ok(None) => break,
-            // It was never acknowledged: the write that it is of did not finish.
-            Err(error) if is_last && !error.is_followed => {
-                warn!("{}: the last entry is left out: {error}", path.display());
-                break;
-            }
-            Err(error) => return Err(damaged(error)),
+/// The files of Java's log in a folder, each with the zxid in its name, in order.
+pub fn files(dir: &Path) -> io::Result<Vec<(Zxid, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Some(first) = entry.file_name().to_str().and_then(java_log::parse_file_name) {
+            files.push((first, entry.path()));
         }
     }
-    if reader.end() == Some(End::Torn) {
-        warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
+    files.sort();
+    Ok(files)
+}
+
+/// The zxid of the last entry; `None` if there is none.
+pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
+    let files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
+    for (_, path) in files.iter().rev() {
+        let current = read(path, Zxid(i64::MIN))?;
+        if let Some((last, _)) = current.entries.first() {
+            return Ok(Some(*last));
+        }
+    }
+    Ok(None)
+}
+
+/// The entries of a file with later zxids.
+fn read(path: &Path, after: Zxid) -> Result<Current, JavaLogError> {
+    let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
+    let mut entries = Vec::new();
+    if LogReader::is_unwritten(&file) {
+        info!("{} has no entries: Java ended before it wrote any", path.display());
+    } else {
+        let end = collect(&file, after, &mut entries);
+        if end.map_err(|source| JavaLogError::Damaged { path: path.to_owned(), source })? == Some(End::Torn) {
+            warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
+        }
     }
     entries.reverse();
-    Ok(Current { file, entries })
+    Ok(Current { path: path.to_owned(), is_taken: false, file, entries })
+}
+
+fn collect(
+    file: &[u8],
+    after: Zxid,
+    entries: &mut Vec<(Zxid, Range<usize>)>,
+) -> Result<Option<End>, java_log::LogError> {
+    let mut reader = LogReader::new(file)?;
+    while let Some(entry) = reader.next_entry()? {
+        if entry.zxid > after {
+            let start = entry.payload.as_ptr().addr() - file.as_ptr().addr();
+            entries.push((entry.zxid, start..start + entry.payload.len()));
+        }
+    }
+    Ok(reader.end())
 }

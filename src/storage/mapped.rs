@@ -5,12 +5,12 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
-use memmap2::{Mmap, MmapMut};
+use memmap2::{Mmap, MmapMut, MmapOptions};
 
 /// A whole file, to be read.
 pub(super) struct Mapped(Mmap);
 
-/// A file of a given length, to be written.
+/// Part of a file, to be written.
 pub(super) struct MappedMut(MmapMut);
 
 impl Mapped {
@@ -27,12 +27,12 @@ impl Mapped {
 }
 
 impl MappedMut {
-    /// Maps a file that has its length already, and space for all of it: running out of space while
-    /// writing into the map would be a SIGBUS.
+    /// Maps `len` bytes of a file from `start` on, which is a multiple of the page size. The file has them and
+    /// space for them: running out of space while writing into the map would be a SIGBUS.
     #[allow(unsafe_code, reason = "the compiler cannot know that nobody else changes the file")]
-    pub(super) fn new(file: &File) -> io::Result<MappedMut> {
+    pub(super) fn new(file: &File, start: u64, len: usize) -> io::Result<MappedMut> {
         // SAFETY: the file is new, has a name that only this process uses, and its folder is locked.
-        Ok(MappedMut(unsafe { MmapMut::map_mut(file) }?))
+        Ok(MappedMut(unsafe { MmapOptions::new().offset(start).len(len).map_mut(file) }?))
     }
 
     /// Waits until what was written is on the disk.

@@ -2,7 +2,9 @@
 
 mod mapped;
 
+pub mod disk;
 pub mod java_log;
+pub mod purge;
 pub mod recovery;
 pub mod snapshot;
 pub mod wal;

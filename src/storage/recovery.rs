@@ -3,20 +3,36 @@
 //! A folder may have been Java's, ours, and Java's again. Snapshots are alike whoever wrote them; of the two
 //! logs, Java's `log.*` and our own, each entry is taken in the order of zxids. No file of Java's is changed
 //! or deleted.
+//!
+//! # What may be missing
+//!
+//! Old parts of both logs go when snapshots cover them, so a state is served only if nothing is missing
+//! between the snapshot and the last entry. Each batch of our log says which state it continues. Java's
+//! entries do not, but within an epoch their zxids follow one another: where a file does not go on from the
+//! state before it, one is missing, and where a zxid comes again, the files are of two histories (Java 3.9.5
+//! refuses both as well). Within a file Java's own gaps are taken as they are. Nor is a state served that is
+//! older than the newest snapshot's name says, if that cannot be loaded. What is missing at the very end of
+//! the last log, whole entries, shows nowhere else.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use ringkeeper_core::format::wal::Record;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions};
 use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
 use tracing::info;
 
-use super::java_log::{JavaLog, JavaLogError};
-use super::snapshot::{self, LoadError};
+use super::disk::Os;
+use super::java_log::{Entry, JavaLog, JavaLogError};
+use super::snapshot::{self, LoadError, Loaded};
 use super::wal;
 
-/// Why the state cannot be recovered. Nothing has been changed.
+/// Why the state cannot be recovered. Nothing has been changed, unless the operating system refused something
+/// while our log was made ready: see [`wal::RecoverError`].
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the texts say what each is")]
 pub enum RecoverError {
@@ -26,13 +42,29 @@ pub enum RecoverError {
     JavaLog(#[from] JavaLogError),
     #[error(transparent)]
     Wal(#[from] wal::RecoverError),
-    #[error("Java's log: entry {zxid}: {source}")]
-    Entry { zxid: Zxid, source: wal::BoxError },
+    #[error("{}: at offset {offset} ({offset:#x}), entry {zxid}: {source}", path.display())]
+    Entry { path: PathBuf, offset: usize, zxid: Zxid, source: wal::BoxError },
+    #[error("cannot make durable what was read from {}: {source}", folder.display())]
+    Sync { folder: PathBuf, source: io::Error },
     #[error(
-        "No snapshot found, but there are log entries: a snapshot of Java's is missing. If this folder is of \
-         ZooKeeper 3.4, which may have none, set snapshot.trust.empty=true once"
+        "No snapshot found, but there are log entries, of which the first is {first}: what came before it is \
+         missing, with the snapshot of Java's that it was in. Put that back; or, to start without all that, \
+         set snapshot.trust.empty=true once"
     )]
-    NoSnapshot,
+    NoSnapshot { first: Zxid },
+    #[error(
+        "the snapshot of {snapshot} cannot be loaded, and what else there is ends at {state}: the transactions \
+         between are in no file here. A warning above names what is damaged: put a good copy back; or, to start \
+         without what is lost, move it away. Nothing has been changed"
+    )]
+    Short { state: Zxid, snapshot: Zxid },
+    #[error(
+        "it continues the state at {after}, but what there is to load ends at {state}: the transactions between \
+         are in no file here. A snapshot after {state} is damaged (then a warning above names it) or missing: \
+         put a good copy back. In an ensemble that has a quorum without this server, move version-2 of dataDir \
+         and of dataLogDir away and start again: the leader sends everything. Nothing has been changed"
+    )]
+    Gap { after: Zxid, state: Zxid },
     #[error(
         "Java's log and ours both have a transaction {zxid}: a Java server was started on this folder after \
          ringkeeper had ended without a clean stop, so each has acknowledged what the other does not know. \
@@ -50,43 +82,132 @@ pub struct Folders<'a> {
     pub logs: &'a Path,
 }
 
+/// What was recovered.
+pub struct Recovery {
+    /// The state.
+    pub pipeline: Pipeline,
+    /// Our log, ready to be written.
+    pub wal: wal::Recovered,
+    /// Of which state there is a snapshot that is whole, if of any.
+    pub snapshot: Option<Zxid>,
+}
+
 /// Recovers the state, and makes our log ready to be written.
 ///
-/// `trust_empty` is `snapshot.trust.empty`: whether a log of Java's without any snapshot starts from an
-/// empty tree.
+/// A log of Java's without any snapshot must begin at the beginning, as one of 3.4 may, unless `trust_empty`
+/// (`snapshot.trust.empty`) says that what came before it may be missing.
 pub fn recover(
     folders: Folders<'_>,
     options: PipelineOptions,
     tree_options: TreeOptions,
     wal_options: wal::Options,
     trust_empty: bool,
-) -> Result<(Pipeline, wal::Recovered), RecoverError> {
+) -> Result<Recovery, RecoverError> {
+    let newest = snapshot::newest_zxid(folders.snapshots);
     let loaded = snapshot::load_newest(folders.snapshots, tree_options)?;
-    let has_snapshot = loaded.is_some();
-    let tree = loaded.map_or_else(|| DataTree::new(tree_options), |loaded| loaded.tree);
+    let (snapshot, path, tree) = match loaded {
+        Some(Loaded { tree, path }) => (Some(tree.last_zxid()), Some(path), tree),
+        None => (None, None, DataTree::new(tree_options)),
+    };
     let mut java = JavaLog::open(folders.logs, tree.last_zxid())?;
     let mut pipeline = Pipeline::new(options, tree);
-    let recovered = wal::recover(folders.logs, wal_options, |zxid, payload| {
-        replay(&mut java, Some(zxid), &mut pipeline)?;
-        match java.next_zxid()? {
-            Some(javas) if javas == zxid => Err(RecoverError::Diverged { zxid }.into()),
-            _ => Ok(pipeline.recover(payload)?),
-        }
-    })?;
-    replay(&mut java, None, &mut pipeline)?;
+    let base = if snapshot.is_some() { Base::Snapshot } else { Base::Nothing { trust_empty } };
+    let log = wal::read(folders.logs, |record| replay_ours(record, &mut java, base, &mut pipeline))?;
+    replay(&mut java, Zxid(i64::MAX), base, &mut pipeline)?;
+    let state = pipeline.last_zxid();
+    if let Some(snapshot) = newest.filter(|newest| *newest > state) {
+        return Err(RecoverError::Short { state, snapshot });
+    }
     if java.taken() > 0 {
-        if !has_snapshot && !trust_empty {
-            return Err(RecoverError::NoSnapshot);
-        }
         info!("{} entries of Java's log are replayed", java.taken());
     }
-    Ok((pipeline, recovered))
+    // Only now is anything changed.
+    sync(folders, path.as_deref(), &java)?;
+    let wal = log.make_ready(Arc::new(Os), wal_options, pipeline.last_zxid())?;
+    Ok(Recovery { pipeline, wal, snapshot })
 }
 
-fn replay(java: &mut JavaLog, limit: Option<Zxid>, pipeline: &mut Pipeline) -> Result<(), RecoverError> {
-    while let Some((zxid, payload)) = java.next_before(limit)? {
-        let applied = pipeline.recover(payload);
-        applied.map_err(|source| RecoverError::Entry { zxid, source: source.into() })?;
+/// What the logs are replayed on.
+#[derive(Clone, Copy)]
+enum Base {
+    /// A snapshot.
+    Snapshot,
+    /// An empty tree, which a log of Java's may go on from wherever it begins, if `trust_empty`.
+    Nothing { trust_empty: bool },
+}
+
+fn replay_ours(
+    record: Record<'_>,
+    java: &mut JavaLog,
+    base: Base,
+    pipeline: &mut Pipeline,
+) -> Result<(), wal::BoxError> {
+    let Record { after, zxid, payload } = record;
+    replay(java, after, base, pipeline)?;
+    let state = pipeline.last_zxid();
+    if state < after {
+        return Err(RecoverError::Gap { after, state }.into());
+    }
+    match java.next_zxid()? {
+        Some(javas) if javas <= zxid => Err(RecoverError::Diverged { zxid: javas }.into()),
+        _ => Ok(pipeline.recover(payload)?),
+    }
+}
+
+fn replay(java: &mut JavaLog, upto: Zxid, base: Base, pipeline: &mut Pipeline) -> Result<(), RecoverError> {
+    while let Some(entry) = java.next_upto(upto)? {
+        check_place(&entry, pipeline.last_zxid(), base)?;
+        let Entry { zxid, payload, path, offset, .. } = entry;
+        pipeline.recover(payload).map_err(|source| {
+            let (path, source) = (path.to_owned(), source.into());
+            RecoverError::Entry { path, offset, zxid, source }
+        })?;
     }
     Ok(())
+}
+
+/// Whether an entry of Java's may be the next after this state.
+fn check_place(entry: &Entry<'_>, state: Zxid, base: Base) -> Result<(), RecoverError> {
+    let Entry { zxid, path, offset, begins, .. } = *entry;
+    let is_first = state == Zxid::ZERO;
+    match base {
+        _ if zxid <= state => {
+            return Err(JavaLogError::Back { path: path.to_owned(), offset, state, zxid }.into());
+        }
+        Base::Nothing { trust_empty: true } if is_first => {}
+        Base::Nothing { trust_empty: false } if is_first && !is_first_ever(zxid) => {
+            return Err(RecoverError::NoSnapshot { first: zxid });
+        }
+        _ if begins && !may_follow(zxid, state) => {
+            return Err(JavaLogError::Gap { path: path.to_owned(), state, first: zxid }.into());
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether nothing can have come before: the first transaction of a server alone, or of an ensemble.
+fn is_first_ever(zxid: Zxid) -> bool {
+    zxid.counter() == 1 && zxid.epoch() <= 1
+}
+
+/// Whether an entry of Java's may be the first after this state. A leader's first in its epoch is 1.
+fn may_follow(zxid: Zxid, state: Zxid) -> bool {
+    match zxid.epoch() == state.epoch() {
+        true => zxid == state.next(),
+        false => zxid.counter() <= 1,
+    }
+}
+
+/// Also what was read before it was durable must not be lost once it has been served: our log goes on from
+/// there.
+fn sync(folders: Folders<'_>, snapshot: Option<&Path>, java: &JavaLog) -> Result<(), RecoverError> {
+    let sync = |path: &Path| File::open(path)?.sync_all();
+    let failed = |folder: &Path| {
+        let folder = folder.to_owned();
+        |source| RecoverError::Sync { folder, source }
+    };
+    let synced = snapshot.map_or(Ok(()), sync).and_then(|()| sync(folders.snapshots));
+    synced.map_err(failed(folders.snapshots))?;
+    java.sync().map_err(failed(folders.logs))
 }

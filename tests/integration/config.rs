@@ -122,13 +122,13 @@ fn a_second_server_on_one_data_folder_is_told_who_has_it() {
 fn what_is_asked_for_and_not_there_is_loud_and_stops_nothing() {
     let mut server = server()
         .config("secureClientPort", 2281)
-        .config("snapCount", 10)
+        .config("flushDelay", 10)
         .property("zookeeper.tickTime", 1)
         .start();
     let log = server.log();
     for expected in [
         "secureClientPort is not supported by this version yet and has no effect",
-        "snapCount is not supported by this version yet",
+        "flushDelay is not supported by this version yet",
         "-Dzookeeper.tickTime (command line) has no effect",
     ] {
         assert!(log.lines().any(|line| line.contains(" WARN ") && line.contains(expected)), "{log}");

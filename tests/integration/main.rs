@@ -2,7 +2,9 @@
 
 mod config;
 mod crash;
+mod freshness;
 mod operator;
 mod peers;
 mod protocol;
 mod settings;
+mod snapshots;

@@ -1,7 +1,10 @@
 //! What the operator sees: exit statuses and messages (config §2).
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use ringkeeper_kit::ringkeeper;
@@ -53,6 +56,34 @@ fn sigterm_ends_a_server_with_status_0_whatever_its_clients_do() {
     server.start();
     assert!(server.log().contains("last zxid"), "what was there is found again");
     assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_while_stopping_ends_the_process_at_once_and_loses_nothing() {
+    let mut server = server().start();
+    server.until_logged("snapshot.0 is written", 1);
+    let mut client = Client::connect(server.addr()).expect("a session");
+    // So much that the last snapshot is not written in a moment.
+    for number in 0..NODES {
+        let create = Request::create(format!("/{number}"), &[b'x'; 1_000_000], 0);
+        assert_eq!(client.call(&create).expect("a reply").err, 0);
+    }
+    // Both signals are there before the server can act on the first.
+    server.signal(Signal::STOP);
+    server.signal(Signal::INT);
+    server.signal(Signal::TERM);
+    server.signal(Signal::CONT);
+    let status = server.await_end();
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{status}");
+    let names = file_names(&server.data_dir().join("version-2"));
+    let snapshots: Vec<_> = names.iter().filter(|name| name.starts_with("snapshot.")).collect();
+    assert_eq!(snapshots, ["snapshot.0"], "none of the end");
+    server.start();
+    let mut client = Client::connect(server.addr()).expect("a session");
+    for number in 0..NODES {
+        let exists = client.call(&Request::exists(format!("/{number}"), false)).expect("a reply");
+        assert_eq!(exists.err, 0, "/{number} was acknowledged");
+    }
 }
 
 #[test]
@@ -110,6 +141,11 @@ fn a_server_goes_on_when_nobody_reads_its_log_any_more() {
     assert_eq!(child.wait().expect("a child can be waited for").code(), Some(0));
 }
 
+fn file_names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
 fn server() -> Settings {
     ringkeeper::server(RINGKEEPER)
 }
@@ -135,3 +171,5 @@ fn text(bytes: &[u8]) -> String {
 }
 
 const RINGKEEPER: &str = env!("CARGO_BIN_EXE_ringkeeper");
+/// Each of a million bytes.
+const NODES: usize = 40;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ringkeeper_core::acl::Interner;
-use ringkeeper_core::format::java_log::{ENTRY_LEN_MAX, LogReader, file_name};
+use ringkeeper_core::format::java_log::{LogReader, file_name};
 use ringkeeper_core::format::snapshot::{
     Compression, Packer, Sections, Snapshot, SnapshotName, SnapshotWriter,
 };
@@ -20,7 +20,9 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 use ringkeeper_kit::deps::tests_dir;
 use ringkeeper_kit::java;
 use ringkeeper_kit::server::{Server, Settings};
-use ringkeeper_kit::wire::{Acl, Body, Client, ConnectRequest, Request, Text, op};
+use ringkeeper_kit::wire::{Acl, Client, ConnectRequest, Request, Text, op};
+
+use crate::picture::{picture, picture_of};
 
 #[test]
 fn a_folder_of_java_s_holds_what_java_served_of_it() {
@@ -161,85 +163,6 @@ fn nodes() -> Vec<Request> {
     ]
 }
 
-/// What a server shows of every node, in order.
-fn picture_of(client: &mut Client) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut pending = vec![String::from("/")];
-    while let Some(path) = pending.pop() {
-        let mut ask = |request| client.call(&request).expect("a reply").body;
-        let Body::Data(data, stat) = ask(Request::get_data(&path, false)) else {
-            panic!("{path} has no data")
-        };
-        let Body::Acl(acl, _) = ask(Request::GetAcl { path: Text::from(&path) }) else {
-            panic!("{path} has no ACL")
-        };
-        let Body::Children(children) = ask(Request::GetChildren { path: Text::from(&path), watch: false })
-        else {
-            panic!("{path} has no children")
-        };
-        let acl = acl.iter().map(|entry| (entry.perms, entry.scheme.lossy(), entry.id.lossy()));
-        let numbers = [
-            stat.czxid,
-            stat.mzxid,
-            stat.ctime,
-            stat.mtime,
-            stat.version.into(),
-            stat.cversion.into(),
-            stat.aversion.into(),
-            stat.ephemeral_owner,
-            stat.data_length.into(),
-            stat.num_children.into(),
-            stat.pzxid,
-        ];
-        lines.push(line(&path, data.as_deref(), acl, numbers));
-        let above = if path == "/" { "" } else { &path };
-        pending.extend(children.iter().map(|name| format!("{above}/{}", name.lossy())));
-    }
-    lines.sort();
-    lines
-}
-
-/// The same of a tree that was read here, and its sessions.
-fn picture(tree: &DataTree) -> Vec<String> {
-    let mut lines: Vec<String> = tree
-        .walk()
-        .map(|found| {
-            let acl = found.node.fields().acl.iter();
-            let acl = acl.map(|entry| (entry.perms, entry.scheme.to_string(), entry.id.to_string()));
-            let stat = found.stat();
-            let numbers = [
-                stat.czxid.0,
-                stat.mzxid.0,
-                stat.ctime,
-                stat.mtime,
-                stat.version.into(),
-                stat.cversion.into(),
-                stat.aversion.into(),
-                stat.ephemeral_owner,
-                stat.data_length.into(),
-                stat.num_children.into(),
-                stat.pzxid.0,
-            ];
-            line(found.node.path(), found.node.data(), acl, numbers)
-        })
-        .collect();
-    lines.sort();
-    lines.extend(tree.sessions().iter().map(|(id, timeout_ms)| format!("session {id} {timeout_ms}")));
-    lines
-}
-
-fn line(
-    path: &str,
-    data: Option<&[u8]>,
-    acl: impl Iterator<Item = (i32, String, String)>,
-    stat: [i64; 11],
-) -> String {
-    let data = data.map_or("null".into(), |data| format!("\"{}\"", data.escape_ascii()));
-    let acl: Vec<String> = acl.map(|(perms, scheme, id)| format!("{perms} {scheme}:{id}")).collect();
-    let stat: Vec<String> = stat.iter().map(i64::to_string).collect();
-    format!("{path} {data} [{}] {}", acl.join(", "), stat.join(" "))
-}
-
 fn without_sessions(picture: &[String]) -> Vec<String> {
     picture.iter().filter(|line| !line.starts_with("session ")).cloned().collect()
 }
@@ -253,7 +176,7 @@ fn load(folder: &Path, name: SnapshotName) -> Snapshot {
 }
 
 fn store(tree: &DataTree, sections: Sections, folder: &Path, name: SnapshotName) {
-    let mut writer = SnapshotWriter::new(tree, sections);
+    let mut writer = SnapshotWriter::new(tree.freeze(), sections);
     let mut packer = Packer::new(name.compression);
     let (mut piece, mut file) = (Vec::new(), Vec::new());
     loop {
@@ -271,7 +194,7 @@ fn store(tree: &DataTree, sections: Sections, folder: &Path, name: SnapshotName)
 fn replay(tree: DataTree, log: &Path) -> DataTree {
     let file = fs::read(log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
     let mut database = Database::new(tree);
-    let mut reader = LogReader::new(&file, ENTRY_LEN_MAX).expect("a log");
+    let mut reader = LogReader::new(&file).expect("a log");
     while let Some(entry) = reader.next_entry().unwrap_or_else(|error| panic!("{error}")) {
         let (header, txn) = TxnHeader::decode(&mut Reader::new(entry.payload)).expect("a transaction");
         assert_eq!(header.zxid, entry.zxid);

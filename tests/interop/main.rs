@@ -8,10 +8,13 @@ mod c_client;
 mod cli_mt;
 mod differential;
 mod golden;
+mod java_damage;
 mod java_files;
 mod java_folder;
 mod kazoo;
 mod launcher;
+mod picture;
+mod words;
 mod zkcli;
 
 use std::path::Path;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use regex::Regex;
 use ringkeeper_kit::deps;
+use ringkeeper_kit::java::Release;
 use ringkeeper_kit::server::{Server, Settings};
 
 use crate::golden::assert_same_transcript;
@@ -113,7 +114,7 @@ impl Shell {
             // The answers alone: what the client library logs goes to the same place.
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=off")
             .arg("-cp")
-            .arg(deps::java_classpath())
+            .arg(deps::java_classpath(Release::V3_9))
             .args(["org.apache.zookeeper.ZooKeeperMain", "-waitforconnection", "-server", address])
             .stdin(Stdio::piped())
             // One pipe for answers and errors keeps their order.

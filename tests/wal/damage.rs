@@ -111,7 +111,7 @@ fn a_record_that_its_reader_refuses_is_named_with_its_file() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), OPTIONS, 10);
     let segment = segments(dir.path()).remove(0);
-    let refused = recover(dir.path(), OPTIONS, |zxid, _| match zxid {
+    let refused = recover(dir.path(), OPTIONS, |record| match record.zxid {
         Zxid(7) => Err("unknown transaction type 99".into()),
         _ => Ok(()),
     });
@@ -123,6 +123,6 @@ fn a_record_that_its_reader_refuses_is_named_with_its_file() {
 #[test]
 fn a_folder_that_can_not_be_read_is_named() {
     let absent = tempfile::tempdir().unwrap().path().join("version-2");
-    let message = recover(&absent, OPTIONS, |_, _| Ok(())).err().expect("absent").to_string();
+    let message = recover(&absent, OPTIONS, |_| Ok(())).err().expect("absent").to_string();
     assert!(message.starts_with(&format!("can't list {}: No such file", absent.display())), "{message}");
 }

@@ -44,8 +44,7 @@ fn writes_until_it_is_killed() {
         let wal = Wal::open(recovered).await.unwrap();
         // An end, should nobody kill it.
         let zxids = found + 1..=found + 100_000;
-        wal.run(OneByOne(Written(zxids, Vec::new())), |durable| println!("durable {}", durable.upto().0))
-            .await;
+        wal.run(OneByOne(Written(zxids)), |durable| println!("durable {}", durable.upto().0)).await;
     });
 }
 

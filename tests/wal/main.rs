@@ -33,7 +33,7 @@ fn payload(zxid: Zxid) -> Vec<u8> {
 }
 
 /// An inbox with batches of one to three records for these zxids.
-struct Written<I>(I, Vec<RecordBatch>);
+struct Written<I>(I);
 
 impl<I: Iterator<Item = i64>> Batches for Written<I> {
     async fn next(&mut self) -> Option<RecordBatch> {
@@ -42,17 +42,12 @@ impl<I: Iterator<Item = i64>> Batches for Written<I> {
 
     fn try_next(&mut self) -> Option<RecordBatch> {
         let first = self.0.next()?;
-        let mut batch = self.1.pop().unwrap_or_default();
-        assert!(batch.is_empty(), "what comes back is empty");
+        let mut batch = RecordBatch::new();
         let more = self.0.by_ref().take(first as usize % 3);
         for zxid in std::iter::once(first).chain(more).map(Zxid) {
             batch.push(zxid, |out| out.extend(payload(zxid)));
         }
         Some(batch)
-    }
-
-    fn give_back(&mut self, empty: RecordBatch) {
-        self.1.push(empty);
     }
 }
 
@@ -67,19 +62,15 @@ impl<B: Batches> Batches for OneByOne<B> {
     fn try_next(&mut self) -> Option<RecordBatch> {
         None
     }
-
-    fn give_back(&mut self, empty: RecordBatch) {
-        self.0.give_back(empty);
-    }
 }
 
 /// Reads the whole log, checks that it holds exactly `1..=last` for some last zxid, and says which.
 fn read(dir: &Path, options: Options) -> Result<(Recovered, i64), RecoverError> {
     let mut last = 0;
-    let recovered = recover(dir, options, |zxid, record| {
+    let recovered = recover(dir, options, |record| {
         last += 1;
-        assert_eq!(zxid, Zxid(last), "records are recovered in order, each once");
-        assert_eq!(record, payload(zxid), "the record of {zxid}");
+        assert_eq!(record.zxid, Zxid(last), "records are recovered in order, each once");
+        assert_eq!(record.payload, payload(record.zxid), "the record of {}", record.zxid);
         Ok(())
     })?;
     assert_eq!(recovered.durable().upto(), Zxid(last));
@@ -93,7 +84,7 @@ fn write(dir: &Path, options: Options, last: i64) -> (Vec<Durable>, WalFigures) 
         let stats = recovered.stats();
         let wal = Wal::open(recovered).await.expect("the log can be opened");
         let mut durable = Vec::new();
-        wal.run(OneByOne(Written(found + 1..=last, Vec::new())), |upto| durable.push(upto)).await;
+        wal.run(OneByOne(Written(found + 1..=last)), |upto| durable.push(upto)).await;
         (durable, stats.figures())
     })
 }

@@ -40,8 +40,8 @@ fn a_segment_is_named_after_its_first_record_in_order() {
         let alone = tempfile::tempdir().unwrap();
         fs::copy(&path, alone.path().join(path.file_name().unwrap())).unwrap();
         let mut first = None;
-        recover(alone.path(), OPTIONS, |zxid, _| {
-            first = first.or(Some(zxid));
+        recover(alone.path(), OPTIONS, |record| {
+            first = first.or(Some(record.zxid));
             Ok(())
         })
         .expect("the first segment that is kept is taken on trust");

@@ -1,24 +1,27 @@
 use ringkeeper_core::config::Config;
-use ringkeeper_core::id::Zxid;
+use ringkeeper_core::id::{SessionId, Zxid};
 use ringkeeper_core::shard::{ConnReport, Latency, ReplySizes, ShardReport};
 use ringkeeper_core::time::{Instant, WallTime};
 use ringkeeper_core::watch::WatchSummary;
 
 use crate::admin::DeskOptions;
+use crate::admin::desk::Reports;
 use crate::admin::host::size_below;
 use crate::storage::wal::WalFigures;
 
-/// What all shards reported, and what else the words show.
+/// What was reported, and what else the words show.
 pub(in crate::admin) struct Facts<'a> {
     options: &'a DeskOptions,
     reports: Vec<ShardReport>,
+    sessions: Vec<(SessionId, Instant)>,
     now: Instant,
     wall: WallTime,
 }
 
 impl<'a> Facts<'a> {
-    pub(in crate::admin) fn gather(options: &'a DeskOptions, reports: Vec<ShardReport>) -> Facts<'a> {
-        Facts { options, reports, now: options.clock.now(), wall: options.clock.wall() }
+    pub(in crate::admin) fn gather(options: &'a DeskOptions, reports: Reports) -> Facts<'a> {
+        let Reports { shards, sessions } = reports;
+        Facts { options, reports: shards, sessions, now: options.clock.now(), wall: options.clock.wall() }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -31,6 +34,25 @@ impl<'a> Facts<'a> {
 
     pub(super) fn connections(&self) -> impl Iterator<Item = &ConnReport> {
         self.reports.iter().flat_map(|report| &report.connections)
+    }
+
+    pub(super) fn connection_count(&self) -> usize {
+        self.reports.iter().map(|report| report.connection_count).sum()
+    }
+
+    /// The open sessions, and when each expires.
+    pub(super) fn sessions(&self) -> &[(SessionId, Instant)] {
+        &self.sessions
+    }
+
+    /// The paths in the data table of the watches, each with the session that watches it.
+    pub(super) fn watched_paths(&self) -> impl Iterator<Item = (SessionId, &str)> {
+        self.reports.iter().flat_map(|report| &report.watches).map(|(session, path)| (*session, &**path))
+    }
+
+    /// The ephemeral nodes, each with its session.
+    pub(super) fn ephemerals(&self) -> impl Iterator<Item = (SessionId, &str)> {
+        self.reports.iter().flat_map(|report| &report.ephemerals).map(|(session, path)| (*session, &**path))
     }
 
     pub(super) fn latency(&self) -> Latency {
@@ -119,7 +141,7 @@ impl<'a> Facts<'a> {
 
     /// The time of day at an instant of the server's clock, in milliseconds since 1970.
     pub(super) fn wall_ms(&self, at: Instant) -> i64 {
-        self.wall.0 - self.now.since(at).as_millis() as i64
+        self.wall.0 - self.now.since(at).as_millis() as i64 + at.since(self.now).as_millis() as i64
     }
 
     pub(super) fn data_dir_size(&self) -> u64 {

@@ -16,7 +16,7 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     lines.add("min_latency", latency.min_us / 1000);
     lines.add("packets_received", facts.packets_received());
     lines.add("packets_sent", facts.packets_sent());
-    lines.add("num_alive_connections", facts.connections().count());
+    lines.add("num_alive_connections", facts.connection_count());
     lines.add("outstanding_requests", facts.outstanding());
     lines.add("uptime", facts.uptime_ms());
     lines.add("znode_count", facts.node_count());

@@ -3,17 +3,41 @@
 
 mod conf;
 mod cons;
+mod dump;
 mod envi;
 mod facts;
 mod mntr;
 mod srvr;
-mod wchs;
+mod watches;
 
 use std::net::SocketAddr;
 
 use ringkeeper_core::acl::ip_identity;
+use ringkeeper_core::shard::Lists;
 
 pub(super) use facts::Facts;
+
+/// What must be known to answer a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing that a role would have to tell.
+    Nothing,
+    /// Each shard's report, with these lists.
+    Shards(Lists),
+    /// Each shard's report, with connections and ephemerals, and the commit role's sessions.
+    ShardsAndSessions,
+}
+
+impl Needs {
+    /// What the shards' reports must list.
+    pub(super) fn lists(self) -> Lists {
+        match self {
+            Needs::Nothing => Lists::default(),
+            Needs::Shards(lists) => lists,
+            Needs::ShardsAndSessions => Lists { connections: true, ephemerals: true, ..Lists::default() },
+        }
+    }
+}
 
 /// A word that is answered here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +46,7 @@ pub(super) enum Word {
     Cons,
     Crst,
     Dirs,
+    Dump,
     Envi,
     Isro,
     Mntr,
@@ -29,6 +54,8 @@ pub(super) enum Word {
     Srst,
     Srvr,
     Stat,
+    Wchc,
+    Wchp,
     Wchs,
 }
 
@@ -40,6 +67,7 @@ impl Word {
             b"cons" => Word::Cons,
             b"crst" => Word::Crst,
             b"dirs" => Word::Dirs,
+            b"dump" => Word::Dump,
             b"envi" => Word::Envi,
             b"isro" => Word::Isro,
             b"mntr" => Word::Mntr,
@@ -47,9 +75,23 @@ impl Word {
             b"srst" => Word::Srst,
             b"srvr" => Word::Srvr,
             b"stat" => Word::Stat,
+            b"wchc" => Word::Wchc,
+            b"wchp" => Word::Wchp,
             b"wchs" => Word::Wchs,
             _ => return None,
         })
+    }
+
+    /// What must be known to answer it.
+    pub(super) fn needs(self) -> Needs {
+        let figures = Lists::default();
+        match self {
+            Word::Conf | Word::Dirs | Word::Envi | Word::Isro | Word::Ruok => Needs::Nothing,
+            Word::Crst | Word::Mntr | Word::Srst | Word::Srvr | Word::Wchs => Needs::Shards(figures),
+            Word::Cons | Word::Stat => Needs::Shards(Lists { connections: true, ..figures }),
+            Word::Wchc | Word::Wchp => Needs::Shards(Lists { watches: true, ..figures }),
+            Word::Dump => Needs::ShardsAndSessions,
+        }
     }
 
     /// What the word answers.
@@ -61,6 +103,7 @@ impl Word {
             Word::Dirs => {
                 format!("datadir_size: {}\nlogdir_size: {}\n", facts.data_dir_size(), facts.log_dir_size())
             }
+            Word::Dump => dump::answer(facts),
             Word::Envi => envi::answer(),
             Word::Isro => "rw".into(),
             Word::Mntr => mntr::answer(facts),
@@ -68,7 +111,9 @@ impl Word {
             Word::Srst => "Server stats reset.\n".into(),
             Word::Srvr => srvr::srvr(facts),
             Word::Stat => srvr::stat(facts),
-            Word::Wchs => wchs::answer(facts),
+            Word::Wchc => watches::by_session(facts),
+            Word::Wchp => watches::by_path(facts),
+            Word::Wchs => watches::summary(facts),
         }
     }
 }

@@ -34,7 +34,7 @@ fn body(text: &mut String, facts: &Facts<'_>) {
     let _ = writeln!(text, "Latency min/avg/max: {min}/{average}/{max}");
     let _ = writeln!(text, "Received: {}", facts.packets_received());
     let _ = writeln!(text, "Sent: {}", facts.packets_sent());
-    let _ = writeln!(text, "Connections: {}", facts.connections().count());
+    let _ = writeln!(text, "Connections: {}", facts.connection_count());
     let _ = writeln!(text, "Outstanding: {}", facts.outstanding());
     let _ = writeln!(text, "Zxid: {}", facts.last_zxid());
     let _ = writeln!(text, "Mode: standalone");

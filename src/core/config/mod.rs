@@ -42,7 +42,7 @@ pub use notice::{Notice, Severity};
 pub use raw::{MalformedEscape, Raw, RawValue};
 pub use security::Security;
 pub use sessions::Sessions;
-pub use storage::Storage;
+pub use storage::{PurgeTime, Storage};
 
 use members::Members;
 use settings::Settings;

@@ -4,10 +4,12 @@ use super::error::{ConfigError, Problem};
 use super::key_table::parser::{DATA_DIR, DATA_LOG_DIR, PURGE_INTERVAL, SNAP_RETAIN_COUNT};
 use super::key_table::storage::{
     DATADIR_AUTOCREATE, FORCE_SYNC, FSYNC_WARNING_THRESHOLD, PRE_ALLOC_SIZE, SNAP_COUNT, SNAP_SIZE_LIMIT,
-    SNAPSHOT_TRUST_EMPTY,
+    SNAPSHOT_COMPRESSION, SNAPSHOT_TRUST_EMPTY,
 };
 use super::notice::Notice;
 use super::settings::Settings;
+use crate::format::snapshot::Compression;
+use crate::purge::RETAIN_MIN;
 
 /// Where data lies and how it is written (config §5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +28,27 @@ pub struct Storage {
     pub sync_warning_ms: u64,
     /// `snapshot.trust.empty`: whether a log of Java's without any snapshot starts from an empty tree.
     pub trust_empty: bool,
-    /// `snapCount`, at least 2. Not supported yet.
+    /// `snapCount`, at least 2: a snapshot is due after about so many transactions.
     pub snap_count: u32,
-    /// `snapSizeLimitInKb`, in bytes; `None` is no limit. Not supported yet.
+    /// `snapSizeLimitInKb`, in bytes: or after about so much of the log; `None` is no limit.
     pub snap_size_limit_bytes: Option<u64>,
-    /// `autopurge.purgeInterval`; `None` is never. Not supported yet.
-    pub purge_interval_ms: Option<u64>,
-    /// `autopurge.snapRetainCount`, at least 3. Not supported yet.
+    /// `snapshot.compression.method`.
+    pub snapshot_compression: Compression,
+    /// `autopurge.purgeInterval`: when old snapshots go.
+    pub purge: PurgeTime,
+    /// `autopurge.snapRetainCount`, at least 3: how many snapshots stay.
     pub snap_retain_count: u32,
+}
+
+/// When old snapshots go. The log's own segments are recycled whatever is said here: nobody else could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PurgeTime {
+    /// With each new one, and Java's files are never touched: what holds if nobody says anything.
+    WithSnapshots,
+    /// At the start and then in this interval, Java's files included, as Java does it.
+    EveryMs(u64),
+    /// Never: somebody else does it.
+    Never,
 }
 
 impl Storage {
@@ -52,7 +67,6 @@ impl Storage {
             notices.push(Notice::warning(text));
         }
         let snap_size_limit_kib = settings.get(&SNAP_SIZE_LIMIT)?;
-        let purge_interval_ms = settings.get(&PURGE_INTERVAL)?;
         Ok(Storage {
             data_log_dir: PathBuf::from(data_log_dir.as_ref().unwrap_or(&data_dir)),
             data_dir: PathBuf::from(data_dir),
@@ -63,7 +77,8 @@ impl Storage {
             trust_empty: settings.get(&SNAPSHOT_TRUST_EMPTY)?,
             snap_count: settings.get(&SNAP_COUNT)? as u32,
             snap_size_limit_bytes: (snap_size_limit_kib > 0).then(|| snap_size_limit_kib as u64 * 1024),
-            purge_interval_ms: u64::try_from(purge_interval_ms).ok().filter(|interval| *interval > 0),
+            snapshot_compression: settings.get(&SNAPSHOT_COMPRESSION)?,
+            purge: purge_time(settings.get(&PURGE_INTERVAL)?),
             snap_retain_count: snap_retain_count(settings.get(&SNAP_RETAIN_COUNT)?, notices),
         })
     }
@@ -88,6 +103,14 @@ fn warn_if_relative(path: &str, notices: &mut Vec<Notice>) {
     }
 }
 
+fn purge_time(interval_ms: Option<i64>) -> PurgeTime {
+    match interval_ms.map(u64::try_from) {
+        None => PurgeTime::WithSnapshots,
+        Some(Err(_) | Ok(0)) => PurgeTime::Never,
+        Some(Ok(interval)) => PurgeTime::EveryMs(interval),
+    }
+}
+
 fn snap_retain_count(given: i32, notices: &mut Vec<Notice>) -> u32 {
     if given < SNAP_RETAIN_COUNT_MIN {
         let text =
@@ -98,4 +121,4 @@ fn snap_retain_count(given: i32, notices: &mut Vec<Notice>) -> u32 {
 }
 
 const VERSION_DIR: &str = "version-2";
-const SNAP_RETAIN_COUNT_MIN: i32 = 3;
+const SNAP_RETAIN_COUNT_MIN: i32 = RETAIN_MIN as i32;

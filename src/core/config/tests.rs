@@ -124,7 +124,14 @@ fn each_key_reaches_its_field() {
     assert!(!config("datadir.autocreate=false").storage.autocreate);
     assert_eq!(config("snapCount=1").storage.snap_count, 2);
     assert_eq!(config("snapSizeLimitInKb=-1").storage.snap_size_limit_bytes, None);
-    assert_eq!(config("autopurge.purgeInterval=24").storage.purge_interval_ms, Some(86_400_000));
+    for (text, purge) in [
+        ("", PurgeTime::WithSnapshots),
+        ("autopurge.purgeInterval=24", PurgeTime::EveryMs(86_400_000)),
+        ("autopurge.purgeInterval=0", PurgeTime::Never),
+        ("autopurge.purgeInterval=-1", PurgeTime::Never),
+    ] {
+        assert_eq!(config(text).storage.purge, purge, "{text}");
+    }
     assert_eq!(config("autopurge.snapRetainCount=1").storage.snap_retain_count, 3);
     assert_eq!(config("znode.container.checkIntervalMs=5").containers.check_interval_ms, 5);
     assert_eq!(config("znode.container.maxPerMinute=5").containers.max_per_minute, 5);
@@ -311,8 +318,6 @@ fn what_has_no_effect_is_named_once_and_only_if_it_asks_for_something() {
         ("ssl.keyStore.location=/k.jks", "ssl.keyStore.location is not supported"),
         ("authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider", "authProvider.1"),
         ("java.security.auth.login.config=/j", "there is no SASL"),
-        ("snapCount=5", "a snapshot is written when the server stops"),
-        ("autopurge.purgeInterval=1", "nothing can be purged"),
         ("autopurge.snapRetainCount=2", "Invalid autopurge.snapRetainCount: 2. Defaulting to 3"),
         ("admin.serverPort=9090", "no administration over HTTP"),
         (

@@ -14,22 +14,51 @@
 //! |    … | payload: [`TxnHeader`](crate::proto::TxnHeader), transaction, maybe a digest |
 //! |    1 | `B`                                                                        |
 //!
-//! An entry is written before it is synced, and the file is not cut when Java dies: what is behind the
-//! last whole entry may be zeros, or part of an entry that nobody was told of. The next file follows all
-//! the same. Neither the length nor the `B` is covered by the sum.
+//! All numbers are big-endian. A file is made when a server has its first transaction to log after its start
+//! or after a snapshot was begun, and it is named after that transaction; nobody writes to it once another is
+//! begun. Zxids rise by one from entry to entry and from file to file, or go on with the first of a later
+//! epoch; who replays several files checks that.
 //!
-//! | found                                        | so                                            |
-//! |----------------------------------------------|-----------------------------------------------|
-//! | no more bytes                                | [`End::File`]                                 |
-//! | a length of zero                             | [`End::Padding`]                              |
-//! | an entry that the file's end cuts            | [`End::Torn`]                                 |
-//! | a whole payload that no `B` follows          | [`End::Torn`]                                 |
-//! | a negative length, or one over the limit     | [`Reason::Length`]                            |
-//! | a `B`, and a sum that does not match         | [`Reason::Checksum`]                          |
-//! | a payload too short for a header             | [`Reason::Payload`]                           |
+//! # What is assumed of the device
 //!
-//! The first four end the file for Java too; with the others it does not start. [`LogError::is_followed`]
-//! says whether anything was written behind: if not, the entry was the last of its file.
+//! Entries are written one behind the other into space that is zero, and nothing is acknowledged before an
+//! `fdatasync` of the file. Whatever was written since the last one may be there or not after a power cut, in
+//! sectors of 512 bytes; where Java alone dies, the file ends, or turns to zeros, at any byte.
+//!
+//! # What a crash leaves
+//!
+//! | crash                                   | what is found                                  | so               |
+//! |-----------------------------------------|------------------------------------------------|------------------|
+//! | after the last entry was synced         | the file's end behind it                       | [`End::File`]    |
+//! |                                         | nothing but zeros behind it                    | [`End::Padding`] |
+//! | while an entry was being written        | part of an entry, then zeros or the file's end | [`End::Torn`]    |
+//! | before what was written was synced      | an entry of which a whole sector is zeros, and no whole entry behind it | [`End::Torn`] |
+//! | before the header was written           | no bytes at all, the beginning of a header, or nothing but zeros | [`LogReader::is_unwritten`] |
+//!
+//! Nothing of that was acknowledged; the next file, if there is one, goes on behind the last whole entry.
+//!
+//! # What is damage
+//!
+//! Java's sum covers the payload alone. A bad length looks to Java like the end of the file, and so does a bad
+//! mark, so that it starts without what is behind. Here they are told from what a crash leaves:
+//!
+//! | found                                                                | so                     |
+//! |----------------------------------------------------------------------|------------------------|
+//! | a header that differs in any bit                                     | [`Reason::Header`] and others |
+//! | a length with which nothing fits, where the sum fits another that a mark follows | [`Reason::Length`] |
+//! | a length below zero                                                  | [`Reason::Length`]     |
+//! | a payload that fits its sum, with something behind it that is neither the mark nor zero | [`Reason::Mark`] |
+//! | a payload that does not fit its sum, all of whose sectors have landed | [`Reason::Checksum`]  |
+//! | an entry that is not whole, with a whole and later one behind it     | one of the above       |
+//! | a payload too short for a header                                     | [`Reason::Payload`]    |
+//!
+//! # What nothing shows
+//!
+//! A file that ends between two entries, or turns to zeros there, is as good as one that was never longer:
+//! if it is the last, whole entries may be missing at its end. So may a last entry that a fault of the disk
+//! has turned to zeros from some point on, or in a whole sector. Of an entry that has a sector of zeros as its
+//! data and no entry behind it, any damage passes for a tear. What stands in the zeros behind the last entry
+//! is not looked at, unless it is an entry.
 
 use simd_adler32::adler32;
 use thiserror::Error;
@@ -42,7 +71,7 @@ use crate::id::Zxid;
 pub struct LogReader<'a> {
     file: &'a [u8],
     offset: usize,
-    len_max: usize,
+    last: Zxid,
     end: Option<End>,
 }
 
@@ -76,8 +105,6 @@ pub struct LogError {
     pub offset: usize,
     /// What is wrong with it.
     pub reason: Reason,
-    /// Whether anything but zeros is behind it.
-    pub is_followed: bool,
 }
 
 /// What is wrong with a file.
@@ -89,9 +116,18 @@ pub enum Reason {
     /// The file does not begin as logs do.
     #[error("the magic number of a log is missing: {0:#010x}")]
     Magic(u32),
+    /// The format is not known.
+    #[error("the format's version is {0}, which is not known")]
+    Version(u32),
+    /// Every log of every release has the same.
+    #[error("the database's id is {0:#x}, which no server writes")]
+    DbId(u64),
     /// An entry cannot be so long.
-    #[error("an entry claims a length of {0}")]
+    #[error("an entry claims a length of {0}, which does not fit what is there")]
     Length(i32),
+    /// An entry does not end as entries do.
+    #[error("an entry ends with {0:#04x} instead of 0x42")]
+    Mark(u8),
     /// An entry was changed after it was written.
     #[error("an entry does not match its checksum: stored {stored:#x}, computed {computed:#x}")]
     Checksum {
@@ -106,18 +142,33 @@ pub enum Reason {
 }
 
 impl<'a> LogReader<'a> {
-    /// A reader of the file. Entries may be `len_max` bytes long, see [`ENTRY_LEN_MAX`].
+    /// A reader of the file.
     ///
     /// # Errors
     ///
-    /// If the file has no sound header. One of no bytes is left by a crash of Java, before it wrote any.
-    pub fn new(file: &'a [u8], len_max: usize) -> Result<LogReader<'a>, LogError> {
-        let refused = |reason| LogError { offset: 0, reason, is_followed: false };
-        let header = file.get(..HEADER_LEN).ok_or_else(|| refused(Reason::Header(file.len())))?;
+    /// If the file has no sound header.
+    pub fn new(file: &'a [u8]) -> Result<LogReader<'a>, LogError> {
+        let refused = |offset, reason| LogError { offset, reason };
+        let header = file.get(..HEADER_LEN).ok_or_else(|| refused(0, Reason::Header(file.len())))?;
         if header[..4] != MAGIC {
-            return Err(refused(Reason::Magic(u32::from_be_bytes(array(header, 0)))));
+            return Err(refused(0, Reason::Magic(u32::from_be_bytes(array(header, 0)))));
         }
-        Ok(LogReader { file, offset: HEADER_LEN, len_max, end: None })
+        match u32::from_be_bytes(array(header, 4)) {
+            VERSION => {}
+            other => return Err(refused(4, Reason::Version(other))),
+        }
+        match u64::from_be_bytes(array(header, 8)) {
+            DB_ID => {}
+            other => return Err(refused(8, Reason::DbId(other))),
+        }
+        Ok(LogReader { file, offset: HEADER_LEN, last: Zxid::ZERO, end: None })
+    }
+
+    /// Whether a file is one that nothing was written to before a crash: it has no header, nor entries.
+    pub fn is_unwritten(file: &[u8]) -> bool {
+        let mut header = Vec::new();
+        encode_header(&mut header);
+        written_len(file) == 0 || (file.len() < HEADER_LEN && header.starts_with(file))
     }
 
     /// The next entry; `None` behind the last.
@@ -129,31 +180,18 @@ impl<'a> LogReader<'a> {
         if self.end.is_some() {
             return Ok(None);
         }
-        let rest = &self.file[self.offset..];
-        let Some(head) = rest.get(..ENTRY_HEAD_LEN) else {
-            return Ok(self.ended(if rest.is_empty() { End::File } else { End::Torn }));
+        let offset = self.offset;
+        let rest = &self.file[offset..];
+        let Some(payload) = whole_payload(rest) else {
+            self.end = Some(judge(rest, offset, self.last).map_err(|reason| LogError { offset, reason })?);
+            return Ok(None);
         };
-        let (stored, len) = (u64::from_be_bytes(array(head, 0)), i32::from_be_bytes(array(head, 8)));
-        if len == 0 {
-            return Ok(self.ended(End::Padding));
-        }
-        let Some(payload_len) = usize::try_from(len).ok().filter(|len| *len <= self.len_max) else {
-            return Err(self.refused(Reason::Length(len), ENTRY_HEAD_LEN));
-        };
-        let Some((payload, [b'B', ..])) = rest[ENTRY_HEAD_LEN..].split_at_checked(payload_len) else {
-            return Ok(self.ended(End::Torn));
-        };
-        let (computed, entry_len) = (adler32(&payload).into(), ENTRY_HEAD_LEN + payload.len() + 1);
-        if stored != computed {
-            return Err(self.refused(Reason::Checksum { stored, computed }, entry_len));
-        }
         if payload.len() < TXN_HEADER_LEN {
-            return Err(self.refused(Reason::Payload(payload.len()), entry_len));
+            return Err(LogError { offset, reason: Reason::Payload(payload.len()) });
         }
-        let entry =
-            Entry { offset: self.offset, zxid: Zxid(i64::from_be_bytes(array(payload, ZXID_AT))), payload };
-        self.offset += entry_len;
-        Ok(Some(entry))
+        self.last = zxid_of(payload);
+        self.offset += entry_len(payload.len());
+        Ok(Some(Entry { offset, zxid: self.last, payload }))
     }
 
     /// How the file ended, once it has.
@@ -165,32 +203,122 @@ impl<'a> LogReader<'a> {
     pub fn offset(&self) -> usize {
         self.offset
     }
+}
 
-    fn ended(&mut self, end: End) -> Option<Entry<'a>> {
-        self.end = Some(end);
-        None
-    }
+/// The payload of the entry at the start of these bytes, if all of the entry is as it was written.
+fn whole_payload(bytes: &[u8]) -> Option<&[u8]> {
+    let (stored, payload) = marked_payload(bytes)?;
+    (stored == sum(payload)).then_some(payload)
+}
 
-    fn refused(&self, reason: Reason, len: usize) -> LogError {
-        let behind = &self.file[self.offset + len..];
-        LogError { offset: self.offset, reason, is_followed: behind.iter().any(|byte| *byte != 0) }
+/// The stored sum and the payload of an entry that has a length and ends where that says.
+fn marked_payload(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let head = bytes.get(..ENTRY_HEAD_LEN)?;
+    let len = usize::try_from(i32::from_be_bytes(array(head, 8))).ok().filter(|len| *len > 0)?;
+    let (payload, [MARK, ..]) = bytes[ENTRY_HEAD_LEN..].split_at_checked(len)? else { return None };
+    Some((u64::from_be_bytes(array(head, 0)), payload))
+}
+
+/// What it means that no whole entry is at the start of these bytes, which are the rest of a file from
+/// `offset` on.
+fn judge(rest: &[u8], offset: usize, last: Zxid) -> Result<End, Reason> {
+    if rest.is_empty() {
+        return Ok(End::File);
     }
+    let written = &rest[..written_len(rest)];
+    if written.is_empty() {
+        return Ok(End::Padding);
+    }
+    let Some(head) = rest.get(..ENTRY_HEAD_LEN) else { return Ok(End::Torn) };
+    let (stored, len) = (u64::from_be_bytes(array(head, 0)), i32::from_be_bytes(array(head, 8)));
+    // The entry as its length has it, if it can be so.
+    let claimed = usize::try_from(len).ok().filter(|len| *len > 0 && entry_len(*len) <= rest.len());
+    let damage = match claimed.map(|len| rest[ENTRY_HEAD_LEN..].split_at(len)) {
+        Some((payload, [MARK, ..])) => Reason::Checksum { stored, computed: sum(payload) },
+        Some((payload, [0, ..])) if stored == sum(payload) => Reason::Mark(0),
+        Some((payload, [other, ..])) if stored == sum(payload) => return Err(Reason::Mark(*other)),
+        _ if len < 0 || fits_another_length(stored, written) => return Err(Reason::Length(len)),
+        _ => Reason::Length(len),
+    };
+    if is_followed(written, last) {
+        return Err(damage);
+    }
+    let end = match claimed {
+        Some(len) => entry_len(len),
+        None if len == 0 => ENTRY_HEAD_LEN,
+        None => rest.len() + 1,
+    };
+    if written.len() < end || has_missing_sector(&rest[..end], offset) { Ok(End::Torn) } else { Err(damage) }
+}
+
+/// Whether the sum is that of a payload of some other length than is claimed, with the mark behind it.
+fn fits_another_length(stored: u64, written: &[u8]) -> bool {
+    let Some(bytes) = written.get(ENTRY_HEAD_LEN..) else { return false };
+    let (mut low, mut high) = (1u32, 0u32);
+    bytes.iter().any(|byte| {
+        let fits = *byte == MARK && stored == u64::from(high << 16 | low);
+        low = (low + u32::from(*byte)) % ADLER_BASE;
+        high = (high + low) % ADLER_BASE;
+        fits
+    })
+}
+
+/// Whether a whole entry of a later zxid is somewhere behind the first byte.
+fn is_followed(written: &[u8], last: Zxid) -> bool {
+    (1..written.len()).any(|at| {
+        let bytes = &written[at..];
+        // Cheap to ask, and almost always no.
+        bytes.starts_with(&[0; 4])
+            && bytes.get(8..12).is_some_and(|len| len[0] < 0x80 && len != [0; 4])
+            && marked_payload(bytes).is_some_and(|(stored, payload)| {
+                payload.len() >= TXN_HEADER_LEN && zxid_of(payload) > last && stored == sum(payload)
+            })
+    })
+}
+
+/// Whether of an entry at `offset` of a file all that lies in one of the sectors is zero, as if the sector had
+/// not been written. The first half of a sum is always zero.
+fn has_missing_sector(entry: &[u8], offset: usize) -> bool {
+    let start = offset + SUM_ZEROS;
+    let first = (SECTOR_LEN - start % SECTOR_LEN).min(entry.len() - SUM_ZEROS);
+    let (first, others) = entry[SUM_ZEROS..].split_at(first);
+    std::iter::once(first).chain(others.chunks(SECTOR_LEN)).any(|part| written_len(part) == 0)
+}
+
+/// How long the bytes are without the zeros at their end.
+fn written_len(bytes: &[u8]) -> usize {
+    // Whole pages are compared at once: there may be many.
+    let pages = bytes.rchunks(ZEROS.len()).take_while(|page| **page == ZEROS[..page.len()]);
+    let len = bytes.len() - pages.map(<[u8]>::len).sum::<usize>();
+    bytes[..len].iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1)
+}
+
+fn entry_len(payload_len: usize) -> usize {
+    ENTRY_HEAD_LEN + payload_len + 1
+}
+
+fn sum(payload: &[u8]) -> u64 {
+    adler32(&payload).into()
+}
+
+fn zxid_of(payload: &[u8]) -> Zxid {
+    Zxid(i64::from_be_bytes(array(payload, ZXID_AT)))
 }
 
 /// Appends what a file begins with.
 pub fn encode_header(out: &mut Vec<u8>) {
     out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&2u32.to_be_bytes());
-    out.extend_from_slice(&0u64.to_be_bytes());
+    out.extend_from_slice(&VERSION.to_be_bytes());
+    out.extend_from_slice(&DB_ID.to_be_bytes());
 }
 
 /// Appends an entry, whose payload is a header and a transaction.
 pub fn encode_entry(payload: &[u8], out: &mut Vec<u8>) {
     assert!(payload.len() >= TXN_HEADER_LEN, "an entry of {} bytes", payload.len());
-    out.extend_from_slice(&u64::from(adler32(&payload)).to_be_bytes());
+    out.extend_from_slice(&sum(payload).to_be_bytes());
     out.extend_from_slice(&(payload.len() as u32).to_be_bytes());
     out.extend_from_slice(payload);
-    out.push(b'B');
+    out.push(MARK);
 }
 
 /// The name of the file whose first entry has this zxid.
@@ -203,9 +331,6 @@ pub fn parse_file_name(name: &str) -> Option<Zxid> {
     parse_zxid(name.strip_prefix("log.")?)
 }
 
-/// How long an entry may be where Java's `jute.maxbuffer` is the default: twice that.
-pub const ENTRY_LEN_MAX: usize = 2 * 0xf_ffff;
-
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(&bytes[at..at + N]);
@@ -213,116 +338,17 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 }
 
 const MAGIC: [u8; 4] = *b"ZKLG";
+const VERSION: u32 = 2;
+const DB_ID: u64 = 0;
 const HEADER_LEN: usize = 16;
 const ENTRY_HEAD_LEN: usize = 12;
+const MARK: u8 = b'B';
 const TXN_HEADER_LEN: usize = 32;
 const ZXID_AT: usize = 12;
+const SUM_ZEROS: usize = 4;
+const SECTOR_LEN: usize = 512;
+const ADLER_BASE: u32 = 65521;
+static ZEROS: [u8; 4096] = [0; 4096];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn payload(zxid: i64) -> Vec<u8> {
-        let mut payload = vec![7; 40];
-        payload[ZXID_AT..ZXID_AT + 8].copy_from_slice(&zxid.to_be_bytes());
-        payload
-    }
-
-    fn log(zxids: &[i64]) -> Vec<u8> {
-        let mut file = Vec::new();
-        encode_header(&mut file);
-        zxids.iter().for_each(|zxid| encode_entry(&payload(*zxid), &mut file));
-        file
-    }
-
-    fn read(file: &[u8]) -> Result<(Vec<i64>, End), LogError> {
-        let mut reader = LogReader::new(file, ENTRY_LEN_MAX)?;
-        let mut zxids = Vec::new();
-        while let Some(entry) = reader.next_entry()? {
-            assert_eq!(entry.payload, payload(entry.zxid.0));
-            zxids.push(entry.zxid.0);
-        }
-        assert_eq!(reader.next_entry(), Ok(None));
-        Ok((zxids, reader.end().expect("it has ended")))
-    }
-
-    #[test]
-    fn a_log_reads_back_with_and_without_padding() {
-        let mut file = log(&[5, 6, 9]);
-        assert_eq!(read(&file), Ok((vec![5, 6, 9], End::File)));
-        file.resize(file.len() + 5000, 0);
-        assert_eq!(read(&file), Ok((vec![5, 6, 9], End::Padding)));
-        assert_eq!(read(&log(&[])), Ok((vec![], End::File)));
-    }
-
-    #[test]
-    fn a_log_cut_anywhere_ends_with_its_last_whole_entry() {
-        let file = log(&[1, 2]);
-        let entry_len = (file.len() - HEADER_LEN) / 2;
-        for len in HEADER_LEN..file.len() {
-            let whole = (len - HEADER_LEN) / entry_len;
-            let end = if len == HEADER_LEN + whole * entry_len { End::File } else { End::Torn };
-            assert_eq!(read(&file[..len]), Ok(((1..=whole as i64).collect(), end)), "{len}");
-            // The same with the zeros that the file had before: a tail of zeros hides in them.
-            let mut padded = file[..len].to_vec();
-            padded.resize(file.len() + 100, 0);
-            match read(&padded) {
-                Ok((zxids, _)) => assert_eq!(zxids.len(), whole, "{len}"),
-                Err(error) => panic!("{len}: {error}"),
-            }
-        }
-        for len in 0..HEADER_LEN {
-            let error = read(&file[..len]).expect_err("no header");
-            assert_eq!(error.reason, Reason::Header(len));
-        }
-    }
-
-    #[test]
-    fn a_changed_entry_is_refused_and_says_whether_it_was_the_last() {
-        let mut file = log(&[1, 2]);
-        let entry_len = (file.len() - HEADER_LEN) / 2;
-        file.resize(file.len() + 64, 0);
-        for (entry, is_followed) in [(0, true), (1, false)] {
-            let offset = HEADER_LEN + entry * entry_len;
-            for at in (offset..offset + 8).chain(offset + 12..offset + entry_len - 1) {
-                let mut damaged = file.clone();
-                damaged[at] ^= 0x10;
-                let error = read(&damaged).expect_err("damaged");
-                assert!(matches!(error.reason, Reason::Checksum { .. }), "{at}: {error}");
-                assert_eq!((error.offset, error.is_followed), (offset, is_followed), "{at}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_length_that_cannot_be_is_refused_and_one_beyond_the_end_is_a_tear() {
-        let mut file = log(&[1]);
-        for (len, expected) in [(-1, None), (i32::MIN, None), (i32::MAX, None), (4000, Some(End::Torn))] {
-            file[HEADER_LEN + 8..HEADER_LEN + 12].copy_from_slice(&i32::to_be_bytes(len));
-            match expected {
-                Some(end) => assert_eq!(read(&file), Ok((vec![], end))),
-                None => assert_eq!(read(&file).expect_err("refused").reason, Reason::Length(len)),
-            }
-        }
-    }
-
-    #[test]
-    fn another_file_is_no_log() {
-        let error = read(b"ZKSN0123456789abcdef").expect_err("a snapshot");
-        assert_eq!(error.reason, Reason::Magic(0x5a4b_534e));
-        assert_eq!(parse_file_name("log.1f"), Some(Zxid(0x1f)));
-        assert_eq!(file_name(Zxid(0x1f)), "log.1f");
-        for name in ["log", "log.", "log.1.gz", "log.x", "snapshot.1", "log.-1"] {
-            assert_eq!(parse_file_name(name), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_payload_without_room_for_a_header_is_refused() {
-        let mut file = log(&[]);
-        file.extend(u64::from(adler32(&&b"short"[..])).to_be_bytes());
-        file.extend(5u32.to_be_bytes());
-        file.extend(b"shortB");
-        assert_eq!(read(&file).expect_err("refused").reason, Reason::Payload(5));
-    }
-}
+mod tests;

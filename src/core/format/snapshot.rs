@@ -33,6 +33,22 @@
 //! So a file that was cut, or in which a bit is flipped, is not loaded; Adler-32 lets about one of 2^32
 //! random damages pass. The zxid of the state is the one in the file's name, and no seal covers that.
 //!
+//! | crash                                 | what is found                             | so                            |
+//! |---------------------------------------|-------------------------------------------|-------------------------------|
+//! | of Java while it wrote one            | a beginning under the final name, to which Java writes without a sync | not loaded |
+//! | of Java, its disk full                | a file of no bytes                        | not loaded                    |
+//! | of Java while a leader sent it one    | `snapshot.<zxid>.tmp`                     | no snapshot's name            |
+//! | of ours, or its disk full             | a file that has no snapshot's name yet    | made anew by the next         |
+//!
+//! One that is not loaded is named, and the one before it is taken. Java had logged all that is in it, so the
+//! logs reach its zxid; where they do not, the file was damaged later, and a server that went on from an older
+//! one would forget what it had acknowledged: it does not start.
+//!
+//! What no sum covers: the name; gzip's header but for its magic, of which nothing is used; snappy's version
+//! (its least version is compared). Compressed bytes may differ in ways that unpack to the same. Cut exactly
+//! before one of the last two sections, a file is whole for Java and for us: they only repeat what the name and
+//! the tree say.
+//!
 //! A snapshot that Java wrote while it served is *fuzzy*: later transactions may be in it in part. Then a
 //! node may have an ACL id that the table lacks. Such a node gets a list that lets nobody do anything until
 //! the log, which must be replayed from the zxid in the name on, brings the right one.
@@ -41,6 +57,7 @@ mod compression;
 mod decode;
 mod encode;
 mod name;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +65,7 @@ pub use compression::{Compression, Packer, UnpackError};
 pub use decode::{Reason, Snapshot, SnapshotError};
 pub use encode::SnapshotWriter;
 pub use name::SnapshotName;
+pub use seal::{SealError, check_seal};
 
 use crate::id::Zxid;
 

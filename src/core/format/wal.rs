@@ -34,7 +34,7 @@
 //! |      4 |    4 | crc32c of bytes 8..64                                            |
 //! |      8 |    8 | nonce of the segment                                             |
 //! |     16 |    8 | sequence: one more than the batch's before, across segments      |
-//! |     24 |    8 | zxid of the first record                                         |
+//! |     24 |    8 | zxid of the state that the first record continues                |
 //! |     32 |    8 | zxid of the last record                                          |
 //! |     40 |    4 | length of the records in bytes                                   |
 //! |     44 |    4 | number of records                                                |
@@ -46,6 +46,27 @@
 //!
 //! A **record** is `u32 length`, `u64 zxid`, and `length` bytes that this module does not look into. Zxids
 //! increase from record to record; they may leave gaps.
+//!
+//! # Where a log begins and continues
+//!
+//! A log need not begin with the first transaction there was: segments that snapshots cover are recycled, and
+//! a server may have got its state from Java's files or, whole, from its leader. So each batch says which
+//! state it continues. Within the log that is the record before it, unless the state came further otherwise
+//! in between ([`Cursor::skip_to`]); it never goes back. Whoever replays the log must have come at least to
+//! that state when a record is due ([`Record::after`]): where a snapshot ends before that, what is between
+//! is lost, and must not be left out silently.
+//!
+//! So a log that is *reset* to a snapshot's zxid keeps its segments and its chain: only what lies after that
+//! zxid is cut off, and the next batch says that it continues the snapshot. The records before it are then
+//! never applied again, and go when two snapshots cover them.
+//!
+//! # How segments end
+//!
+//! The oldest segment is retired when the state before the second oldest is in two snapshots: it is renamed
+//! to `wal.spare.` and the zxid of its first record, and some day zeroed under that name, given a new header,
+//! and renamed to `wal.next`. If there are spares enough it is removed instead. The next segment is retired
+//! only when the folder says durably that this one is gone, so what is left of a log is always its end,
+//! without a hole. The newest segment with a name is never retired.
 //!
 //! # What is assumed of the device
 //!
@@ -62,10 +83,14 @@
 //! | during a write                        | sectors of the batch are zero that should not be, be it its first one, some in the middle or the last; nothing of it was acknowledged | cut: zero it and continue there |
 //! | during a write, all sectors landed    | a valid batch that nobody was told of | keep it: it is what a later crash would have kept |
 //! | while such a cut is being zeroed      | the same batch with more zeros       | cut again |
-//! | while the next segment is prepared    | a `wal.tmp`                          | delete it |
+//! | while the next segment is prepared    | a `wal.tmp`, or a spare with anything in it | delete it; use it as a spare |
 //! | after that, before its first batch    | a `wal.next` with nothing behind its header | use it |
 //! | during the first batch of a segment   | a `wal.next` with a torn batch       | cut and use it |
 //! | before that segment gets its own name | a `wal.next` that has batches        | name it |
+//! | before the rename of a retired segment is durable | the segment, whole, with its old name | read it; it is retired again later |
+//! | before its removal is durable         | the same                             | the same |
+//! | after that                            | a log that begins later              | replay it from a snapshot |
+//! | while a log is cut off after a zxid   | the old log without its last segments, or with the shorter copy of one | it ends at or after that zxid: cut again |
 //!
 //! Anything else is damage to what was once synced, and is never repaired by forgetting it ([`Reason`]):
 //!
@@ -90,5 +115,5 @@ mod tests;
 pub use batch::{BATCH_LEN_MAX, RecordBatch};
 pub use cursor::{Chain, Cursor, Sync, encoded_len};
 pub use layout::{BLOCK_LEN, Corruption, Reason, SegmentHeader};
-pub use recovery::{Cut, Recovered, Recovery, RecoveryError};
+pub use recovery::{Cut, Record, Recovered, Recovery, RecoveryError};
 pub use scan::{Batch, Records, Scanner, Verdict};

@@ -2,7 +2,6 @@ use super::database::Database;
 use super::write::{Asker, next_version};
 use crate::error::Code;
 use crate::proto::{PathVersion, Txn, perms};
-use crate::tree::is_valid_path;
 
 /// Decides check, a part of a multi.
 pub(super) fn decide<'r>(
@@ -10,12 +9,8 @@ pub(super) fn decide<'r>(
     db: &Database,
     asker: &mut Asker<'_>,
 ) -> Result<Txn<'r>, Code> {
-    asker.check_session()?;
-    if !is_valid_path(&request.path) {
-        return Err(Code::BadArguments);
-    }
-    let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
-    asker.check_permission(&found.node.fields().acl, perms::READ)?;
+    asker.check_target(&request.path)?;
+    let found = asker.find(db, &request.path, perms::READ)?;
     // Java logs the version that a write would lead to.
     let version = next_version(found.node.fields().version, request.version)?;
     Ok(Txn::Check { path: request.path, version })

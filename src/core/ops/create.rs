@@ -21,8 +21,7 @@ pub(super) fn decide<'r>(
     asker.check_session()?;
     let parent_path = parent_to_write(&request.path).ok_or(Code::BadArguments)?;
     let acl = acl::validate(&request.acl, asker.identities, &asker.settings.policy, asker.interner)?;
-    let parent = db.tree.get(parent_path).ok_or(Code::NoNode)?;
-    asker.check_permission(&parent.node.fields().acl, perms::CREATE)?;
+    let parent = asker.find(db, parent_path, perms::CREATE)?;
     let creates_before = parent.cversion();
     let path = if flags.is_sequential() {
         Cow::Owned(format!("{}{creates_before:010}", request.path))

@@ -27,10 +27,12 @@ impl Trail for () {
 }
 
 impl Database {
-    /// The database whose tree this is.
+    /// The database whose tree this is, with what quotas say is used counted anew.
     pub fn new(tree: DataTree) -> Database {
         let quotas = Quotas::of(&tree);
-        Database { tree, quotas }
+        let mut database = Database { tree, quotas };
+        database.recount();
+        database
     }
 
     /// The tree.

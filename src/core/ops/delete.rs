@@ -18,8 +18,7 @@ pub(super) fn decide<'r>(
     if UNDELETABLE.contains(&&*request.path) {
         return Err(Code::BadArguments);
     }
-    let parent = db.tree.get(parent_path).ok_or(Code::NoNode)?;
-    asker.check_permission(&parent.node.fields().acl, perms::DELETE)?;
+    asker.find(db, parent_path, perms::DELETE)?;
     let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
     next_version(found.node.fields().version, request.version)?;
     if found.num_children() > 0 {

@@ -121,14 +121,29 @@ impl Quotas {
 impl Database {
     /// Gives a node that a client just created to hold a subtree's statistics the true ones.
     pub(super) fn count_stats_node(&mut self, zxid: Zxid, path: &str, trail: &mut impl Trail) {
-        let Some(subtree) = subtree_of(path, STATS) else { return };
-        let Some(stats) = self.tree.get(path) else { return };
+        if let Some((delta, slot)) = subtree_of(path, STATS).and_then(|subtree| self.counted(subtree)) {
+            self.change(zxid, delta, slot, trail);
+        }
+    }
+
+    /// Counts every subtree that has a quota anew, as Java does when it loads a snapshot: in one that was
+    /// written while the tree changed, the statistics are of another moment than the subtree.
+    pub(super) fn recount(&mut self) {
+        let counted: Vec<_> = self.quotas.roots.iter().filter_map(|subtree| self.counted(subtree)).collect();
+        for (delta, slot) in counted {
+            self.change(self.tree.last_zxid(), delta, slot, &mut ());
+        }
+    }
+
+    /// The true statistics of a subtree, and where they go, if it has a node for them.
+    fn counted(&self, subtree: &str) -> Option<(Delta, Slot)> {
+        let stats = self.tree.get(&quota_path(subtree, STATS))?;
         let (nodes, bytes) = self.tree.get(subtree).map_or((0, 0), usage_of);
         let mut usage = QuotaLimits::default();
         usage.set(COUNT, nodes);
         usage.set(BYTES, bytes);
-        let (node, slot) = (stats.node.with_silent_data(usage.to_string().as_bytes()), stats.slot);
-        self.change(zxid, Delta::SetSilently(node), slot, trail);
+        let node = stats.node.with_silent_data(usage.to_string().as_bytes());
+        Some((Delta::SetSilently(node), stats.slot))
     }
 }
 

@@ -149,6 +149,29 @@ fn a_multi_is_replayed_part_by_part_or_not_at_all() {
     assert_eq!(counters(&db, "/"), (2, 3));
 }
 
+#[test]
+fn a_quota_whose_statistics_are_later_than_its_subtree_is_counted_anew() {
+    let set = |path: &'static str, data: &'static str| Txn::SetData {
+        path: path.into(),
+        data: Some(Cow::Borrowed(data.as_bytes())),
+        version: 1,
+    };
+    let stats = "/zookeeper/quota/a/zookeeper_stats";
+    let mut db = database();
+    let creates = ["/a", "/a/b", "/zookeeper/quota/a", "/zookeeper/quota/a/zookeeper_limits", stats];
+    (1..).zip(creates).for_each(|(zxid, path)| apply(&mut db, zxid, &create(path, -1)));
+    // As a snapshot may hold it, to whose statistics the log then adds `/a/c` once more.
+    apply(&mut db, 6, &set(stats, "count=3,bytes=3"));
+    let mut loaded = Database::new(db.tree().clone());
+    let data = |db: &Database| {
+        let found = db.tree().get(stats).expect("it is there");
+        String::from_utf8_lossy(found.node.data().unwrap_or_default()).into_owned()
+    };
+    assert_eq!(data(&loaded), "count=2,bytes=2");
+    apply(&mut loaded, 7, &create("/a/c", -1));
+    assert_eq!(data(&loaded), "count=3,bytes=3");
+}
+
 /// One transaction of a history, before it is known whether it makes sense.
 #[derive(Clone, Copy, Debug)]
 struct Wish {

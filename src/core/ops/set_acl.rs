@@ -4,7 +4,7 @@ use crate::acl;
 use crate::error::Code;
 use crate::flow::PartOutcome;
 use crate::proto::{AclRef, SetAclRequest, Txn, TxnHeader, perms};
-use crate::tree::{Delta, is_valid_path};
+use crate::tree::Delta;
 
 /// Decides setACL.
 pub(super) fn decide<'r>(
@@ -12,13 +12,9 @@ pub(super) fn decide<'r>(
     db: &Database,
     asker: &mut Asker<'_>,
 ) -> Result<Txn<'r>, Code> {
-    asker.check_session()?;
-    if !is_valid_path(&request.path) {
-        return Err(Code::BadArguments);
-    }
+    asker.check_target(&request.path)?;
     let acl = acl::validate(&request.acl, asker.identities, &asker.settings.policy, asker.interner)?;
-    let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
-    asker.check_permission(&found.node.fields().acl, perms::ADMIN)?;
+    let found = asker.find(db, &request.path, perms::ADMIN)?;
     let version = next_version(found.node.fields().aversion, request.version)?;
     Ok(Txn::SetAcl { path: request.path, acl, version })
 }

@@ -6,7 +6,7 @@ use super::write::{Asker, next_version};
 use crate::error::Code;
 use crate::flow::PartOutcome;
 use crate::proto::{SetDataRequest, Txn, TxnHeader, perms};
-use crate::tree::{Delta, is_valid_path};
+use crate::tree::Delta;
 
 /// Decides setData.
 pub(super) fn decide<'r>(
@@ -14,12 +14,8 @@ pub(super) fn decide<'r>(
     db: &Database,
     asker: &mut Asker<'_>,
 ) -> Result<Txn<'r>, Code> {
-    asker.check_session()?;
-    if !is_valid_path(&request.path) {
-        return Err(Code::BadArguments);
-    }
-    let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
-    asker.check_permission(&found.node.fields().acl, perms::WRITE)?;
+    asker.check_target(&request.path)?;
+    let found = asker.find(db, &request.path, perms::WRITE)?;
     let len = request.data.map_or(0, <[u8]>::len);
     let usage = UsageChange { nodes: 0, bytes: len as i64 - found.node.data_len() as i64 };
     db.quotas.check(&db.tree, &request.path, usage, asker.settings.enforce_quota)?;

@@ -8,6 +8,7 @@ use crate::jute::{DecodeError, Reader};
 use crate::proto::{
     Acl, CreateRequest, Identity, OpCode, PathVersion, SetAclRequest, SetDataRequest, Txn, TxnHeader,
 };
+use crate::tree::{Found, is_valid_path};
 
 /// What the operations must know of the server's configuration.
 #[derive(Clone, Debug, Default)]
@@ -35,11 +36,24 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    /// What is looked at first of a write on a node of this path.
+    pub(super) fn check_target(&self, path: &str) -> Result<(), Code> {
+        self.check_session()?;
+        if is_valid_path(path) { Ok(()) } else { Err(Code::BadArguments) }
+    }
+
+    /// The node of this path, if it is there and may be used so.
+    pub(super) fn find<'d>(&self, db: &'d Database, path: &str, perm: i32) -> Result<Found<'d>, Code> {
+        let found = db.tree.get(path).ok_or(Code::NoNode)?;
+        self.check_permission(&found.node.fields().acl, perm)?;
+        Ok(found)
+    }
+
     pub(super) fn check_session(&self) -> Result<(), Code> {
         if self.session_is_open { Ok(()) } else { Err(Code::SessionExpired) }
     }
 
-    pub(super) fn check_permission(&self, list: &[Acl], perm: i32) -> Result<(), Code> {
+    fn check_permission(&self, list: &[Acl], perm: i32) -> Result<(), Code> {
         match acl::permits(list, perm, self.identities, &self.settings.policy) {
             true => Ok(()),
             false => Err(Code::NoAuth),

@@ -10,6 +10,7 @@ use crate::flow::{CommitBatch, Origin, Outcome, Reply, ShardTurn, Step, Submissi
 use crate::format::wal::RecordBatch;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
+use crate::log_room::LogRoom;
 use crate::ops::{self, Asker, Changes, Database, Settings};
 use crate::proto::{Identity, OpCode, Password, Txn, TxnHeader};
 use crate::session::{Expired, SessionTracker, Standing, password_of};
@@ -41,6 +42,7 @@ pub struct Pipeline {
     pending: VecDeque<(Zxid, u64)>,
     published_steps: u64,
     outstanding: usize,
+    log_room: LogRoom,
 }
 
 /// What a pipeline must know of the server.
@@ -95,6 +97,7 @@ impl Pipeline {
             pending: VecDeque::new(),
             published_steps: 0,
             outstanding: 0,
+            log_room: LogRoom::Ample,
             options,
         }
     }
@@ -155,9 +158,12 @@ impl Pipeline {
         }
     }
 
-    /// Expires sessions and reaps containers and TTL nodes. To be called several times in a `tickTime`; a
+    /// Expires sessions and reaps containers and TTL nodes, unless the log has no room for it. To be called several times in a `tickTime`; a
     /// call does a bounded amount of work.
     pub fn on_tick(&mut self, now: Instant, wall: WallTime, log: &mut impl LogSink) {
+        if self.log_room == LogRoom::Spent {
+            return;
+        }
         let heard_until = self.heard_until.iter().copied().min().unwrap_or(now);
         for Expired { session, owner } in self.tracker.expire(heard_until.min(now)) {
             self.close_session(session, 0, wall, log);
@@ -174,6 +180,11 @@ impl Pipeline {
     /// Everything up to this zxid is in the log.
     pub fn on_durable(&mut self, upto: Zxid) {
         self.durable = self.durable.max(upto);
+    }
+
+    /// From now on the log has this much room.
+    pub fn on_log_room(&mut self, room: LogRoom) {
+        self.log_room = room;
     }
 
     /// Takes what may be published: all before the first transaction that is not durable.
@@ -209,6 +220,11 @@ impl Pipeline {
         self.outstanding
     }
 
+    /// The open sessions, each with the time when it expires unless it is heard of before.
+    pub fn session_deadlines(&self) -> impl Iterator<Item = (SessionId, Instant)> {
+        self.tracker.deadlines()
+    }
+
     /// How many sessions are open.
     pub fn session_count(&self) -> usize {
         self.tracker.len()
@@ -222,6 +238,9 @@ impl Pipeline {
         wall: WallTime,
         log: &mut impl LogSink,
     ) {
+        if self.log_room == LogRoom::Spent {
+            return self.reply(origin, 0, Outcome::Failed(NO_ROOM));
+        }
         let session = self.new_session_id();
         let header = self.next_header(session, 0, wall);
         self.apply(&header, &Txn::CreateSession { timeout_ms }, log);
@@ -267,6 +286,7 @@ impl Pipeline {
         }
         let session_is_open = standing == Standing::Owner;
         let outcome = match op {
+            _ if !self.has_room_for(op) => Outcome::Failed(NO_ROOM),
             OpCode::CloseSession => {
                 self.tracker.close(session);
                 self.close_session(session, xid, wall, log);
@@ -339,6 +359,14 @@ impl Pipeline {
         self.pending.push_back((zxid, self.published_steps + start as u64));
     }
 
+    fn has_room_for(&self, op: OpCode) -> bool {
+        match self.log_room {
+            LogRoom::Ample => true,
+            LogRoom::Low => !op.may_grow_tree(),
+            LogRoom::Spent => op == OpCode::Sync || !op.is_ordered(),
+        }
+    }
+
     fn next_header(&self, client_id: SessionId, cxid: i32, wall: WallTime) -> TxnHeader {
         TxnHeader { client_id, cxid, zxid: self.last_zxid.next(), time: wall }
     }
@@ -360,5 +388,7 @@ impl Pipeline {
     }
 }
 
+/// What a request is answered that the log has no room for: every client library knows it.
+const NO_ROOM: Code = Code::SystemError;
 /// The one number that would make a session's ephemerals containers.
 const CONTAINER_OWNER: i64 = i64::MIN;

@@ -8,6 +8,7 @@ use crate::flow::{
     ConnId, Origin, Outcome, PartOutcome, Reply, ShardId, ShardTurn, Step, Submission, Submitted,
 };
 use crate::id::{ServerId, SessionId, Zxid};
+use crate::log_room::LogRoom;
 use crate::ops::Settings;
 use crate::proto::{Identity, OpCode, Password, Txn, TxnHeader};
 use crate::session::password_of;
@@ -308,6 +309,43 @@ fn a_silent_session_expires_with_its_ephemerals_and_its_connection() {
     assert!(harness.follower.get("/e").is_none() && harness.follower.sessions().is_empty());
     harness.connect(conn(0, 2), session, password_of(session), 4000);
     assert!(matches!(harness.publish_all()[..], [Step::Reply(Reply { outcome: Outcome::Refused, .. })]));
+}
+
+#[test]
+fn with_little_room_in_the_log_nothing_grows_and_with_none_nothing_is_logged() {
+    let mut harness = Harness::new();
+    let (me, other) = (conn(0, 1), conn(0, 2));
+    let session = harness.open(me, 4000);
+    harness.ask(me, session, OpCode::Create, create("/a", b"", 0));
+    harness.pipeline.on_log_room(LogRoom::Low);
+    let before = harness.pipeline.last_zxid();
+    let refused = [Code::SystemError];
+    assert_eq!(codes(&harness.ask(me, session, OpCode::Create, create("/b", b"", 0))), refused);
+    assert_eq!(codes(&harness.ask(me, session, OpCode::SetData, set_data("/a", Some(b"x"), -1))), refused);
+    assert_eq!(harness.pipeline.last_zxid(), before, "a refusal takes no zxid");
+    assert_eq!(
+        codes(&harness.ask(me, session, OpCode::Delete, path_version("/a", -1))),
+        [Code::Ok],
+        "it makes room"
+    );
+    let brief = harness.open(other, 4000);
+    assert!(matches!(
+        harness.ask(other, brief, OpCode::CloseSession, vec![])[..],
+        [.., Step::Reply(Reply { outcome: Outcome::Closed, .. })]
+    ));
+
+    harness.pipeline.on_log_room(LogRoom::Spent);
+    let before = harness.pipeline.last_zxid();
+    harness.connect(other, SessionId::NONE, [0; 16], 4000);
+    assert_eq!(codes(&harness.publish_all()), refused);
+    assert_eq!(codes(&harness.ask(me, session, OpCode::CloseSession, vec![])), refused);
+    harness.pass(60_000);
+    assert_eq!((harness.pipeline.last_zxid(), harness.pipeline.session_count()), (before, 1));
+
+    harness.pipeline.on_log_room(LogRoom::Ample);
+    assert_eq!(codes(&harness.ask(me, session, OpCode::Create, create("/b", b"", 0))), [Code::Ok]);
+    harness.pass(60_000);
+    assert_eq!(harness.pipeline.session_count(), 0, "its time was up long ago");
 }
 
 #[test]

@@ -100,6 +100,12 @@ impl OpCode {
                 | CloseSession
         )
     }
+
+    /// Whether an ordered request may make the tree larger. A multi may, whatever its parts are.
+    pub fn may_grow_tree(self) -> bool {
+        self.is_ordered()
+            && !matches!(self, OpCode::Delete | OpCode::Sync | OpCode::CreateSession | OpCode::CloseSession)
+    }
 }
 
 #[cfg(test)]

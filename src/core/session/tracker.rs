@@ -148,6 +148,12 @@ impl SessionTracker {
         expired
     }
 
+    /// The open sessions, each with the time when it expires unless it is heard of before, in no particular
+    /// order.
+    pub fn deadlines(&self) -> impl Iterator<Item = (SessionId, Instant)> {
+        self.sessions.iter().map(|(session, tracked)| (*session, Instant::from_ms(tracked.deadline_ms)))
+    }
+
     fn deadline(&self, now: Instant, timeout_ms: u64) -> u64 {
         deadline(now, timeout_ms, self.tick_ms)
     }
@@ -200,6 +206,7 @@ mod tests {
         tracker.heard(SessionId(1), at(3000));
         assert_eq!(expired(&mut tracker, 6000), []);
         assert_eq!(expired(&mut tracker, 9999), []);
+        assert_eq!(tracker.deadlines().collect::<Vec<_>>(), [(SessionId(1), at(10_000))]);
         let due = tracker.expire(at(10_000));
         assert_eq!(due, [Expired { session: SessionId(1), owner: Some(conn(1)) }]);
     }

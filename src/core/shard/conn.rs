@@ -128,6 +128,7 @@ impl Conn {
 pub(super) struct Conns {
     places: Vec<Place>,
     free: Vec<u32>,
+    len: usize,
 }
 
 #[derive(Default)]
@@ -145,18 +146,26 @@ impl Conns {
         let place = &mut self.places[index as usize];
         let id = ConnId(((place.uses as u64) << 32) | index as u64);
         place.conn = Some(Conn::new(id, peer, now));
+        self.len += 1;
         id
     }
 
+    /// Takes a connection out. Its place stays empty until [`Conns::free`].
     pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
         let place = self.places.get_mut(id.0 as u32 as usize)?;
         let conn = place.conn.take_if(|conn| conn.id == id)?;
+        self.len -= 1;
+        Some(conn)
+    }
+
+    /// Gives an empty place to others.
+    pub(super) fn free(&mut self, index: u32) {
+        let Some(place) = self.places.get_mut(index as usize) else { return };
         place.uses += 1;
         // A place whose uses are spent is not used again: its ids would repeat.
         if place.uses < u32::MAX {
-            self.free.push(conn.index());
+            self.free.push(index);
         }
-        Some(conn)
     }
 
     pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
@@ -173,6 +182,11 @@ impl Conns {
 
     pub(super) fn at_mut(&mut self, index: u32) -> Option<&mut Conn> {
         self.places.get_mut(index as usize)?.conn.as_mut()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Conn> {
@@ -194,11 +208,14 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let first = conns.insert(peer, Instant(0));
         assert!(conns.remove(first).is_some());
+        let other = conns.insert(peer, Instant(0));
+        assert_ne!(first.0 as u32, other.0 as u32, "the place is not free yet");
+        conns.free(first.0 as u32);
         let second = conns.insert(peer, Instant(0));
         assert_ne!(first, second);
         assert_eq!(first.0 as u32, second.0 as u32, "the place is used again");
         assert!(conns.get(first).is_none() && conns.remove(first).is_none());
         assert!(conns.get(second).is_some());
-        assert_eq!(conns.iter().count(), 1);
+        assert_eq!((conns.iter().count(), conns.len()), (2, 2));
     }
 }

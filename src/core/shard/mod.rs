@@ -53,7 +53,7 @@ use std::time::Duration;
 use conn::{Conns, State};
 pub use effect::{CloseReason, Effect, Intake, Next};
 pub use options::ShardOptions;
-pub use report::{ConnReport, SessionReport, ShardReport};
+pub use report::{ConnReport, Lists, SessionReport, ShardReport};
 pub use stats::{Latency, ReplySizes, ShardStats};
 
 use crate::flow::{ConnId, ShardId, ShardTurn, Submitted};
@@ -69,6 +69,8 @@ pub struct Shard {
     tree: DataTree,
     watches: WatchManager,
     conns: Conns,
+    /// Connections that have gone and whose watches have not all been forgotten.
+    leaving: Vec<Watcher>,
     /// Requests without a reply, of all connections.
     outstanding: usize,
     effects: Vec<Effect>,
@@ -97,6 +99,7 @@ impl Shard {
             options,
             tree,
             conns: Conns::default(),
+            leaving: Vec::new(),
             outstanding: 0,
             effects: Vec::new(),
             submitted: Vec::new(),
@@ -121,11 +124,16 @@ impl Shard {
     /// The socket is gone, whoever closed it. Watches and waiting requests go with it, the session stays.
     pub fn on_closed(&mut self, id: ConnId) {
         self.release(id);
-        self.conns.remove(id);
+        if let Some(conn) = self.conns.remove(id) {
+            self.leaving.push(conn.watcher());
+            self.forget_watches();
+        }
     }
 
-    /// Lets time pass: closes connections that still owe their handshake.
+    /// Lets time pass: closes connections that still owe their handshake, and goes on forgetting what those
+    /// that have gone watched. To be called several times a second.
     pub fn on_tick(&mut self, now: Instant) {
+        self.forget_watches();
         while let Some((deadline, id)) = self.handshakes.front().copied() {
             if deadline > now {
                 break;
@@ -232,7 +240,17 @@ impl Shard {
             self.heard_before_close.push((conn.session, conn.last_heard));
         }
         let watcher = conn.watcher();
-        self.watches.forget(watcher);
+        // What is left is forgotten once the connection has gone: until then nothing is sent to it.
+        self.watches.forget(watcher, WATCHES_FORGOTTEN_MAX);
+    }
+
+    /// Forgets what connections watched that have gone, some of it each time: there may be a million.
+    fn forget_watches(&mut self) {
+        let Some(watcher) = self.leaving.last().copied() else { return };
+        if self.watches.forget(watcher, WATCHES_FORGOTTEN_MAX) {
+            self.leaving.pop();
+            self.conns.free(watcher.0);
+        }
     }
 
     /// Whether the connection's next request must wait for its earlier ones, or for its reader.
@@ -268,6 +286,9 @@ fn handshake_deadline(now: Instant, timeout: Duration) -> Instant {
 
 /// How often the commit role learns which sessions were heard if nothing else is to be told.
 pub const HEARD_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How many watches are forgotten at once: about a millisecond's work.
+const WATCHES_FORGOTTEN_MAX: usize = 5_000;
 
 /// An output buffer that has grown beyond this for a large reply is not kept for the next.
 const OUTPUT_KEPT_LEN_MAX: usize = 128 << 10;

@@ -2,20 +2,38 @@
 
 use std::net::SocketAddr;
 
-use super::Shard;
 use super::conn::{Conn, State};
 use super::stats::{ConnStats, Latency, ShardStats};
+use super::{Shard, handshake_deadline};
 use crate::id::{SessionId, Zxid};
 use crate::proto::OpCode;
 use crate::time::Instant;
 use crate::watch::WatchSummary;
 
-/// One shard's part of what srvr, stat, cons, wchs and mntr show. Figures of the tree are the same for all
-/// shards, the others add up.
+/// What a report lists beside its figures. Each list takes time and memory in proportion to its length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// The connections.
+    pub connections: bool,
+    /// The data table of the watches.
+    pub watches: bool,
+    /// The ephemeral nodes.
+    pub ephemerals: bool,
+}
+
+/// One shard's part of what four-letter words show. Figures of the tree, and its ephemerals, are the same for
+/// all shards, the others add up. The lists are in no particular order, and empty where they were not asked
+/// for.
 #[derive(Clone, Debug)]
 pub struct ShardReport {
-    /// The connections, in no particular order.
+    /// The connections.
     pub connections: Vec<ConnReport>,
+    /// The paths in the data table of the watches, each with the session of a connection that watches it.
+    pub watches: Vec<(SessionId, Box<str>)>,
+    /// The paths of the ephemeral nodes, each with its session.
+    pub ephemerals: Vec<(SessionId, Box<str>)>,
+    /// How many connections there are.
+    pub connection_count: usize,
     /// What was counted since the last reset.
     pub stats: ShardStats,
     /// Requests without a reply.
@@ -51,6 +69,8 @@ pub struct ConnReport {
     pub sent: u64,
     /// When the connection was accepted.
     pub established: Instant,
+    /// When it is closed if it has no session by then.
+    pub handshake_until: Instant,
     /// The rest, if it has a session.
     pub session: Option<SessionReport>,
 }
@@ -75,10 +95,13 @@ pub struct SessionReport {
 }
 
 impl Shard {
-    /// The state of everything, for four-letter words. Takes time in proportion to the connections.
-    pub fn report(&self) -> ShardReport {
+    /// The state of everything, for four-letter words.
+    pub fn report(&self, lists: Lists) -> ShardReport {
         ShardReport {
-            connections: self.conns.iter().map(Conn::report).collect(),
+            connections: listed(lists.connections, self.conns.iter().map(|conn| self.report_of(conn))),
+            watches: listed(lists.watches, self.watched_paths()),
+            ephemerals: listed(lists.ephemerals, self.ephemerals()),
+            connection_count: self.conns.len(),
             stats: self.stats,
             outstanding: self.outstanding,
             watch_summary: self.watches.summary(),
@@ -91,14 +114,6 @@ impl Shard {
         }
     }
 
-    /// The data table's watches, each with its connection's session, grouped by connection, as wchc shows
-    /// them.
-    pub fn watched_paths(&self) -> impl Iterator<Item = (SessionId, &str)> {
-        self.conns
-            .iter()
-            .flat_map(|conn| self.watches.data_paths(conn.watcher()).map(move |path| (conn.session, path)))
-    }
-
     /// Forgets what was counted over all connections, as srst asks.
     pub fn reset_stats(&mut self) {
         self.stats = ShardStats::default();
@@ -108,29 +123,47 @@ impl Shard {
     pub fn reset_connection_stats(&mut self) {
         self.conns.iter_mut().for_each(|conn| conn.stats = ConnStats::default());
     }
-}
 
-impl Conn {
-    fn report(&self) -> ConnReport {
-        let has_session = matches!(self.state, State::Open | State::Ending);
+    fn watched_paths(&self) -> impl Iterator<Item = (SessionId, Box<str>)> {
+        let paths = |conn: &Conn| (conn.session, self.watches.data_paths(conn.watcher()));
+        self.conns
+            .iter()
+            .filter(|conn| conn.state != State::Closed)
+            .map(paths)
+            .flat_map(|(session, paths)| paths.map(move |path| (session, path.into())))
+    }
+
+    fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Box<str>)> {
+        let nodes = |session| (session, self.tree.ephemerals(session));
+        let all = self.tree.ephemeral_owners().map(nodes);
+        all.flat_map(|(session, nodes)| nodes.map(move |node| (session, node.path().into())))
+    }
+
+    fn report_of(&self, conn: &Conn) -> ConnReport {
+        let has_session = matches!(conn.state, State::Open | State::Ending);
         ConnReport {
-            peer: self.peer,
-            interest: !self.is_paused as u8 * READ_INTEREST + !self.out.is_empty() as u8 * WRITE_INTEREST,
-            queued: self.pending.len(),
-            received: self.stats.received,
-            sent: self.stats.sent,
-            established: self.established,
+            peer: conn.peer,
+            interest: !conn.is_paused as u8 * READ_INTEREST + !conn.out.is_empty() as u8 * WRITE_INTEREST,
+            queued: conn.pending.len(),
+            received: conn.stats.received,
+            sent: conn.stats.sent,
+            established: conn.established,
+            handshake_until: handshake_deadline(conn.established, self.options.sessionless_timeout),
             session: has_session.then(|| SessionReport {
-                id: self.session,
-                timeout_ms: self.timeout_ms,
-                last_op: self.stats.last_op.map_or("NA", abbreviation),
-                last_xid: self.stats.last_xid,
-                last_zxid: self.stats.last_zxid,
-                last_reply: self.stats.last_reply,
-                latency: self.stats.latency,
+                id: conn.session,
+                timeout_ms: conn.timeout_ms,
+                last_op: conn.stats.last_op.map_or("NA", abbreviation),
+                last_xid: conn.stats.last_xid,
+                last_zxid: conn.stats.last_zxid,
+                last_reply: conn.stats.last_reply,
+                latency: conn.stats.latency,
             }),
         }
     }
+}
+
+fn listed<T>(is_wanted: bool, items: impl Iterator<Item = T>) -> Vec<T> {
+    if is_wanted { items.collect() } else { Vec::new() }
 }
 
 /// The operation as cons abbreviates it.

@@ -25,6 +25,7 @@
 
 mod data_tree;
 mod delta;
+mod freeze;
 mod load;
 mod node;
 mod owner;
@@ -35,6 +36,8 @@ mod walk;
 
 pub use data_tree::{DataTree, Found, TreeOptions};
 pub use delta::{Counters, Delta, Undo};
+pub use freeze::Frozen;
+pub(crate) use freeze::FrozenNode;
 pub use load::{LoadError, Loader};
 pub use node::{Node, NodeFields};
 pub use owner::Owner;

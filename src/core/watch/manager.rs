@@ -8,7 +8,7 @@ use crate::proto::EventType;
 use crate::tree::parent_of;
 
 /// A connection, by a small number that the owner of the [`WatchManager`] chooses and may use again
-/// after [`WatchManager::forget`].
+/// after [`WatchManager::forget`] has left nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Watcher(pub u32);
 
@@ -85,13 +85,20 @@ impl WatchManager {
         true
     }
 
-    /// Drops everything that `watcher` watches.
-    pub fn forget(&mut self, watcher: Watcher) {
-        let Some(watched) = self.watchers.get_mut(watcher.0 as usize) else { return };
-        let paths = std::mem::take(&mut watched.paths);
+    /// Drops what `watcher` watches, but `most` paths at the most: whether nothing is left then. Until nothing
+    /// is, the number is the watcher's own, and it may still be hit.
+    pub fn forget(&mut self, watcher: Watcher, most: usize) -> bool {
+        let Some(watched) = self.watchers.get_mut(watcher.0 as usize) else { return true };
+        let paths: Vec<u32> = watched.paths.iter().take(most).copied().collect();
         for id in paths {
             self.reduce(id, watcher, Modes::ALL);
         }
+        let watched = &mut self.watchers[watcher.0 as usize];
+        if watched.paths.is_empty() {
+            // The table of one that watched much is not kept for the next.
+            watched.paths = HashSet::default();
+        }
+        watched.paths.is_empty()
     }
 
     /// Appends to `hits` who hears of this event at `path`, each once, and consumes the standard watches
@@ -146,19 +153,6 @@ impl WatchManager {
         ids.filter_map(move |id| {
             let path = self.paths[*id].as_ref()?;
             path.entries.get(watcher)?.in_data_table().then_some(&*path.text)
-        })
-    }
-
-    /// The paths of the data table with each one's watchers, in no particular order.
-    pub fn data_watchers(&self) -> impl Iterator<Item = (&str, Vec<Watcher>)> {
-        self.paths.iter().flatten().filter(|path| path.data_watches > 0).map(|path| {
-            let mut watchers = Vec::with_capacity(path.data_watches as usize);
-            path.entries.for_each(|watcher, modes| {
-                if modes.in_data_table() {
-                    watchers.push(watcher);
-                }
-            });
-            (&*path.text, watchers)
         })
     }
 
@@ -335,13 +329,6 @@ impl Entries {
 
     fn is_empty(&self) -> bool {
         matches!(self, Entries::One(_, Modes::NONE))
-    }
-
-    fn for_each(&self, mut each: impl FnMut(Watcher, Modes)) {
-        match self {
-            Entries::One(watcher, modes) => each(*watcher, *modes),
-            Entries::Many(many) => many.iter().for_each(|(watcher, modes)| each(*watcher, *modes)),
-        }
     }
 }
 

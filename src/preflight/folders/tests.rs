@@ -111,3 +111,16 @@ fn a_log_of_ours_is_recognised() {
     put(&folder, "data/version-2/wal.0000000000000001");
     assert!(has_log(&storage.log_dir()).expect("a readable folder"));
 }
+
+#[test]
+fn a_log_folder_whose_disk_is_not_mounted_is_noticed() {
+    let folder = folder();
+    let storage = storage(&folder, "dataLogDir=HERE/log");
+    drop(hold(&storage).expect("usable folders"));
+    put(&folder, "data/version-2/snapshot.5");
+    put(&folder, "log/version-2/wal.0000000000000001");
+    drop(hold(&storage).expect("the same folders"));
+    fs::rename(folder.path().join("log"), folder.path().join("unmounted")).expect("a folder");
+    let text = refused(&storage);
+    assert!(text.contains("log/version-2 is empty, though ") && text.contains("ringkeeper.pair"), "{text}");
+}

@@ -9,6 +9,7 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
 use tracing::{info, warn};
 
+use super::bound::unpacked_len_max;
 use crate::storage::mapped::Mapped;
 
 /// The state that a start begins with.
@@ -64,12 +65,12 @@ pub fn load_newest(dir: &Path, options: TreeOptions) -> Result<Option<Loaded>, L
 }
 
 /// The zxid of the newest snapshot in the folder, whole or not.
-pub(super) fn newest_zxid(dir: &Path) -> Option<Zxid> {
+pub fn newest_zxid(dir: &Path) -> Option<Zxid> {
     names(dir).ok()?.last().map(|(name, _)| name.zxid)
 }
 
 /// The snapshots in a folder, the newest last.
-fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
+pub fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -86,7 +87,7 @@ fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTre
     if !name.compression.seems_whole(&file) {
         return Err("it does not end as a snapshot does".into());
     }
-    let unpacked = name.compression.unpack(&file, UNPACKED_LEN_MAX).map_err(|error| error.to_string())?;
+    let unpacked = name.compression.unpack(&file, unpacked_len_max()).map_err(|error| error.to_string())?;
     let mut interner = Interner::new();
     let snapshot = Snapshot::decode(&unpacked, name.zxid, options, &mut interner);
     let snapshot = snapshot.map_err(|error| error.to_string())?;
@@ -99,6 +100,3 @@ fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTre
     }
     Ok(snapshot.tree)
 }
-
-/// A compressed snapshot that claims to hold more is not believed.
-const UNPACKED_LEN_MAX: usize = 1 << 40;

@@ -6,7 +6,8 @@ use std::path::Path;
 use glommio::io::{BufferedFile, DmaFile, OpenOptions};
 use rustix::fs::OFlags;
 
-use super::probe::{Access, Method, SyncBy};
+use super::probe::{Method, SyncBy};
+use crate::storage::disk::Access;
 
 /// A segment open for writing on the current executor. Writes go into space that is there already.
 pub(super) struct LogFile {

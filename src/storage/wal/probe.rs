@@ -10,16 +10,8 @@ use ringkeeper_core::format::wal::BLOCK_LEN;
 use rustix::fs::{AtFlags, OFlags, StatxFlags};
 use rustix::io::Errno;
 
-use super::segment::{AlignedBuf, open_to_fill, reserve};
-
-/// How bytes get to the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// From our memory (`O_DIRECT`).
-    Direct,
-    /// Through the page cache, where the filesystem knows no other way.
-    Buffered,
-}
+use super::segment::AlignedBuf;
+use crate::storage::disk::{Access, Disk, Os};
 
 /// What makes a write durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +63,11 @@ fn probe(path: &Path, force_sync: bool) -> io::Result<Method> {
 
 /// A file of zeroed blocks for direct I/O; `None` if the filesystem can't.
 fn open_direct(path: &Path) -> io::Result<Option<File>> {
-    let file = match open_to_fill(path, Access::Direct) {
+    let file = match Os.create(path, Access::Direct) {
         Err(err) if is_unsupported(&err) => return Ok(None),
         file => file?,
     };
-    reserve(&file, PROBE_LEN as u64)?;
+    Os.reserve(&file, PROBE_LEN as u64)?;
     // Old kernels and some filesystems don't tell; then the write below does.
     let told = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN);
     if let Ok(told) = told

@@ -26,9 +26,6 @@ pub trait Batches {
 
     /// The next batch, if there is one now.
     fn try_next(&mut self) -> Option<RecordBatch>;
-
-    /// Takes back an empty batch that has been written, for the sake of its memory.
-    fn give_back(&mut self, _empty: RecordBatch) {}
 }
 
 /// The log's role: the only writer of the log, and the only one that promises durability.
@@ -52,7 +49,8 @@ impl Wal {
     pub async fn open(recovered: Recovered) -> io::Result<Wal> {
         let Recovered { dir, options, method, cursor, active, is_empty, preparer, next, stats } = recovered;
         let file = LogFile::open(&active, method).await?;
-        let next = next.map(|coming| open_when_made(coming, Name::Next.path_in(&dir), method));
+        stats.on_room(cursor.room());
+        let next = next.map(|coming| open_when_made(coming, Name::Next.path_in(&dir), method, stats.clone()));
         let active = Active { path: active, file, is_empty, first: None };
         Ok(Wal { dir, options, method, cursor, active, next, preparer, stats })
     }
@@ -79,9 +77,7 @@ impl Wal {
             if let Some(last) = batch.last() {
                 self.write(&batch).await?;
                 on_durable(Durable::promised_by_the_log(last));
-                batch.clear();
             }
-            inbox.give_back(batch);
         }
         let Active { path, file, .. } = self.active;
         file.close().await.map_err(|what| WriteFailure { doing: "close", path, what })
@@ -97,6 +93,7 @@ impl Wal {
         let written = self.active.file.write(len, |blocks| cursor.encode(batch, blocks)).await;
         written.map_err(|what| self.active.failed("write", what))?;
         self.count(batch, len, begin.elapsed());
+        self.stats.on_room(self.cursor.room());
         if self.active.is_empty {
             self.active.is_empty = false;
             self.active.first = batch.first();
@@ -124,6 +121,7 @@ impl Wal {
         let needed = (BLOCK_LEN + encoded_len(batch)) as u64;
         let next =
             self.next_segment(needed).await.map_err(|what| self.active.failed("make what follows", what))?;
+        self.stats.on_next(0);
         self.cursor = Cursor::at_start(next.header, self.cursor.chain(), self.cursor.sync());
         let path = Name::Next.path_in(&self.dir);
         let full = std::mem::replace(&mut self.active, Active::empty(path, next.file));
@@ -150,7 +148,7 @@ impl Wal {
         let number = self.cursor.segment().number + u64::from(!self.active.is_empty);
         let len = self.options.segment_len().max(len_min);
         let coming = self.preparer.prepare(self.active.first, number, len);
-        open_when_made(coming, Name::Next.path_in(&self.dir), self.method)
+        open_when_made(coming, Name::Next.path_in(&self.dir), self.method, self.stats.clone())
     }
 }
 
@@ -180,11 +178,18 @@ struct Segment {
 }
 
 /// Opening takes several turns of the executor: it is done before the segment is needed.
-fn open_when_made(coming: Coming, path: PathBuf, method: Method) -> Task<io::Result<Segment>> {
+fn open_when_made(
+    coming: Coming,
+    path: PathBuf,
+    method: Method,
+    stats: Arc<WalStats>,
+) -> Task<io::Result<Segment>> {
     glommio::spawn_local(async move {
         let made =
             coming.await.map_err(|_| io::Error::other("the thread that makes log segments is gone"))?;
-        Ok(Segment { header: made?, file: LogFile::open(&path, method).await? })
+        let segment = Segment { header: made?, file: LogFile::open(&path, method).await? };
+        stats.on_next(segment.header.len - BLOCK_LEN as u64);
+        Ok(segment)
     })
 }
 
@@ -202,7 +207,6 @@ fn gather(batch: &mut RecordBatch, inbox: &mut impl Batches) -> Option<RecordBat
             return Some(queued);
         }
         batch.append(&mut queued);
-        inbox.give_back(queued);
     }
     None
 }
@@ -236,7 +240,7 @@ mod tests {
     use ringkeeper_core::id::Zxid;
 
     use super::*;
-    use crate::storage::wal::probe::Access;
+    use crate::storage::disk::Access;
     use crate::storage::wal::recover;
 
     /// An inbox that is filled beforehand and then closed.
@@ -262,7 +266,7 @@ mod tests {
     }
 
     async fn open(dir: &Path) -> Wal {
-        Wal::open(recover(dir, Options::default(), |_, _| Ok(())).unwrap()).await.unwrap()
+        Wal::open(recover(dir, Options::default(), |_| Ok(())).unwrap()).await.unwrap()
     }
 
     fn durable(upto: i64) -> Durable {
@@ -303,7 +307,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for sync in [SyncBy::Write, SyncBy::Fdatasync, SyncBy::Nothing] {
             LocalExecutor::default().run(async {
-                let mut recovered = recover(dir.path(), Options::default(), |_, _| Ok(())).unwrap();
+                let mut recovered = recover(dir.path(), Options::default(), |_| Ok(())).unwrap();
                 recovered.method = Method { access: Access::Buffered, sync };
                 let start = recovered.durable().upto().0;
                 let mut batch = RecordBatch::new();
@@ -313,8 +317,8 @@ mod tests {
             });
         }
         let mut records = Vec::new();
-        recover(dir.path(), Options::default(), |zxid, record| {
-            records.push((zxid.0, record.to_vec()));
+        recover(dir.path(), Options::default(), |record| {
+            records.push((record.zxid.0, record.payload.to_vec()));
             Ok(())
         })
         .unwrap();
@@ -357,12 +361,12 @@ mod tests {
         let options = Options { segment_len: 1 << 20, ..Options::default() };
         let lens = [3_000_000, 10, 2_000_000, 10];
         LocalExecutor::default().run(async {
-            let wal = Wal::open(recover(dir.path(), options, |_, _| Ok(())).unwrap()).await.unwrap();
+            let wal = Wal::open(recover(dir.path(), options, |_| Ok(())).unwrap()).await.unwrap();
             wal.serve(queued(&lens), |_| {}).await.unwrap();
         });
         let mut read = Vec::new();
-        recover(dir.path(), options, |zxid, record| {
-            read.push((zxid, record.len()));
+        recover(dir.path(), options, |record| {
+            read.push((record.zxid, record.payload.len()));
             Ok(())
         })
         .unwrap();

@@ -12,6 +12,8 @@ pub struct WalStats {
     sync_us_min: AtomicU64,
     sync_us_max: AtomicU64,
     slow_syncs: AtomicU64,
+    room_active: AtomicU64,
+    room_next: AtomicU64,
 }
 
 /// [`WalStats`] at some moment. Figures of a write that returns meanwhile may be in part of them.
@@ -48,6 +50,21 @@ impl WalStats {
         self.slow_syncs.fetch_add(is_slow.into(), Relaxed);
     }
 
+    /// The segment that is written has this much room left, in bytes.
+    pub(super) fn on_room(&self, active: u64) {
+        self.room_active.store(active, Relaxed);
+    }
+
+    /// The segment behind it is made and has this much room; 0 if there is none yet.
+    pub(super) fn on_next(&self, next: u64) {
+        self.room_next.store(next, Relaxed);
+    }
+
+    /// How many bytes the log can take in segments that exist.
+    pub fn room(&self) -> u64 {
+        self.room_active.load(Relaxed) + self.room_next.load(Relaxed)
+    }
+
     /// The figures now.
     pub fn figures(&self) -> WalFigures {
         let min = self.sync_us_min.load(Relaxed);
@@ -75,6 +92,8 @@ impl Default for WalStats {
             sync_us_min: AtomicU64::new(u64::MAX),
             sync_us_max: AtomicU64::new(0),
             slow_syncs: AtomicU64::new(0),
+            room_active: AtomicU64::new(0),
+            room_next: AtomicU64::new(0),
         }
     }
 }

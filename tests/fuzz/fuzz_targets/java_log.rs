@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
-use ringkeeper_core::format::java_log::{ENTRY_LEN_MAX, LogReader, encode_entry, encode_header};
+use ringkeeper_core::format::java_log::{LogReader, encode_entry, encode_header};
 use ringkeeper_core::jute::Reader;
 use ringkeeper_core::ops::Database;
 use ringkeeper_core::proto::TxnHeader;
@@ -36,7 +36,7 @@ fuzz_target!(|input: Input| match input {
         replay(&file);
     }
     Input::Changed(changes) => {
-        let mut reader = LogReader::new(JAVA, ENTRY_LEN_MAX).expect("a log");
+        let mut reader = LogReader::new(JAVA).expect("a log");
         let mut file = Vec::new();
         encode_header(&mut file);
         while let Some(entry) = reader.next_entry().expect("sound") {
@@ -55,7 +55,7 @@ fuzz_target!(|input: Input| match input {
 });
 
 fn replay(file: &[u8]) {
-    let Ok(mut reader) = LogReader::new(file, ENTRY_LEN_MAX) else { return };
+    let Ok(mut reader) = LogReader::new(file) else { return };
     let mut database = Database::new(DataTree::new(TreeOptions { extended_types: true, seed: 1 }));
     let mut offset = reader.offset();
     loop {

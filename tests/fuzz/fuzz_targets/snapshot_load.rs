@@ -54,7 +54,7 @@ fn check(file: &[u8]) {
     match load(file) {
         Err(error) => assert!(error.offset <= file.len() && !error.to_string().is_empty()),
         Ok(first) => {
-            let mut writer = SnapshotWriter::new(&first.tree, first.sections);
+            let mut writer = SnapshotWriter::new(first.tree.freeze(), first.sections);
             let mut again = Vec::new();
             while writer.fill(&mut again, 64) {}
             assert_eq!(again.len() as u64, writer.encoded_len());

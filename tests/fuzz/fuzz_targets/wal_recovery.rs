@@ -122,8 +122,8 @@ fn recover(segments: &[Vec<u8>]) -> Vec<Record> {
     let mut read = Vec::new();
     let mut recovery = Recovery::default();
     for segment in segments {
-        let result = recovery.read(segment, false, |zxid, payload| {
-            read.push((zxid, payload.to_vec()));
+        let result = recovery.read(segment, false, |record| {
+            read.push((record.zxid, record.payload.to_vec()));
             Ok::<(), std::convert::Infallible>(())
         });
         if let Err(RecoveryError::Corrupt { segment, what }) = result {

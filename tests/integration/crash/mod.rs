@@ -38,7 +38,8 @@ fn what_was_acknowledged_outlives_any_kill() {
     let rounds = number("CRASH_ROUNDS").unwrap_or(ROUNDS);
     for peer in peers() {
         // A server whose test panics shows the end of its log.
-        let mut server = peer.config("maxSessionTimeout", SESSION_TIMEOUT_MS).start();
+        let settings = peer.config("maxSessionTimeout", SESSION_TIMEOUT_MS).config("snapCount", SNAP_COUNT);
+        let mut server = settings.config("preAllocSize", SEGMENT_KIB).start();
         if let Err(failure) = kill_again_and_again(&mut server, seed, rounds) {
             panic!("CRASH_SEED={seed}: {failure}");
         }
@@ -121,6 +122,10 @@ fn number(variable: &str) -> Option<u64> {
 const ROUNDS: u64 = 60;
 /// Sessions must end by a closeSession alone.
 const SESSION_TIMEOUT_MS: u32 = 3_600_000;
+/// So few that snapshots are being written at most kills.
+const SNAP_COUNT: u32 = 50;
+/// So little that segments are recycled at many.
+const SEGMENT_KIB: u32 = 1024;
 const WRITERS: usize = 5;
 const ACKNOWLEDGEMENTS_MAX: usize = 300;
 const RECOVERY_MS_MAX: u64 = 40;

@@ -4,12 +4,19 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The class path to run a ZooKeeper 3.9.5 server or its shell with the `java` found on `PATH`.
+use crate::java::Release;
+
+/// The class path to run a ZooKeeper server, or the shell of 3.9.5, with the `java` found on `PATH`.
 ///
 /// # Panics
 /// When it was not fetched yet; the message says what to run.
-pub fn java_classpath() -> OsString {
-    let folder = fetched("java", "kit/java/pom.xml");
+pub fn java_classpath(release: Release) -> OsString {
+    let folder = match release {
+        Release::V3_4 => fetched("java-3.4.14", "kit/java/3.4.14.xml"),
+        Release::V3_5 => fetched("java-3.5.10", "kit/java/3.5.10.xml"),
+        Release::V3_6 => fetched("java-3.6.4", "kit/java/3.6.4.xml"),
+        Release::V3_9 => fetched("java", "kit/java/pom.xml"),
+    };
     let mut jars: Vec<PathBuf> = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -1,27 +1,40 @@
-//! The real ZooKeeper, 3.9.5, from what `tests/setup` fetched.
+//! The real ZooKeeper, from what `tests/setup` fetched.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use crate::deps;
 use crate::server::Settings;
 
-/// A standalone ZooKeeper server, not started yet.
+/// A release of ZooKeeper that `tests/setup` fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// 3.4.14
+    V3_4,
+    /// 3.5.10
+    V3_5,
+    /// 3.6.4
+    V3_6,
+    /// 3.9.5: the reference.
+    V3_9,
+}
+
+/// A standalone server of the reference, not started yet.
 ///
 /// # Panics
 /// When `tests/setup` did not run; the message says so.
 pub fn server() -> Settings {
-    Settings::new("java".into(), arguments)
+    server_of(Release::V3_9)
 }
 
-fn arguments(properties: &[String], config: &Path) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = JVM_OPTIONS.iter().map(OsString::from).collect();
-    arguments.push("-cp".into());
-    arguments.push(deps::java_classpath());
-    arguments.extend(properties.iter().map(OsString::from));
-    arguments.push(SERVER_MAIN.into());
-    arguments.push(config.into());
-    arguments
+/// A standalone server of a release, not started yet.
+///
+/// # Panics
+/// When `tests/setup` did not run; the message says so.
+pub fn server_of(release: Release) -> Settings {
+    let mut before: Vec<OsString> = JVM_OPTIONS.iter().map(OsString::from).collect();
+    before.push("-cp".into());
+    before.push(deps::java_classpath(release));
+    Settings::new("java".into(), [before, vec![SERVER_MAIN.into()]])
 }
 
 const SERVER_MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";

@@ -1,6 +1,7 @@
 //! A server in a process of its own, on ports and in a folder of its own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -31,8 +32,8 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Settings {
     program: PathBuf,
-    /// Given a `-Dname=value` list and the path of a zoo.cfg, the arguments to start with.
-    arguments: fn(&[String], &Path) -> Vec<std::ffi::OsString>,
+    /// What stands before the properties, and what between them and the path of zoo.cfg.
+    arguments: [Vec<OsString>; 2],
     config: BTreeMap<String, String>,
     properties: BTreeMap<String, String>,
 }
@@ -47,13 +48,18 @@ pub struct NotServing {
 }
 
 impl Settings {
-    pub(crate) fn new(program: PathBuf, arguments: fn(&[String], &Path) -> Vec<std::ffi::OsString>) -> Self {
+    pub(crate) fn new(program: PathBuf, arguments: [Vec<OsString>; 2]) -> Self {
         let settings = Self { program, arguments, config: BTreeMap::new(), properties: BTreeMap::new() };
         settings
             .config("tickTime", "2000")
             .config("clientPortAddress", Ipv4Addr::LOCALHOST)
             .config("4lw.commands.whitelist", "*")
             .config("admin.enableServer", "false")
+    }
+
+    /// What is run.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// A line of zoo.cfg, in place of the one with the same key. `dataDir` and `clientPort` are set at the
@@ -118,6 +124,14 @@ impl Server {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
+    /// Waits until the server has printed `text` at least `count` times.
+    ///
+    /// # Panics
+    /// When it has not within [`START_TIMEOUT`].
+    pub fn until_logged(&self, text: &str, count: usize) {
+        until(&format!("{text:?} is {count} times in the log"), || self.log().matches(text).count() >= count);
+    }
+
     /// The running process.
     ///
     /// # Panics
@@ -153,11 +167,14 @@ impl Server {
     pub fn launch(&mut self) {
         assert!(self.child.is_none(), "the server is running already");
         let config = self.write_config();
-        let properties: Vec<String> =
-            self.settings.properties.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
+        let [before, behind] = &self.settings.arguments;
+        let properties = self.settings.properties.iter().map(|(name, value)| format!("-D{name}={value}"));
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the server's log");
         let child = Command::new(&self.settings.program)
-            .args((self.settings.arguments)(&properties, &config))
+            .args(before)
+            .args(properties)
+            .args(behind)
+            .arg(config)
             .current_dir(self.dir())
             // Properties that the operator of this machine set are not for servers under test.
             .env_remove("SERVER_JVMFLAGS")
@@ -175,9 +192,25 @@ impl Server {
     /// # Panics
     /// When it is not running, or has not ended within [`STOP_TIMEOUT`].
     pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.await_end()
+    }
+
+    /// Sends the server a signal.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(self.child.as_ref().expect("the server is running"));
+        kill_process(pid, signal).expect("a child that was not waited for can be signalled");
+    }
+
+    /// Waits until the server has ended.
+    ///
+    /// # Panics
+    /// When it is not running, or has not ended within [`STOP_TIMEOUT`].
+    pub fn await_end(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the server is running");
-        let pid = Pid::from_child(&child);
-        kill_process(pid, Signal::TERM).expect("a child that was not waited for can be signalled");
         let deadline = Instant::now() + STOP_TIMEOUT;
         loop {
             if let Some(status) = child.try_wait().expect("a child can be waited for") {
@@ -185,7 +218,7 @@ impl Server {
             }
             if Instant::now() > deadline {
                 self.child = Some(child);
-                panic!("still running {STOP_TIMEOUT:?} after SIGTERM");
+                panic!("still running after {STOP_TIMEOUT:?}");
             }
             thread::sleep(POLL_INTERVAL);
         }
@@ -238,7 +271,9 @@ impl Server {
                 self.child = None;
                 return Err(NotServing { status: Some(status), log: self.log() });
             }
-            if self.word("srvr").is_ok_and(|answer| answer.contains("\nMode: ")) {
+            // A JVM that is not ready yet may leave a word unanswered for good.
+            if word_within(self.addr(), "srvr", POLL_TIMEOUT).is_ok_and(|answer| answer.contains("\nMode: "))
+            {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -284,13 +319,29 @@ impl fmt::Display for NotServing {
 
 impl std::error::Error for NotServing {}
 
+/// Waits until something is so.
+///
+/// # Panics
+/// When it is not within [`START_TIMEOUT`].
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + START_TIMEOUT;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not so after {START_TIMEOUT:?}: {what}");
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
 /// The answer to a four-letter word of whatever listens on `addr`.
 ///
 /// # Errors
 /// When the connection fails, or the server does not answer and close within [`WORD_TIMEOUT`].
 pub fn four_letter_word(addr: SocketAddr, word: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&addr, WORD_TIMEOUT)?;
-    stream.set_read_timeout(Some(WORD_TIMEOUT))?;
+    word_within(addr, word, WORD_TIMEOUT)
+}
+
+fn word_within(addr: SocketAddr, word: &str, timeout: Duration) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&addr, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
     stream.write_all(word.as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = String::new();
@@ -308,6 +359,9 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WORD_TIMEOUT: Duration = Duration::from_secs(5);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long a word of [`POLL_INTERVAL`]'s rounds may take.
+const POLL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Bytes of a log that a failing test prints.
 const LOG_SHOWN_MAX: usize = 4096;

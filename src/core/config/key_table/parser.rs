@@ -65,15 +65,16 @@ pub(in crate::config) static RECONFIG_ENABLED: Key<Flag> =
 pub(in crate::config) static SNAP_RETAIN_COUNT: Key<Int<i32>> = Key::parser(
     "autopurge.snapRetainCount",
     Int::any(3),
-    NotYet("no snapshots are written"),
+    Supported,
     "snapshots that a purge keeps, at least 3",
 );
 
 pub(in crate::config) static PURGE_INTERVAL: Key<Interval> = Key::parser(
     "autopurge.purgeInterval",
     Interval,
-    NotYet("no snapshots are written, so that nothing can be purged"),
-    "hours between purges, or with a unit (ms, s, m, h, d); 0: never",
+    Supported,
+    "hours between purges, or with a unit (ms, s, m, h, d); 0: never; not set: with each snapshot, and Java's \
+     files are kept",
 );
 
 pub(in crate::config) static MULTI_ADDRESS_ENABLED: Key<Flag> =

@@ -2,7 +2,8 @@
 
 use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
-use crate::config::kind::{Flag, Int, Text, Word};
+use crate::config::kind::{Choice, Flag, Int, Text, Word};
+use crate::format::snapshot::Compression;
 
 pub(in crate::config) static DATADIR_AUTOCREATE: Key<Flag> =
     Key::property("datadir.autocreate", Flag::or(true), Supported, "create missing data folders");
@@ -21,18 +22,24 @@ pub(in crate::config) static PRE_ALLOC_SIZE: Key<Int<i64>> = Key::property(
     "KiB of the log that are prepared ahead",
 );
 
-pub(in crate::config) static SNAP_COUNT: Key<Int<i32>> = Key::property(
-    "snapCount",
-    Int::any(100_000).raised_to(2),
-    NO_SNAPSHOTS,
-    "writes between snapshots, about",
-);
+pub(in crate::config) static SNAP_COUNT: Key<Int<i32>> =
+    Key::property("snapCount", Int::any(100_000).raised_to(2), Supported, "writes between snapshots, about");
 
 pub(in crate::config) static SNAP_SIZE_LIMIT: Key<Int<i64>> = Key::property(
     "snapSizeLimitInKb",
     Int::any(4_194_304).at_most(i64::MAX / 1024),
-    NO_SNAPSHOTS,
+    Supported,
     "KiB of log between snapshots, about; 0: no limit",
+);
+
+pub(in crate::config) static SNAPSHOT_COMPRESSION: Key<Choice<Compression>> = Key::property(
+    "snapshot.compression.method",
+    Choice::of(
+        Compression::None,
+        &[("", Compression::None), ("gz", Compression::Gzip), ("snappy", Compression::Snappy)],
+    ),
+    Supported,
+    "how snapshots are compressed: gz, snappy, or not at all",
 );
 
 pub(in crate::config) static FSYNC_WARNING_THRESHOLD: Key<Int<i64>> = Key::property(
@@ -90,12 +97,12 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         "writes kept in memory for peers that lag",
     ),
     &Key::property("snapshotSizeFactor", Text::or("0.33"), Ensemble, "log files for peers, by snapshot size"),
-    &Key::property("snapshot.compression.method", Text::or(""), NO_SNAPSHOTS, "gz, snappy, or nothing"),
+    &SNAPSHOT_COMPRESSION,
     &SNAPSHOT_TRUST_EMPTY,
     &Key::property(
         "serializeLastProcessedZxid.enabled",
         Flag::or(true),
-        NO_SNAPSHOTS,
+        NotYet("snapshots have none of the sections that only some versions of Java can read"),
         "write the last zxid into snapshots",
     ),
     &Key::property(
@@ -121,7 +128,6 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::property("forceSnapshotSync", Flag::or(false), Ensemble, "send learners snapshots only"),
 ];
 
-const NO_SNAPSHOTS: Status = NotYet("a snapshot is written when the server stops, and at no other time");
 const NO_FILES: Status = NotYet("the log has files of preAllocSize");
 const NO_DELAY: Status =
     NotYet("a flush carries what came during the flush before it, without a delay or a count");

@@ -157,15 +157,15 @@ impl<N: Number> Kind for OptionalInt<N> {
     }
 }
 
-/// A span of time in hours, or with one of the suffixes ms, s, m, h, d; in milliseconds when read.
-/// Not above zero means "never".
+/// A span of time in hours, or with one of the suffixes ms, s, m, h, d; in milliseconds when read. May be
+/// absent. Not above zero means "never".
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interval;
 
 impl Kind for Interval {
-    type Value = i64;
+    type Value = Option<i64>;
 
-    fn parse(&self, _key: &str, text: &str, style: Style) -> Result<i64, Problem> {
+    fn parse(&self, _key: &str, text: &str, style: Style) -> Result<Option<i64>, Problem> {
         let number_len = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
         let (digits, suffix) = text.split_at(number_len);
         let unit_ms = match suffix {
@@ -178,15 +178,15 @@ impl Kind for Interval {
         };
         let count = number(digits, style).filter(|count| i32::try_from(*count).is_ok());
         let count = count.ok_or_else(|| Problem::NotANumber { text: digits.to_owned() })?;
-        Ok(count.saturating_mul(unit_ms))
+        Ok(Some(count.saturating_mul(unit_ms)))
     }
 
-    fn unset(&self) -> i64 {
-        0
+    fn unset(&self) -> Option<i64> {
+        None
     }
 
     fn default_text(&self) -> Option<String> {
-        Some("0".to_owned())
+        None
     }
 
     fn allowed(&self) -> String {
@@ -285,7 +285,7 @@ mod tests {
             ("5H", 18_000_000),
             ("5d", 432_000_000),
         ] {
-            assert_eq!(parse(text), Ok(ms), "{text}");
+            assert_eq!(parse(text), Ok(Some(ms)), "{text}");
         }
         for text in ["5Ms", "5w", "5 hours"] {
             let error = parse(text).unwrap_err();

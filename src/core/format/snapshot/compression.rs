@@ -78,6 +78,31 @@ impl Compression {
             Compression::Snappy => unpack_snappy(file, len_max).map(Cow::Owned),
         }
     }
+
+    /// Goes through what the file holds, piece by piece, without having all of it in memory.
+    ///
+    /// # Errors
+    ///
+    /// If the file is damaged or cut.
+    pub(super) fn each_piece(self, file: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), UnpackError> {
+        match self {
+            Compression::None => each(file),
+            Compression::Gzip => {
+                let (mut reader, mut piece) = (MultiGzDecoder::new(file), vec![0; PIECE_LEN]);
+                loop {
+                    match reader.read(&mut piece).map_err(UnpackError::Gzip)? {
+                        0 => break,
+                        len => each(&piece[..len]),
+                    }
+                }
+            }
+            Compression::Snappy => each_snappy_block(file, |block| {
+                each(block);
+                Ok(())
+            })?,
+        }
+        Ok(())
+    }
 }
 
 /// Compresses a file in pieces.
@@ -167,6 +192,21 @@ fn unpack_gzip(file: &[u8], len_max: usize) -> Result<Vec<u8>, UnpackError> {
 }
 
 fn unpack_snappy(file: &[u8], len_max: usize) -> Result<Vec<u8>, UnpackError> {
+    let mut bytes = Vec::new();
+    each_snappy_block(file, |block| {
+        if block.len() > len_max - bytes.len() {
+            return Err(UnpackError::TooLong(len_max));
+        }
+        bytes.extend_from_slice(block);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+fn each_snappy_block(
+    file: &[u8],
+    mut each: impl FnMut(&[u8]) -> Result<(), UnpackError>,
+) -> Result<(), UnpackError> {
     let damaged = |offset, reason: &str| UnpackError::Snappy { offset, reason: reason.into() };
     let (magic, rest) = file.split_at_checked(SNAPPY_MAGIC.len()).ok_or_else(|| damaged(0, "no header"))?;
     let versions = rest.get(..SNAPPY_VERSIONS.len()).ok_or_else(|| damaged(0, "no header"))?;
@@ -177,7 +217,7 @@ fn unpack_snappy(file: &[u8], len_max: usize) -> Result<Vec<u8>, UnpackError> {
         return Err(damaged(SNAPPY_MAGIC.len(), "the framing's version is not known"));
     }
     let mut decoder = snap::raw::Decoder::new();
-    let mut bytes = Vec::new();
+    let mut block = Vec::new();
     let mut offset = SNAPPY_MAGIC.len() + SNAPPY_VERSIONS.len();
     while offset < file.len() {
         let (len, rest) =
@@ -190,17 +230,15 @@ fn unpack_snappy(file: &[u8], len_max: usize) -> Result<Vec<u8>, UnpackError> {
         if len > SNAPPY_BLOCK_LEN_MAX {
             return Err(damaged(offset, "a block claims to be too large"));
         }
-        if len > len_max - bytes.len() {
-            return Err(UnpackError::TooLong(len_max));
-        }
-        let start = bytes.len();
-        bytes.resize(start + len, 0);
-        decoder.decompress(packed, &mut bytes[start..]).map_err(failed)?;
+        block.resize(len, 0);
+        decoder.decompress(packed, &mut block).map_err(failed)?;
+        each(&block)?;
         offset += 4 + packed.len();
     }
-    Ok(bytes)
+    Ok(())
 }
 
+const PIECE_LEN: usize = 64 * 1024;
 const PLAIN_LEN_MIN: usize = 10;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const SNAPPY_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";

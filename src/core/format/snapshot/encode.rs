@@ -9,42 +9,52 @@ use super::{
 use crate::id::SessionId;
 use crate::jute::Writer;
 use crate::proto::AclRef;
-use crate::tree::{DataTree, Found, Walk};
+use crate::tree::{Frozen, FrozenNode, Node};
 
-/// Writes a tree and its sessions as a snapshot, in pieces.
+/// Writes a state as a snapshot, in pieces.
 ///
-/// The tree is borrowed from first to last, so that the snapshot is exactly one state. Besides it, memory
-/// is taken for the distinct ACL lists.
-pub struct SnapshotWriter<'t> {
-    stage: Stage<'t>,
+/// Takes memory for the distinct ACL lists besides the state, of which each node is let go when it is written.
+pub struct SnapshotWriter {
+    stage: Stage,
+    sessions: std::collections::btree_map::IntoIter<SessionId, i32>,
+    nodes: std::vec::IntoIter<FrozenNode>,
     lists: Lists,
     sections: Sections,
     sum: Adler32,
     encoded_len: u64,
 }
 
-enum Stage<'t> {
-    Start { tree: &'t DataTree },
-    Sessions { sessions: std::collections::btree_map::Iter<'t, SessionId, i32>, tree: &'t DataTree },
-    Lists { next: usize, nodes: Walk<'t> },
-    Nodes(Walk<'t>),
+/// What comes next.
+enum Stage {
+    Header,
+    Sessions,
+    List(usize),
+    Nodes,
     Done,
 }
 
-impl<'t> SnapshotWriter<'t> {
+impl SnapshotWriter {
     /// Looks at every node once, to number the ACL lists and to know the length. Takes time in proportion.
-    pub fn new(tree: &'t DataTree, sections: Sections) -> SnapshotWriter<'t> {
+    pub fn new(state: Frozen, sections: Sections) -> SnapshotWriter {
+        let Frozen { sessions, nodes, .. } = state;
         let mut lists = Lists::default();
-        let mut len = HEADER_LEN + 4 + tree.sessions().len() * SESSION_LEN + 4 + END_LEN + SEAL_LEN;
-        for found in tree.walk() {
-            lists.number(&found.node.fields().acl);
-            len += Writer::text_len(stored_path(found)) + 4 + found.node.data_len() + 8 + STAT_LEN;
+        let mut len = HEADER_LEN + 4 + sessions.len() * SESSION_LEN + 4 + END_LEN + SEAL_LEN;
+        for FrozenNode { node, .. } in &nodes {
+            lists.number(&node.fields().acl);
+            len += Writer::text_len(stored_path(node)) + 4 + node.data_len() + 8 + STAT_LEN;
         }
         len += lists.by_number.iter().map(list_len).sum::<usize>();
         len += sections.digest.map_or(0, |_| DIGEST_LEN + SEAL_LEN);
         len += sections.last_zxid.map_or(0, |_| LAST_ZXID_LEN + SEAL_LEN);
-        let stage = Stage::Start { tree };
-        SnapshotWriter { stage, lists, sections, sum: Adler32::new(), encoded_len: len as u64 }
+        SnapshotWriter {
+            stage: Stage::Header,
+            sessions: sessions.into_iter(),
+            nodes: nodes.into_iter(),
+            lists,
+            sections,
+            sum: Adler32::new(),
+            encoded_len: len as u64,
+        }
     }
 
     /// The length of the whole snapshot in bytes.
@@ -69,36 +79,36 @@ impl<'t> SnapshotWriter<'t> {
     /// Appends one item. What the sum covers of `out` already ends at `summed`.
     fn step(&mut self, out: &mut Vec<u8>, summed: &mut usize) -> bool {
         let mut writer = Writer::new(out);
-        match &mut self.stage {
-            Stage::Start { tree } => {
+        match self.stage {
+            Stage::Header => {
                 writer.int(MAGIC);
                 writer.int(VERSION);
                 writer.long(DB_ID);
-                writer.int(tree.sessions().len() as i32);
-                self.stage = Stage::Sessions { sessions: tree.sessions().iter(), tree };
+                writer.int(self.sessions.len() as i32);
+                self.stage = Stage::Sessions;
             }
-            Stage::Sessions { sessions, tree } => match sessions.next() {
+            Stage::Sessions => match self.sessions.next() {
                 Some((id, timeout_ms)) => {
                     writer.long(id.0);
-                    writer.int(*timeout_ms);
+                    writer.int(timeout_ms);
                 }
                 None => {
                     writer.int(self.lists.by_number.len() as i32);
-                    self.stage = Stage::Lists { next: 0, nodes: tree.walk() };
+                    self.stage = Stage::List(0);
                 }
             },
-            Stage::Lists { next, nodes } => match self.lists.by_number.get(*next) {
+            Stage::List(next) => match self.lists.by_number.get(next) {
                 Some(list) => {
-                    *next += 1;
-                    writer.long(*next as i64);
+                    self.stage = Stage::List(next + 1);
+                    writer.long(next as i64 + 1);
                     list.encode(&mut writer);
                 }
-                None => self.stage = Stage::Nodes(nodes.clone()),
+                None => self.stage = Stage::Nodes,
             },
-            Stage::Nodes(nodes) => match nodes.next() {
-                Some(found) => {
-                    let list = self.lists.number(&found.node.fields().acl);
-                    encode_node(found, list, &mut writer);
+            Stage::Nodes => match self.nodes.next() {
+                Some(frozen) => {
+                    let list = self.lists.number(&frozen.node.fields().acl);
+                    encode_node(&frozen, list, &mut writer);
                 }
                 None => {
                     writer.buffer(Some(END));
@@ -136,25 +146,26 @@ impl<'t> SnapshotWriter<'t> {
     }
 }
 
-fn encode_node(found: Found<'_>, list: i64, writer: &mut Writer<'_>) {
-    let fields = found.node.fields();
-    writer.text(stored_path(found));
-    writer.buffer(found.node.data());
+fn encode_node(frozen: &FrozenNode, list: i64, writer: &mut Writer<'_>) {
+    let FrozenNode { node, pzxid, cversion } = frozen;
+    let fields = node.fields();
+    writer.text(stored_path(node));
+    writer.buffer(node.data());
     writer.long(list);
     writer.long(fields.czxid.0);
     writer.long(fields.mzxid.0);
     writer.long(fields.ctime);
     writer.long(fields.mtime);
     writer.int(fields.version);
-    writer.int(found.cversion());
+    writer.int(*cversion);
     writer.int(fields.aversion);
     writer.long(fields.owner);
-    writer.long(found.pzxid().0);
+    writer.long(pzxid.0);
 }
 
 /// The root's path is stored as nothing.
-fn stored_path(found: Found<'_>) -> &str {
-    match found.node.path() {
+fn stored_path(node: &Node) -> &str {
+    match node.path() {
         "/" => "",
         path => path,
     }

@@ -3,7 +3,7 @@ use crate::id::Zxid;
 
 /// Records on their way to the log, already in the layout they have on disk.
 ///
-/// The commit role fills one each turn. Cleared batches keep their memory, so they are worth passing back.
+/// The commit role fills one each turn.
 #[derive(Debug, Default)]
 pub struct RecordBatch {
     body: Vec<u8>,

@@ -9,7 +9,8 @@ pub struct Chain {
     pub sequence: u64,
     /// The checksum of the last batch's header, which covers that of its records.
     pub crc: u32,
-    /// The zxid of the last record; [`Zxid::ZERO`] in an empty log.
+    /// The state that the next batch continues: the zxid of the last record, unless the state has come
+    /// further otherwise since; [`Zxid::ZERO`] in an empty log of an empty database.
     pub last: Zxid,
 }
 
@@ -47,7 +48,12 @@ impl Cursor {
 
     /// Whether the rest of the segment holds a batch with these records.
     pub fn fits(&self, batch: &RecordBatch) -> bool {
-        encoded_len(batch) as u64 <= self.segment.len - self.offset
+        encoded_len(batch) as u64 <= self.room()
+    }
+
+    /// How many bytes the rest of the segment has.
+    pub fn room(&self) -> u64 {
+        self.segment.len - self.offset
     }
 
     /// Encodes one batch with these records into `out`, which has exactly [`encoded_len`] bytes with
@@ -61,7 +67,8 @@ impl Cursor {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
             panic!("a batch without records has no place in the log");
         };
-        assert!(first > self.chain.last, "zxid {first} must follow {} in the log", self.chain.last);
+        let after = self.chain.last;
+        assert!(first > after, "zxid {first} must follow {after} in the log");
         assert!(self.fits(batch), "a batch of {} bytes at offset {} of its segment", out.len(), self.offset);
         assert_eq!(out.len(), encoded_len(batch));
 
@@ -74,7 +81,7 @@ impl Cursor {
         let header = BatchHeader {
             nonce: self.segment.nonce,
             sequence: self.chain.sequence,
-            first,
+            after,
             last,
             body_len: u32::try_from(body.len()).expect("a batch is shorter than 4 GiB"),
             count: batch.count(),
@@ -89,6 +96,17 @@ impl Cursor {
         self.offset += out.len() as u64;
         self.chain = Chain { sequence: self.chain.sequence + 1, crc, last };
         offset
+    }
+
+    /// Lets the next batch continue the state at this zxid, to which the server has come otherwise than by
+    /// this log: by a snapshot, or by Java's log. What was between is then not asked of this log any more.
+    ///
+    /// # Panics
+    ///
+    /// If the log is already beyond that.
+    pub fn skip_to(&mut self, state: Zxid) {
+        assert!(state >= self.chain.last, "the log ends at {}, not before {state}", self.chain.last);
+        self.chain.last = state;
     }
 
     /// What the next batch continues.

@@ -63,7 +63,7 @@ impl SegmentHeader {
 pub(super) struct BatchHeader {
     pub(super) nonce: u64,
     pub(super) sequence: u64,
-    pub(super) first: Zxid,
+    pub(super) after: Zxid,
     pub(super) last: Zxid,
     pub(super) body_len: u32,
     pub(super) count: u32,
@@ -86,7 +86,7 @@ impl BatchHeader {
         put(block, 0, BATCH_MAGIC);
         put(block, 8, self.nonce.to_be_bytes());
         put(block, 16, self.sequence.to_be_bytes());
-        put(block, 24, self.first.0.to_be_bytes());
+        put(block, 24, self.after.0.to_be_bytes());
         put(block, 32, self.last.0.to_be_bytes());
         put(block, 40, self.body_len.to_be_bytes());
         put(block, 44, self.count.to_be_bytes());
@@ -112,7 +112,7 @@ impl BatchHeader {
         let header = BatchHeader {
             nonce: u64_at(block, 8),
             sequence: u64_at(block, 16),
-            first: Zxid(u64_at(block, 24) as i64),
+            after: Zxid(u64_at(block, 24) as i64),
             last: Zxid(u64_at(block, 32) as i64),
             body_len: u32_at(block, 40),
             count: u32_at(block, 44),

@@ -30,6 +30,18 @@ pub struct Recovered {
     pub firsts: Vec<Option<Zxid>>,
 }
 
+/// A record as it is recovered: proven, and in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The state that it continues: usually the record before it. The state from which the log is replayed
+    /// must have come at least to here, or something between the two is lost.
+    pub after: Zxid,
+    /// Its zxid, which is larger.
+    pub zxid: Zxid,
+    /// Its bytes.
+    pub payload: &'a [u8],
+}
+
 /// A torn batch in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -75,7 +87,7 @@ impl Recovery {
         &mut self,
         segment: &[u8],
         is_named: bool,
-        mut each: impl FnMut(Zxid, &[u8]) -> Result<(), E>,
+        mut each: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), RecoveryError<E>> {
         let index = self.read.len();
         let corrupt = |what| RecoveryError::Corrupt { segment: index, what };
@@ -84,12 +96,14 @@ impl Recovery {
 
         let mut first = None;
         for batch in scanner.by_ref() {
-            for (zxid, record) in batch.records() {
+            let mut after = batch.continues().last;
+            for (zxid, payload) in batch.records() {
                 first = first.or(Some(zxid));
-                each(zxid, record).map_err(|source| {
+                each(Record { after, zxid, payload }).map_err(|source| {
                     let offset = batch.offset();
                     RecoveryError::Refused { segment: index, offset, zxid, source }
                 })?;
+                after = zxid;
             }
         }
         let (header, end, chain) = (scanner.header(), scanner.offset(), scanner.chain_end());

@@ -104,7 +104,8 @@ impl<'a> Scanner<'a> {
             });
         }
         let body = &extent[BATCH_HEADER_LEN..BATCH_HEADER_LEN + header.body_len as usize];
-        let batch = Batch { offset: self.offset as u64, len: extent.len(), body };
+        let continues = Chain { sequence: header.sequence, crc: header.previous_crc, last: header.after };
+        let batch = Batch { offset: self.offset as u64, len: extent.len(), continues, body };
         batch.check(&header, self.chain.map_or(Zxid(i64::MIN), |chain| chain.last))?;
         Ok((batch, Chain { sequence: header.sequence + 1, crc, last: header.last }))
     }
@@ -208,6 +209,7 @@ impl<'a> Iterator for Scanner<'a> {
 pub struct Batch<'a> {
     offset: u64,
     len: usize,
+    continues: Chain,
     body: &'a [u8],
 }
 
@@ -217,24 +219,33 @@ impl<'a> Batch<'a> {
         self.offset
     }
 
+    /// What the batch continues. Its `last` is that of the record before it, or a later one that is not in
+    /// this log.
+    pub fn continues(&self) -> Chain {
+        self.continues
+    }
+
     /// The records, in order.
     pub fn records(&self) -> Records<'a> {
         Records { rest: self.body }
     }
 
-    fn check(&self, header: &BatchHeader, after: Zxid) -> Result<(), Flaw> {
+    fn check(&self, header: &BatchHeader, log_ends: Zxid) -> Result<(), Flaw> {
+        let after = self.continues.last;
+        if after < log_ends {
+            return Err(Flaw::Changed(Reason::Records, after.0 as u64, log_ends.0 as u64));
+        }
         let mut records = self.records();
-        let (mut count, mut first, mut last) = (0u32, None, after);
+        let (mut count, mut last) = (0u32, after);
         for (zxid, _) in records.by_ref() {
             if zxid <= last {
                 return Err(Flaw::Changed(Reason::Records, zxid.0 as u64, last.0 as u64));
             }
             count += 1;
-            first = first.or(Some(zxid));
             last = zxid;
         }
         let whole = records.rest.is_empty() && count > 0;
-        match whole && count == header.count && (first, last) == (Some(header.first), header.last) {
+        match whole && count == header.count && last == header.last {
             true => Ok(()),
             false => Err(Flaw::Changed(Reason::Records, header.count.into(), count.into())),
         }

@@ -9,7 +9,7 @@ use crate::flow::{
 use crate::id::{SessionId, Zxid};
 use crate::jute::{Reader, Writer};
 use crate::proto::{AclRef, Identity, OpCode, begin_frame, end_frame};
-use crate::shard::{CloseReason, Effect, Intake, Next, Shard, ShardOptions};
+use crate::shard::{CloseReason, Effect, Intake, Lists, Next, Shard, ShardOptions, ShardReport};
 use crate::time::Instant;
 use crate::tree::{DataTree, Delta, Node, NodeFields, TreeOptions, parent_of};
 
@@ -46,6 +46,11 @@ pub(super) struct Harness {
 impl Harness {
     pub(super) fn new() -> Harness {
         Harness::with(ShardOptions::default())
+    }
+
+    /// The shard's report, with everything.
+    pub(super) fn report(&self) -> ShardReport {
+        self.shard.report(Lists { connections: true, watches: true, ephemerals: true })
     }
 
     pub(super) fn with(options: ShardOptions) -> Harness {

@@ -18,7 +18,7 @@ fn beyond_the_limit_of_outstanding_requests_only_who_has_none_is_read_from() {
         harness.transact(vec![], Some(Outcome::Done));
     }
     assert_eq!((harness.frames(busy).len(), harness.frames(idle).len()), (5, 2));
-    assert_eq!(harness.shard.report().outstanding, 0);
+    assert_eq!(harness.report().outstanding, 0);
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_client_that_does_not_read_is_not_read_from_until_it_does() {
     harness.stuck = Some(conn);
     let pings: Vec<u8> = (0..50).flat_map(|_| request(-2, OpCode::Ping.number(), b"")).collect();
     harness.send(conn, &pings);
-    assert_eq!(harness.shard.report().connections[0].sent, 1 + 5, "five pings are 100 bytes");
+    assert_eq!(harness.report().connections[0].sent, 1 + 5, "five pings are 100 bytes");
     harness.stuck = None;
     harness.drain(conn);
     harness.pump();
@@ -54,7 +54,7 @@ fn a_client_that_lets_events_pile_up_is_closed() {
     assert!(!harness.closed.contains_key(&other));
     assert_eq!(harness.frames(other).len(), 1 + 20);
     assert_eq!(
-        harness.shard.report().watch_count,
+        harness.report().watch_count,
         2,
         "the closed one's watch is gone, the other's is in both tables"
     );
@@ -107,10 +107,10 @@ fn behind_a_request_only_one_count_of_a_whole_subtree_waits() {
     harness.request(conn, 1, OpCode::Create.number(), b"");
     let count = request(2, OpCode::GetAllChildrenNumber.number(), &bytes(|out| out.text("/zookeeper")));
     harness.send(conn, &count.repeat(5));
-    assert_eq!(harness.shard.report().outstanding, 2);
+    assert_eq!(harness.report().outstanding, 2);
     harness.transact(vec![], Some(Outcome::Done));
     assert_eq!(harness.frames(conn).len(), 6);
-    assert_eq!(harness.shard.report().outstanding, 0);
+    assert_eq!(harness.report().outstanding, 0);
 }
 
 #[test]
@@ -146,5 +146,30 @@ fn a_client_that_leaves_watches_without_end_is_closed_and_its_watches_go() {
     }
     assert_eq!(harness.closed[&greedy], CloseReason::TooManyWatches { max: 10_000 });
     assert!(!harness.closed.contains_key(&modest));
-    assert_eq!(harness.shard.report().watch_count, 1);
+    assert_eq!(harness.report().watch_count, 1);
+}
+
+#[test]
+fn what_a_client_watched_that_has_gone_is_forgotten_in_parts_and_hits_nobody() {
+    let mut harness = Harness::new();
+    harness.create("/a");
+    let greedy = harness.open(1);
+    for n in 0..12_000 {
+        let path = format!("/not/there/{n}");
+        harness.request(greedy, n, OpCode::Exists.number(), &path_watch(&path, true));
+    }
+    harness.request(greedy, 12_000, OpCode::AddWatch.number(), &path_int("/a", 0));
+    harness.shard.on_closed(greedy);
+    let left = harness.report().watch_count;
+    assert!((1..12_000).contains(&left), "{left} are left after the first part");
+
+    let next = harness.open(2);
+    let change = harness.change("/a", b"");
+    harness.transact(vec![change], None);
+    assert_eq!(harness.frames(next).len(), 0);
+    for _ in 0..3 {
+        harness.shard.on_tick(harness.now);
+    }
+    assert_eq!(harness.report().watch_count, 0);
+    assert_eq!(harness.open(3).0 as u32, greedy.0 as u32, "its place is used again");
 }

@@ -174,7 +174,7 @@ fn a_reply_to_a_client_that_has_gone_is_dropped() {
     assert_eq!(conn.0 as u32, next.0 as u32, "the place is used again");
     harness.transact(vec![], Some(Outcome::Done));
     assert_eq!(harness.frames(next), []);
-    assert_eq!(harness.shard.report().outstanding, 0);
+    assert_eq!(harness.report().outstanding, 0);
 }
 
 #[test]

@@ -97,7 +97,7 @@ proptest! {
             harness.send(conn, &piece);
         }
         harness.shard.on_closed(conn);
-        prop_assert_eq!(harness.shard.report().outstanding, 0);
+        prop_assert_eq!(harness.report().outstanding, 0);
     }
 
     #[test]
@@ -117,7 +117,7 @@ proptest! {
         let is_over = harness.closed.contains_key(&conn)
             || requests.iter().any(|(op, _)| *op == OpCode::CloseSession.number());
         prop_assert!(answered == requests.len() || is_over);
-        prop_assert_eq!(harness.shard.report().outstanding, 0);
+        prop_assert_eq!(harness.report().outstanding, 0);
     }
 
     #[test]

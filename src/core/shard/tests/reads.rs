@@ -78,7 +78,7 @@ fn what_is_missing_beats_what_is_forbidden() {
         assert_eq!(harness.err(conn), Code::NoAuth.number(), "{op:?}");
         ask(&mut harness, conn, op, &path_watch("/missing", false));
         assert_eq!(harness.err(conn), Code::NoNode.number(), "{op:?}");
-        assert_eq!(harness.shard.report().watch_count, 0);
+        assert_eq!(harness.report().watch_count, 0);
     }
 }
 
@@ -195,7 +195,7 @@ fn multi_read_goes_on_after_a_part_that_fails_and_leaves_no_watch() {
         out.raw(&header(-1, true, -1));
     });
     assert_eq!(harness.body(conn), expected);
-    assert_eq!(harness.shard.report().watch_count, 0);
+    assert_eq!(harness.report().watch_count, 0);
     let mixed = [part(4, "/a"), header(2, false, -1), path_int("/a", -1), header(-1, true, -1)].concat();
     ask(&mut harness, conn, OpCode::MultiRead, &mixed);
     assert_eq!(harness.frames(conn), [reply(7, 2, Code::MarshallingError, b"")]);

@@ -1,7 +1,7 @@
 //! What ZooKeeper 3.9.5 wrote and served; `RERECORD=1` makes it anew, see `tests/interop/java_files.rs`.
 
 use super::*;
-use crate::format::java_log::{ENTRY_LEN_MAX, End, LogReader, encode_entry, encode_header};
+use crate::format::java_log::{End, LogReader, encode_entry, encode_header};
 use crate::jute::Reader;
 use crate::ops::Database;
 use crate::proto::TxnHeader;
@@ -80,7 +80,7 @@ fn a_snapshot_of_java_is_written_to_the_same_length() {
 fn a_log_of_java_leads_where_java_was() {
     let read = Snapshot::decode(EMPTY, Zxid::ZERO, OPTIONS, &mut Interner::new()).expect("sound");
     let mut database = Database::new(read.tree);
-    let mut reader = LogReader::new(LOG, ENTRY_LEN_MAX).expect("a log");
+    let mut reader = LogReader::new(LOG).expect("a log");
     let mut again = Vec::new();
     encode_header(&mut again);
     while let Some(entry) = reader.next_entry().expect("sound") {

@@ -19,7 +19,7 @@ fn encode(tree: &DataTree, sections: Sections) -> Vec<u8> {
 }
 
 fn encode_by(tree: &DataTree, sections: Sections, piece_len: usize) -> Vec<u8> {
-    let mut writer = SnapshotWriter::new(tree, sections);
+    let mut writer = SnapshotWriter::new(tree.freeze(), sections);
     let mut file = Vec::new();
     while writer.fill(&mut file, piece_len) {}
     assert_eq!(file.len() as u64, writer.encoded_len(), "the length was known ahead");
@@ -165,7 +165,7 @@ proptest! {
 fn a_piece_is_no_longer_than_asked_but_for_the_item_that_ends_it() {
     let (tree, sections) = sample();
     let whole = encode(&tree, sections);
-    let mut writer = SnapshotWriter::new(&tree, sections);
+    let mut writer = SnapshotWriter::new(tree.freeze(), sections);
     let mut file = Vec::new();
     let mut pieces = 0;
     loop {

@@ -62,13 +62,13 @@ struct Server {
     named: Vec<bool>,
     cursor: Cursor,
     active: usize,
-    acknowledged: Vec<Record>,
+    acknowledged: Vec<Owned>,
 }
 
 /// What a write came to.
 enum Write {
     Returned,
-    Crashed { in_flight: Vec<Record> },
+    Crashed { in_flight: Vec<Owned> },
 }
 
 impl Server {
@@ -118,14 +118,14 @@ impl Server {
     }
 
     /// Starts again from the disk; the start itself may crash while it zeroes a torn batch.
-    fn recover(&mut self, in_flight: Vec<Record>) {
+    fn recover(&mut self, in_flight: Vec<Owned>) {
         loop {
             let mut records = Vec::new();
             let mut recovery = Recovery::default();
             for (segment, &is_named) in self.segments.iter().zip(&self.named) {
                 recovery
-                    .read(segment, is_named, |zxid, payload| {
-                        records.push((zxid, payload.to_vec()));
+                    .read(segment, is_named, |record| {
+                        records.push((record.zxid, record.payload.to_vec()));
                         Ok::<(), Infallible>(())
                     })
                     .expect("a crash is not damage");
@@ -159,7 +159,7 @@ impl Server {
         true
     }
 
-    fn some_records(&mut self) -> Vec<Record> {
+    fn some_records(&mut self) -> Vec<Owned> {
         let mut zxid = self.cursor.chain().last;
         let count = 1 + self.random.below(4);
         (0..count)

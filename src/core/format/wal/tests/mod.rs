@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use super::*;
 use crate::id::Zxid;
 
-type Record = (Zxid, Vec<u8>);
+type Owned = (Zxid, Vec<u8>);
 
 /// One segment as the log role leaves it, with what went into it.
 struct Image {
@@ -20,7 +20,7 @@ struct Image {
 struct Written {
     offset: usize,
     end: usize,
-    records: Vec<Record>,
+    records: Vec<Owned>,
 }
 
 impl Image {
@@ -42,7 +42,7 @@ impl Image {
         self.write_records(records)
     }
 
-    fn write_records(&mut self, records: Vec<Record>) -> &mut Image {
+    fn write_records(&mut self, records: Vec<Owned>) -> &mut Image {
         let batch = batch_of(&records);
         let mut out = vec![0xee; encoded_len(&batch)];
         let offset = self.cursor.encode(&batch, &mut out) as usize;
@@ -53,13 +53,13 @@ impl Image {
     }
 
     /// The records of all batches but the last `omitted`.
-    fn records_but(&self, omitted: usize) -> Vec<Record> {
+    fn records_but(&self, omitted: usize) -> Vec<Owned> {
         let kept = &self.batches[..self.batches.len() - omitted];
         kept.iter().flat_map(|batch| batch.records.clone()).collect()
     }
 }
 
-fn batch_of(records: &[Record]) -> RecordBatch {
+fn batch_of(records: &[Owned]) -> RecordBatch {
     let mut batch = RecordBatch::new();
     for (zxid, payload) in records {
         batch.push(*zxid, |out| out.extend_from_slice(payload));
@@ -68,7 +68,7 @@ fn batch_of(records: &[Record]) -> RecordBatch {
 }
 
 /// Everything that a scan of one segment finds, and its verdict.
-fn scan(segment: &[u8], after: Option<Chain>) -> (Vec<Record>, Verdict) {
+fn scan(segment: &[u8], after: Option<Chain>) -> (Vec<Owned>, Verdict) {
     let mut scanner = match Scanner::open(segment, after) {
         Ok(scanner) => scanner,
         Err(corruption) => return (Vec::new(), Verdict::Corrupt(corruption)),
@@ -80,7 +80,7 @@ fn scan(segment: &[u8], after: Option<Chain>) -> (Vec<Record>, Verdict) {
     (records, scanner.verdict())
 }
 
-fn accept(_: Zxid, _: &[u8]) -> Result<(), Infallible> {
+fn accept(_: Record<'_>) -> Result<(), Infallible> {
     Ok(())
 }
 
@@ -131,8 +131,8 @@ fn the_chain_continues_in_the_next_segment() {
     let mut records = Vec::new();
     let mut recovery = Recovery::default();
     for image in [&first, &second] {
-        let collect = |zxid, payload: &[u8]| {
-            records.push((zxid, payload.to_vec()));
+        let collect = |record: Record<'_>| {
+            records.push((record.zxid, record.payload.to_vec()));
             Ok::<(), Infallible>(())
         };
         recovery.read(&image.bytes, true, collect).expect("both segments are whole");
@@ -150,7 +150,11 @@ fn a_refused_record_is_named_with_its_place() {
     let mut image = Image::new(4);
     image.write(&[payload(10)]).write(&[payload(10), payload(10)]);
     let err = Recovery::default()
-        .read(&image.bytes, true, |zxid, _| if zxid == Zxid(3) { Err("not a transaction") } else { Ok(()) })
+        .read(
+            &image.bytes,
+            true,
+            |record| if record.zxid == Zxid(3) { Err("not a transaction") } else { Ok(()) },
+        )
         .expect_err("the third record is refused");
     assert_eq!(err.to_string(), "segment 0, record 0x3 of the batch at offset 8192: not a transaction");
 }
@@ -164,4 +168,40 @@ fn an_empty_log_is_clean_and_a_lone_prepared_segment_is_its_spare() {
     recovery.read(&Image::new(4).bytes, false, accept).expect("prepared");
     let recovered = recovery.finish();
     assert_eq!((recovered.chain, recovered.tail, recovered.spare), (Chain::default(), None, Some(0)));
+}
+
+#[test]
+fn every_record_says_which_state_it_continues() {
+    let mut first = Image::new(4);
+    first.write_records(vec![(Zxid(5), payload(3)), (Zxid(7), payload(3))]);
+    first.cursor.skip_to(Zxid(20));
+    let mut second = Image::after(4, 1, first.cursor.chain(), Sync::Promised);
+    second.write_records(vec![(Zxid::new(1, 1), payload(3))]).write_records(vec![(Zxid::new(1, 2), vec![])]);
+
+    let mut after = Vec::new();
+    let mut recovery = Recovery::default();
+    for image in [&first, &second] {
+        let note = |record: Record<'_>| {
+            after.push((record.after, record.zxid));
+            Ok::<(), Infallible>(())
+        };
+        recovery.read(&image.bytes, true, note).expect("whole");
+    }
+    let (one, two) = (Zxid::new(1, 1), Zxid::new(1, 2));
+    assert_eq!(after, [(Zxid(0), Zxid(5)), (Zxid(5), Zxid(7)), (Zxid(20), one), (one, two)]);
+}
+
+#[test]
+fn what_is_left_of_a_log_says_where_it_continues() {
+    let mut first = Image::new(4);
+    first.write(&[payload(10)]).write(&[payload(10)]);
+    let mut second = Image::after(4, 1, first.cursor.chain(), Sync::Promised);
+    second.write(&[payload(20)]);
+    let mut after = None;
+    let note = |record: Record<'_>| {
+        after = after.or(Some(record.after));
+        Ok::<(), Infallible>(())
+    };
+    Recovery::default().read(&second.bytes, true, note).expect("the first segment is gone");
+    assert_eq!(after, Some(Zxid(2)));
 }

@@ -1,0 +1,48 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ringkeeper_core::log_room::{LogRoom, RoomJudge};
+use rustix::fs::statvfs;
+
+use crate::storage::wal::WalStats;
+
+/// Watches how much the log can still take, and tells when that changes what may be written.
+pub struct SpaceWatch {
+    folder: PathBuf,
+    judge: RoomJudge,
+    log: Arc<WalStats>,
+    tell: Box<dyn Fn(LogRoom) + Send>,
+}
+
+impl SpaceWatch {
+    /// Watches the log in `folder`, whose segments have this length in bytes.
+    pub fn new(
+        folder: PathBuf,
+        segment_len: u64,
+        log: Arc<WalStats>,
+        tell: impl Fn(LogRoom) + Send + 'static,
+    ) -> SpaceWatch {
+        SpaceWatch { folder, judge: RoomJudge::new(segment_len), log, tell: Box::new(tell) }
+    }
+
+    /// Looks now.
+    pub(super) fn look(&mut self) {
+        // A file system that won't say is none that we can judge.
+        let Ok(space) = statvfs(&self.folder) else { return };
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        let Some(room) = self.judge.judge(self.log.room(), free) else { return };
+        let (folder, free) = (self.folder.display(), free >> 20);
+        match room {
+            LogRoom::Ample => tracing::info!("{folder} has {free} MiB free: everything is written again"),
+            LogRoom::Low => tracing::error!(
+                "{folder} has only {free} MiB free: creates and changes are refused (SystemError), reads and deletes \
+                 go on. Make room"
+            ),
+            LogRoom::Spent => tracing::error!(
+                "{folder} has only {free} MiB free and the log is nearly full: no session is begun or ended and \
+                 nothing is written (SystemError), reads go on. Make room"
+            ),
+        }
+        (self.tell)(room);
+    }
+}
