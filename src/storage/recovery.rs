@@ -9,8 +9,8 @@
 //! Old parts of both logs go when snapshots cover them, so a state is served only if nothing is missing
 //! between the snapshot and the last entry. Each batch of our log says which state it continues. Java's
 //! entries do not, but within an epoch their zxids follow one another: where a file does not go on from the
-//! state before it, one is missing, and where a zxid comes again, the files are of two histories (Java 3.9.5
-//! refuses both as well). Within a file Java's own gaps are taken as they are. Nor is a state served that is
+//! state before it, one is missing (Java 3.9.5 refuses that as well), and where a zxid comes again, the files
+//! are of two histories. Within a file Java's own gaps are taken as they are. Nor is a state served that is
 //! older than the newest snapshot's name says, if that cannot be loaded. What is missing at the very end of
 //! the last log, whole entries, shows nowhere else.
 
