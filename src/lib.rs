@@ -23,6 +23,7 @@
 //! | [`net`] | client ports: listening, who may connect, to which shard | |
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
+//! | [`election`] | role: the election port, for ensembles; no server runs it yet | [`ringkeeper_core::election`] |
 //! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |
 //! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
 //! | [`admin`] | four-letter words | |
@@ -65,6 +66,7 @@
 pub mod admin;
 pub mod cli;
 pub mod commit;
+pub mod election;
 pub mod net;
 pub mod preflight;
 pub mod runtime;

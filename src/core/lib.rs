@@ -11,6 +11,7 @@ mod chunks;
 pub mod acl;
 pub mod config;
 pub mod durable;
+pub mod election;
 pub mod error;
 pub mod flow;
 pub mod format;

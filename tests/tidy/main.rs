@@ -33,7 +33,7 @@ fn only_fatal_a_second_signal_and_main_end_the_process() {
 
 #[test]
 fn roles_know_messages_and_not_one_another() {
-    const ROLES: [&str; 3] = ["commit", "shard", "storage"];
+    const ROLES: [&str; 4] = ["commit", "election", "shard", "storage"];
     for source in sources() {
         for role in ROLES.iter().filter(|role| source.path.starts_with(&format!("src/{role}/"))) {
             for other in ROLES.iter().filter(|other| *other != role) {

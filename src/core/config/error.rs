@@ -3,6 +3,8 @@ use std::fmt;
 use thiserror::Error;
 
 use super::raw::MalformedEscape;
+use crate::id::ServerId;
+use crate::quorum::QuorumError;
 
 /// Where a setting was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,6 +170,8 @@ pub enum Problem {
     MultiAddressDisabled { id: i64 },
     #[error("Multiple addresses should have similar roles: {first} vs {other}")]
     RolesDiffer { first: &'static str, other: &'static str },
+    #[error(transparent)]
+    Quorum(#[from] QuorumError),
     #[error("Observers w/o participants is an invalid configuration")]
     ObserversOnly,
     #[error("Observers w/o quorum is an invalid configuration")]
@@ -179,6 +183,20 @@ pub enum Problem {
          client address found in dynamic file: {dynamic}"
     )]
     ClientAddressMismatch { id: i64, fixed: String, dynamic: String },
+    #[error("initLimit is not set (ticks that a learner has to connect and sync; 10 is usual)")]
+    InitLimitNotSet,
+    #[error("syncLimit is not set (ticks that leader and learners may be silent; 5 is usual)")]
+    SyncLimitNotSet,
+    #[error(
+        "myid file is missing: write this server's id, the number in its server. line, into the file myid in \
+         dataDir"
+    )]
+    MyIdMissing,
+    #[error(
+        "My id {id} not in the peer list, which has {known}: correct the file myid in dataDir or the server. \
+         lines"
+    )]
+    NotInPeerList { id: ServerId, known: String },
     #[error(
         "this is the configuration of an ensemble ({voters}), and this version of ringkeeper runs standalone \
          servers only. It does not start one in place of an ensemble's member, because clients would write \

@@ -15,21 +15,21 @@ use super::notice::Notice;
 use super::settings::Settings;
 use super::{Raw, Sources};
 use crate::id::ServerId;
+use crate::quorum::{Groups, QuorumVerifier};
 
-/// The servers that a configuration names, by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The servers that a configuration names, by id, and which of them decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Members {
-    lines: BTreeMap<ServerId, ServerLine>,
+    /// The file that names them.
+    pub(super) file: String,
+    pub(super) lines: BTreeMap<ServerId, ServerLine>,
+    pub(super) groups: Option<Groups>,
+    pub(super) verifier: QuorumVerifier,
 }
 
 impl Members {
-    /// Reads the server lines, from the dynamic file if there is one, and refuses what is not standalone
-    /// (config §3).
-    pub(super) fn prove(
-        sources: &Sources<'_>,
-        settings: &Settings<'_>,
-        notices: &mut Vec<Notice>,
-    ) -> Result<Members, ConfigError> {
+    /// Reads the lines of servers, groups and weights, from the dynamic file if there is one (config §3).
+    pub(super) fn prove(sources: &Sources<'_>, settings: &Settings<'_>) -> Result<Members, ConfigError> {
         refuse_half_sasl(settings)?;
         if settings.is_set(&DYNAMIC_CONFIG_FILE) {
             refuse_members(sources)?;
@@ -39,52 +39,96 @@ impl Members {
         }
         let (file, raw) = sources.dynamic.unwrap_or((sources.file, sources.raw));
         let several_addresses = settings.get(&MULTI_ADDRESS_ENABLED)?;
-        let mut members = Members::default();
+        let mut lines = BTreeMap::new();
+        let mut groups: Option<Groups> = None;
         for (key, value) in raw.in_order() {
-            let Some(id) = key.strip_prefix("server.") else { continue };
-            let line = Int::<i64>::any(0)
-                .parse(key, id, Style::Parser)
-                .and_then(|id| ServerLine::parse(ServerId(id), &value.text, several_addresses))
-                .map_err(|problem| {
-                    let (file, key) = (file.to_owned(), Some(key.to_owned()));
-                    ConfigError { file, origin: Some(value.origin), key, problem }
-                })?;
-            members.lines.insert(line.id, line);
+            let read = if let Some(id) = key.strip_prefix("server.") {
+                number(key, id)
+                    .and_then(|id| ServerLine::parse(ServerId(id), &value.text, several_addresses))
+                    .map(|line| drop(lines.insert(line.id, line)))
+            } else if is_member_key(key) {
+                read_group_or_weight(key, &value.text, groups.get_or_insert_default())
+            } else {
+                continue;
+            };
+            read.map_err(|problem| {
+                let (file, key) = (file.to_owned(), Some(key.to_owned()));
+                ConfigError { file, origin: Some(value.origin), key, problem }
+            })?;
         }
+        let of_role = |observer: bool| {
+            let servers = lines.values().filter(move |line| line.observer == observer);
+            servers.map(|line| line.id).collect::<Vec<_>>()
+        };
+        let verifier = match &groups {
+            None => QuorumVerifier::majority(of_role(false), of_role(true)),
+            Some(groups) => QuorumVerifier::hierarchical(of_role(false), of_role(true), groups)
+                .map_err(|error| ConfigError::whole(file, error))?,
+        };
+        let version = sources.dynamic.map_or(0, |(file, _)| version_of(file));
+        Ok(Members { file: file.to_owned(), lines, groups, verifier: verifier.with_version(version) })
+    }
+
+    /// Whether these are the servers of an ensemble; otherwise this is a standalone server.
+    pub(super) fn are_an_ensemble(&self, standalone_enabled: bool) -> Result<bool, ConfigError> {
+        let (voters, observers) = (self.verifier.voters().len(), self.verifier.observers().len());
+        let refuse = |problem| Err(ConfigError::whole(&self.file, problem));
+        match (voters, standalone_enabled) {
+            (0, false) => refuse(Problem::NoParticipants),
+            (0, true) if observers > 0 => refuse(Problem::ObserversOnly),
+            (1, true) if observers > 0 => refuse(Problem::ObserversWithoutQuorum),
+            (0 | 1, true) => Ok(false),
+            _ => Ok(true),
+        }
+    }
+
+    /// Refuses what is not standalone.
+    pub(super) fn refuse_ensemble(
+        &self,
+        settings: &Settings<'_>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), ConfigError> {
         let standalone_enabled = settings.get(&STANDALONE_ENABLED)?;
-        members
-            .refuse_ensemble(standalone_enabled, notices)
-            .map_err(|problem| ConfigError::whole(file, problem))?;
-        Ok(members)
+        if self.are_an_ensemble(standalone_enabled)? {
+            let names: Vec<_> = self.verifier.voters().map(|id| format!("server.{id}")).collect();
+            let mut voters = format!("voting: {}", names.join(", "));
+            if !standalone_enabled {
+                voters.insert_str(0, "standaloneEnabled=false, ");
+            }
+            return Err(ConfigError::whole(&self.file, Problem::EnsembleNotSupported { voters }));
+        }
+        if !self.lines.is_empty() {
+            notices.push(Notice::warning("Invalid configuration, only one server specified (ignoring)"));
+        }
+        Ok(())
     }
 
     /// The line of a server.
     pub(super) fn line(&self, id: ServerId) -> Option<&ServerLine> {
         self.lines.get(&id)
     }
+}
 
-    fn refuse_ensemble(&self, standalone_enabled: bool, notices: &mut Vec<Notice>) -> Result<(), Problem> {
-        let voters: Vec<_> = self.lines.values().filter(|line| !line.observer).map(|line| line.id).collect();
-        let observers = self.lines.len() - voters.len();
-        match (voters.len(), standalone_enabled) {
-            (0, false) => Err(Problem::NoParticipants),
-            (0, true) if observers > 0 => Err(Problem::ObserversOnly),
-            (0, true) => Ok(()),
-            (1, true) if observers > 0 => Err(Problem::ObserversWithoutQuorum),
-            (1, true) => {
-                notices.push(Notice::warning("Invalid configuration, only one server specified (ignoring)"));
-                Ok(())
-            }
-            _ => {
-                let names: Vec<_> = voters.iter().map(|id| format!("server.{id}")).collect();
-                let mut voters = format!("voting: {}", names.join(", "));
-                if !standalone_enabled {
-                    voters.insert_str(0, "standaloneEnabled=false, ");
-                }
-                Err(Problem::EnsembleNotSupported { voters })
-            }
-        }
+/// `group.<group>=<id>:<id>...` or `weight.<id>=<weight>`.
+fn read_group_or_weight(key: &str, text: &str, groups: &mut Groups) -> Result<(), Problem> {
+    let id = number(key, key.split_once('.').map_or(key, |(_, id)| id))?;
+    if key.starts_with("weight") {
+        groups.weigh(ServerId(id), number(key, text)?);
+        return Ok(());
     }
+    for server in text.split(':') {
+        groups.add(ServerId(number(key, server)?), id)?;
+    }
+    Ok(())
+}
+
+fn number(key: &str, text: &str) -> Result<i64, Problem> {
+    Int::<i64>::any(0).parse(key, text, Style::Parser)
+}
+
+/// The version that a dynamic file's name ends with, in hexadecimal; other names have none.
+fn version_of(file: &str) -> i64 {
+    file.rsplit_once('.').and_then(|(_, version)| i64::from_str_radix(version, 16).ok()).unwrap_or(0)
 }
 
 /// What servers may demand of each other's SASL depends on one another; checked in standalone too.

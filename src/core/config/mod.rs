@@ -9,6 +9,8 @@ mod admin;
 mod client_port;
 mod containers;
 mod defines;
+mod election_timing;
+mod ensemble;
 mod error;
 mod key;
 mod key_table;
@@ -28,6 +30,8 @@ pub use admin::Admin;
 pub use client_port::{ClientPort, HostPort};
 pub use containers::Containers;
 pub use defines::Defines;
+pub use election_timing::ElectionTiming;
+pub use ensemble::Ensemble;
 pub use error::{ConfigError, Origin, Problem};
 pub use key::{AnyKey, Place, Status};
 pub use key_table::{all as keys, find as find_key};
@@ -88,7 +92,8 @@ impl Config {
     pub fn prove(sources: &Sources<'_>) -> Result<(Config, Vec<Notice>), ConfigError> {
         let settings = Settings { file: sources.file, raw: sources.raw, defines: sources.defines };
         let mut notices = settings.examine()?;
-        let members = Members::prove(sources, &settings, &mut notices)?;
+        let members = Members::prove(sources, &settings)?;
+        members.refuse_ensemble(&settings, &mut notices)?;
         let my_id = my_id::prove(sources)?;
         let own_line = my_id.and_then(|id| members.line(id));
         let config = Config {
@@ -106,5 +111,7 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+mod ensemble_tests;
 #[cfg(test)]
 mod tests;

@@ -90,10 +90,15 @@ impl Settings {
     /// # Errors
     /// When it ends instead, or does not serve within [`START_TIMEOUT`].
     pub fn try_start(self) -> Result<Server, NotServing> {
-        let dir = tempfile::Builder::new().prefix("ringkeeper-test-").tempdir().expect("a temporary folder");
-        let mut server = Server { settings: self, port: Port::claim(), dir, child: None };
+        let mut server = self.prepare();
         server.try_start()?;
         Ok(server)
+    }
+
+    /// The server with its port and folder, not started yet.
+    pub fn prepare(self) -> Server {
+        let dir = tempfile::Builder::new().prefix("ringkeeper-test-").tempdir().expect("a temporary folder");
+        Server { settings: self, port: Port::claim(), dir, child: None }
     }
 }
 

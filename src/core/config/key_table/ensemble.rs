@@ -4,28 +4,40 @@ use crate::config::Status::{Ensemble, IgnoredJvm};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Flag, Int, Text, Word};
 
+pub(in crate::config) static CNX_TIMEOUT: Key<Int<i32>> =
+    Key::property("cnxTimeout", Int::<i32>::any(5000), Ensemble, "ms to connect to an election port");
+
+pub(in crate::config) static QUORUM_CNXN_TIMEOUT: Key<Int<i32>> =
+    Key::property("quorumCnxnTimeoutMs", Int::<i32>::any(-1), Ensemble, "ms to greet there; -1: syncLimit");
+
+pub(in crate::config) static ELECTION_PORT_BIND_RETRY: Key<Int<i32>> = Key::property(
+    "electionPortBindRetry",
+    Int::<i32>::any(3),
+    Ensemble,
+    "tries to listen for elections; 0: for ever",
+);
+
+pub(in crate::config) static MIN_NOTIFICATION_INTERVAL: Key<Int<i32>> = Key::property(
+    "fastleader.minNotificationInterval",
+    Int::<i32>::any(200),
+    Ensemble,
+    "ms between votes at first",
+);
+
+pub(in crate::config) static MAX_NOTIFICATION_INTERVAL: Key<Int<i32>> = Key::property(
+    "fastleader.maxNotificationInterval",
+    Int::<i32>::any(60_000),
+    Ensemble,
+    "ms between votes at most",
+);
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::property("leaderServes", Word::turns_off("no"), Ensemble, "no: a leader serves no clients"),
-    &Key::property("cnxTimeout", Int::<i32>::any(5000), Ensemble, "ms to connect to an election port"),
-    &Key::property("quorumCnxnTimeoutMs", Int::<i32>::any(-1), Ensemble, "ms to greet there; -1: syncLimit"),
-    &Key::property(
-        "electionPortBindRetry",
-        Int::<i32>::any(3),
-        Ensemble,
-        "tries to listen for elections; 0: for ever",
-    ),
-    &Key::property(
-        "fastleader.minNotificationInterval",
-        Int::<i32>::any(200),
-        Ensemble,
-        "ms between votes at first",
-    ),
-    &Key::property(
-        "fastleader.maxNotificationInterval",
-        Int::<i32>::any(60_000),
-        Ensemble,
-        "ms between votes at most",
-    ),
+    &CNX_TIMEOUT,
+    &QUORUM_CNXN_TIMEOUT,
+    &ELECTION_PORT_BIND_RETRY,
+    &MIN_NOTIFICATION_INTERVAL,
+    &MAX_NOTIFICATION_INTERVAL,
     &Key::property("tcpKeepAlive", Flag::or(false), Ensemble, "TCP keepalive on election connections"),
     &Key::bare("leader.nodelay", Flag::or(true), Ensemble, "TCP_NODELAY towards learners"),
     &Key::bare("follower.nodelay", Flag::or(true), Ensemble, "TCP_NODELAY towards the leader"),

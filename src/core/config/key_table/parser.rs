@@ -89,6 +89,18 @@ pub(in crate::config) static LEARNER_REQUIRES_SASL: Key<Flag> =
 pub(in crate::config) static SERVER_REQUIRES_SASL: Key<Flag> =
     Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), Ensemble, "leaders insist on SASL");
 
+pub(in crate::config) static INIT_LIMIT: Key<Int<i32>> =
+    Key::parser("initLimit", Int::<i32>::any(0), Ensemble, "ticks that a learner has to connect and sync");
+
+pub(in crate::config) static SYNC_LIMIT: Key<Int<i32>> =
+    Key::parser("syncLimit", Int::<i32>::any(0), Ensemble, "ticks of silence between leader and learner");
+
+pub(in crate::config) static QUORUM_LISTEN_ON_ALL_IPS: Key<Flag> =
+    Key::parser("quorumListenOnAllIPs", Flag::or(false), Ensemble, "listen for peers on all addresses");
+
+pub(in crate::config) static PEER_TYPE: Key<PeerType> =
+    Key::parser("peerType", PeerType, Ensemble, "participant or observer; the server lines decide");
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &DATA_DIR,
     &DATA_LOG_DIR,
@@ -120,8 +132,8 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         "ids of the servers of a group, for quorums of groups",
     ),
     &Key::parser("weight*", Text::optional(), Ensemble, "weight of a server's vote within its group"),
-    &Key::parser("initLimit", Int::<i32>::any(0), Ensemble, "ticks that a learner has to connect and sync"),
-    &Key::parser("syncLimit", Int::<i32>::any(0), Ensemble, "ticks of silence between leader and learner"),
+    &INIT_LIMIT,
+    &SYNC_LIMIT,
     &Key::parser(
         "connectToLearnerMasterLimit",
         Int::<i32>::any(0),
@@ -129,8 +141,8 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         "ticks to connect; 0: initLimit",
     ),
     &Key::parser("electionAlg", ElectionAlg, Ensemble, "the way to elect a leader; only 3 is left"),
-    &Key::parser("quorumListenOnAllIPs", Flag::or(false), Ensemble, "listen for peers on all addresses"),
-    &Key::parser("peerType", PeerType, Ensemble, "participant or observer; the server lines decide"),
+    &QUORUM_LISTEN_ON_ALL_IPS,
+    &PEER_TYPE,
     &Key::parser("syncEnabled", Flag::or(true), Ensemble, "whether an observer writes log and snapshots"),
     &Key::parser(
         "observerMasterPort",

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::config::client_port::HostPort;
 use crate::config::error::Problem;
 use crate::config::kind::{Kind, PeerType, Port, Style};
@@ -65,6 +67,27 @@ impl ServerLine {
         }
         line.observer = role.unwrap_or(false);
         Ok(line)
+    }
+}
+
+/// As ZooKeeper writes the line in configurations that servers tell each other (config §3).
+impl fmt::Display for ServerLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut addresses: Vec<&PeerAddress> = self.addresses.iter().collect();
+        addresses.sort_by(|one, other| one.host.cmp(&other.host));
+        for (index, address) in addresses.into_iter().enumerate() {
+            let separator = if index == 0 { "" } else { "|" };
+            write!(f, "{separator}{address}")?;
+        }
+        f.write_str(if self.observer { ":observer" } else { ":participant" })?;
+        self.client.iter().try_for_each(|client| write!(f, ";{client}"))
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quorum = HostPort { host: self.host.clone(), port: self.quorum_port };
+        write!(f, "{quorum}:{}", self.election_port)
     }
 }
 

@@ -1,0 +1,177 @@
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::client_port::HostPort;
+use super::election_timing::ElectionTiming;
+use super::error::{ConfigError, Problem};
+use super::key::Key;
+use super::key_table::ensemble::{
+    CNX_TIMEOUT, ELECTION_PORT_BIND_RETRY, MAX_NOTIFICATION_INTERVAL, MIN_NOTIFICATION_INTERVAL,
+    QUORUM_CNXN_TIMEOUT,
+};
+use super::key_table::parser::{
+    INIT_LIMIT, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, STANDALONE_ENABLED, SYNC_LIMIT,
+};
+use super::kind::Int;
+use super::members::{Members, ServerLine};
+use super::my_id;
+use super::notice::Notice;
+use super::sessions::Sessions;
+use super::settings::Settings;
+use super::{AnyKey, Sources};
+use crate::id::ServerId;
+use crate::quorum::{Groups, QuorumVerifier};
+
+/// The ensemble that a configuration makes its server a member of (config §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ensemble {
+    /// This server; there is a line for it.
+    pub my_id: ServerId,
+    /// All servers, this one among them.
+    pub servers: BTreeMap<ServerId, ServerLine>,
+    /// Which of them decide.
+    pub verifier: QuorumVerifier,
+    /// `tickTime`, the unit of the limits.
+    pub tick: Duration,
+    /// `initLimit`: how long a learner may take to connect and sync.
+    pub init_limit: Duration,
+    /// `syncLimit`: how long leader and learner may be silent.
+    pub sync_limit: Duration,
+    /// `quorumListenOnAllIPs`: listen on all addresses, and not on that of this server's line alone.
+    pub listens_on_all: bool,
+    /// `electionPortBindRetry`: how often to try to listen for elections; `None` is for ever.
+    pub bind_attempts: Option<u32>,
+    /// How long things take on the election port.
+    pub election: ElectionTiming,
+    groups: Option<Groups>,
+}
+
+impl Ensemble {
+    /// Proves a configuration's ensemble, or says what is wrong with it; `None` for a standalone server.
+    pub fn prove(sources: &Sources<'_>) -> Result<Option<(Ensemble, Vec<Notice>)>, ConfigError> {
+        let settings = Settings { file: sources.file, raw: sources.raw, defines: sources.defines };
+        let mut notices = settings.examine()?;
+        let members = Members::prove(sources, &settings)?;
+        if !members.are_an_ensemble(settings.get(&STANDALONE_ENABLED)?)? {
+            return Ok(None);
+        }
+        let tick_ms = u64::from(Sessions::prove(&settings)?.tick_ms);
+        let limit = |key: &Key<Int<i32>>, missing| match settings.get(key)? {
+            0 => Err(settings.whole(missing)),
+            ticks => positive(&settings, key, ticks).map(|ticks| Duration::from_millis(ticks * tick_ms)),
+        };
+        let init_limit = limit(&INIT_LIMIT, Problem::InitLimitNotSet)?;
+        let sync_limit = limit(&SYNC_LIMIT, Problem::SyncLimitNotSet)?;
+        let my_id = my_id::prove(sources)?.ok_or_else(|| settings.whole(Problem::MyIdMissing))?;
+        let Some(own) = members.lines.get(&my_id) else {
+            let known: Vec<_> = members.lines.keys().map(ToString::to_string).collect();
+            let problem = Problem::NotInPeerList { id: my_id, known: known.join(", ") };
+            return Err(ConfigError::whole(&members.file, problem));
+        };
+        tell(&settings, own, members.verifier.voters().len(), &mut notices)?;
+        let ensemble = Ensemble {
+            my_id,
+            verifier: members.verifier,
+            tick: Duration::from_millis(tick_ms),
+            init_limit,
+            sync_limit,
+            listens_on_all: settings.get(&QUORUM_LISTEN_ON_ALL_IPS)?,
+            bind_attempts: match settings.get(&ELECTION_PORT_BIND_RETRY)? {
+                attempts @ 1.. => Some(attempts as u32),
+                0 => None,
+                _ => Some(ELECTION_PORT_BIND_RETRY_DEFAULT),
+            },
+            election: timing(&settings, sync_limit)?,
+            groups: members.groups,
+            servers: members.lines,
+        };
+        Ok(Some((ensemble, notices)))
+    }
+
+    /// Where servers listen for elections, as their lines say.
+    pub fn election_addresses(&self) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
+        self.servers.values().map(|line| {
+            let address =
+                |peer: &super::PeerAddress| HostPort { host: peer.host.clone(), port: peer.election_port };
+            (line.id, line.addresses.iter().map(address).collect())
+        })
+    }
+
+    /// The configuration as servers tell it to each other (election §3.1).
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let written = (|| {
+            for line in self.servers.values() {
+                writeln!(text, "server.{}={line}", line.id)?;
+            }
+            for (group, servers) in self.groups.iter().flat_map(Groups::groups) {
+                let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+                writeln!(text, "group.{group}={}", servers.join(":"))?;
+            }
+            for (id, weight) in self.groups.iter().flat_map(Groups::weights) {
+                writeln!(text, "weight.{id}={weight}")?;
+            }
+            write!(text, "version={:x}", self.verifier.version())
+        })();
+        debug_assert!(written.is_ok(), "a string takes everything");
+        text
+    }
+}
+
+/// Says what ZooKeeper warns of in the list of servers.
+fn tell(
+    settings: &Settings<'_>,
+    own: &ServerLine,
+    voters: usize,
+    notices: &mut Vec<Notice>,
+) -> Result<(), ConfigError> {
+    match voters {
+        2 => {
+            notices.push(Notice::warning("No server failure will be tolerated. You need at least 3 servers."))
+        }
+        voters if voters % 2 == 0 => {
+            notices.push(Notice::warning("Non-optimal configuration, consider an odd number of servers."))
+        }
+        _ => {}
+    }
+    let is_observer = settings.get(&PEER_TYPE)?;
+    if settings.is_set(&PEER_TYPE) && is_observer != own.observer {
+        let role = |observer| if observer { "OBSERVER" } else { "PARTICIPANT" };
+        notices.push(Notice::warning(format!(
+            "Peer type from servers list ({}) doesn't match peerType ({}). Defaulting to servers list.",
+            role(own.observer),
+            role(is_observer)
+        )));
+    }
+    Ok(())
+}
+
+fn timing(settings: &Settings<'_>, sync_limit: Duration) -> Result<ElectionTiming, ConfigError> {
+    let usual = ElectionTiming::default();
+    let or_usual = |key: &Key<Int<i32>>, usual: Duration| {
+        settings.get(key).map(|ms| match ms {
+            1.. => Duration::from_millis(ms as u64),
+            _ => usual,
+        })
+    };
+    let min_notification = or_usual(&MIN_NOTIFICATION_INTERVAL, usual.min_notification)?;
+    let max_notification = or_usual(&MAX_NOTIFICATION_INTERVAL, usual.max_notification)?;
+    Ok(ElectionTiming {
+        min_notification,
+        max_notification: max_notification.min(usual.max_notification).max(min_notification),
+        finalize_wait: usual.finalize_wait,
+        connect: or_usual(&CNX_TIMEOUT, usual.connect)?,
+        greeting: or_usual(&QUORUM_CNXN_TIMEOUT, sync_limit)?.min(usual.greeting),
+        write: sync_limit * 2,
+    })
+}
+
+fn positive(settings: &Settings<'_>, key: &Key<Int<i32>>, value: i32) -> Result<u64, ConfigError> {
+    u64::try_from(value).ok().filter(|value| *value > 0).ok_or_else(|| {
+        let problem = Problem::OutOfBounds { value: value.into(), allowed: "at least 1".to_owned() };
+        settings.error(key as &dyn AnyKey, problem)
+    })
+}
+
+const ELECTION_PORT_BIND_RETRY_DEFAULT: u32 = 3;

@@ -1,0 +1,128 @@
+use super::*;
+use crate::id::ServerId;
+
+/// Proves the ensemble of `zoo.cfg` with this text.
+fn prove(
+    text: &str,
+    dynamic: Option<(&str, &str)>,
+    my_id: Option<&str>,
+) -> Result<Option<(Ensemble, Vec<Notice>)>, String> {
+    let text = format!("dataDir=/d\nclientPort=2181\ntickTime=100\n{text}");
+    let raw = Raw::parse(text.as_bytes()).expect("no malformed escape");
+    let dynamic =
+        dynamic.map(|(file, text)| (file, Raw::parse(text.as_bytes()).expect("no malformed escape")));
+    let sources = Sources {
+        file: "zoo.cfg",
+        raw: &raw,
+        dynamic: dynamic.as_ref().map(|(file, raw)| (*file, raw)),
+        defines: &Defines::default(),
+        my_id,
+    };
+    Ensemble::prove(&sources).map_err(|error| error.to_string())
+}
+
+const LIMITS: &str = "initLimit=10\nsyncLimit=5\n";
+const THREE: &str = "server.0=a:2888:3888\nserver.1=b:2888:3888;2181\nserver.2=c:2888:3888:observer\n\
+                     server.3=[::1]:2888:3888\n";
+
+fn ensemble(text: &str, my_id: &str) -> (Ensemble, Vec<String>) {
+    let (ensemble, notices) =
+        prove(&format!("{LIMITS}{text}"), None, Some(my_id)).expect("good").expect("an ensemble");
+    let warnings = notices.into_iter().filter(|notice| notice.severity == Severity::Warning);
+    (ensemble, warnings.map(|notice| notice.text).collect())
+}
+
+fn error(text: &str, my_id: Option<&str>) -> String {
+    prove(text, None, my_id).expect_err(text)
+}
+
+#[test]
+fn an_ensemble_has_servers_roles_and_limits() {
+    let (ensemble, warnings) = ensemble(THREE, "0\n");
+    assert_eq!(ensemble.my_id, ServerId(0));
+    assert_eq!(ensemble.verifier.voters().map(|id| id.0).collect::<Vec<_>>(), [0, 1, 3]);
+    assert_eq!(ensemble.verifier.observers().map(|id| id.0).collect::<Vec<_>>(), [2]);
+    assert_eq!((ensemble.init_limit.as_millis(), ensemble.sync_limit.as_millis()), (1000, 500));
+    assert_eq!(ensemble.election.greeting.as_millis(), 500, "tickTime times syncLimit");
+    assert_eq!(ensemble.bind_attempts, Some(3));
+    assert_eq!(warnings, [""; 0]);
+    let addresses: Vec<String> =
+        ensemble.election_addresses().map(|(_, addresses)| addresses[0].to_string()).collect();
+    assert_eq!(addresses, ["a:3888", "b:3888", "c:3888", "[::1]:3888"]);
+}
+
+#[test]
+fn the_configuration_is_told_as_java_tells_it() {
+    assert_eq!(
+        ensemble(THREE, "0").0.text(),
+        "server.0=a:2888:3888:participant\nserver.1=b:2888:3888:participant;0.0.0.0:2181\n\
+         server.2=c:2888:3888:observer\nserver.3=[::1]:2888:3888:participant\nversion=0"
+    );
+    let groups = format!("{THREE}group.1=0:1\ngroup.2=3\nweight.3=2");
+    assert!(ensemble(&groups, "0").0.text().ends_with("\ngroup.1=0:1\ngroup.2=3\nweight.3=2\nversion=0"));
+    let dynamic = Some(("zoo.cfg.dynamic.10000000a", THREE));
+    let text = format!("{LIMITS}dynamicConfigFile=zoo.cfg.dynamic.10000000a");
+    let (ensemble, _) = prove(&text, dynamic, Some("1")).expect("good").expect("an ensemble");
+    assert!(ensemble.text().ends_with("version=10000000a"));
+}
+
+#[test]
+fn groups_and_weights_decide_who_is_a_quorum() {
+    let (ensemble, _) = ensemble(&format!("{THREE}group.1=0\ngroup.2=1:3\nweight.1=0"), "0");
+    let quorum = |ids: &[i64]| ensemble.verifier.contains_quorum(|id| ids.contains(&id.0));
+    assert!(quorum(&[0, 3]) && !quorum(&[0, 1]) && !quorum(&[1, 3]));
+    for (lines, expected) in [
+        ("group.1=0:1", "Server 3is not in a group"),
+        ("group.1=0:1\ngroup.2=1:3", "zoo.cfg, line 11, group.2: Server 1is in multiple groups"),
+        ("group.1=0:1:3:x", "group.1: For input string: \"x\""),
+        ("group.x=0", "group.x: For input string: \"x\""),
+        ("weight.1=much\ngroup.1=0:1:3", "weight.1: For input string: \"much\""),
+        ("weight.1=2", "Server 0is not in a group"),
+    ] {
+        let error = error(&format!("{LIMITS}{THREE}{lines}"), Some("0"));
+        assert!(error.contains(expected), "{lines}: {error}");
+    }
+}
+
+#[test]
+fn what_an_ensemble_lacks_is_told_in_zookeepers_words() {
+    assert!(error(&format!("syncLimit=5\n{THREE}"), Some("0")).contains("initLimit is not set"));
+    assert!(error(&format!("initLimit=5\n{THREE}"), Some("0")).contains("syncLimit is not set"));
+    assert!(error(&format!("{LIMITS}{THREE}"), None).contains("myid file is missing: write"));
+    assert!(
+        error(&format!("{LIMITS}{THREE}"), Some("9"))
+            .contains("My id 9 not in the peer list, which has 0, 1, 2, 3")
+    );
+    assert!(error(&format!("{LIMITS}{THREE}"), Some("x")).contains("serverid x is not a number"));
+    assert!(
+        error(&format!("initLimit=-1\nsyncLimit=5\n{THREE}"), Some("0"))
+            .contains("initLimit: -1 is not allowed")
+    );
+    assert!(error(&format!("{LIMITS}{THREE}electionAlg=1"), Some("0")).contains("Only 3 is supported"));
+}
+
+#[test]
+fn an_ensemble_that_tolerates_little_is_warned_of() {
+    let servers = |count: i64| (0..count).map(|id| format!("server.{id}=h:1:2\n")).collect::<String>();
+    assert_eq!(
+        ensemble(&servers(2), "0").1,
+        ["No server failure will be tolerated. You need at least 3 servers."]
+    );
+    let even = ["Non-optimal configuration, consider an odd number of servers."];
+    assert_eq!(ensemble(&servers(4), "0").1, even);
+    let (_, warnings) = ensemble(&format!("{}peerType=observer", servers(3)), "0");
+    assert_eq!(
+        warnings,
+        [
+            "Peer type from servers list (PARTICIPANT) doesn't match peerType (OBSERVER). Defaulting to servers list."
+        ]
+    );
+}
+
+#[test]
+fn one_voter_is_an_ensemble_only_if_it_is_said() {
+    assert_eq!(prove("server.1=a:1:2", None, None), Ok(None));
+    let alone = format!("{LIMITS}standaloneEnabled=false\nserver.1=a:1:2");
+    let (ensemble, _) = prove(&alone, None, Some("1")).expect("good").expect("an ensemble");
+    assert!(ensemble.verifier.contains_quorum(|_| true));
+}

@@ -1,0 +1,397 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::notification::{Notification, VERSION};
+use super::vote::{Ballot, PeerState, Vote};
+use crate::config::{ElectionTiming, Ensemble};
+use crate::id::{ServerId, Zxid};
+use crate::quorum::JointQuorum;
+use crate::time::Instant;
+
+/// Fast leader election, decided without I/O (election §4).
+///
+/// ```text
+///            better vote or newer round: adopt it, tell everyone
+///              .----.
+///              v    |
+///  start --> Looking ---- quorum agrees ---> settling ---- 200 ms, or all voters agree ---> Decided
+///              ^ ^                               |                                            |
+///              | '----------- better vote -------'                                            |
+///              '---------------------- look(), when the leader or the followers are lost -----'
+/// ```
+///
+/// Besides, what followers and a leader say of an election that is over decides at once, when they are a
+/// quorum and the leader itself says that it leads.
+///
+/// Votes are counted as Java counts them, with three exceptions: when all voters have voted for the same
+/// nobody waits for a better vote, what followers and leaders say counts while settling as well, and a
+/// server without a vote only follows what others have decided.
+#[derive(Debug)]
+pub struct Election {
+    me: ServerId,
+    quorum: JointQuorum,
+    config: Vec<u8>,
+    timing: ElectionTiming,
+    last_logged: LastLogged,
+    round: i64,
+    phase: Phase,
+}
+
+/// Who takes part in an election.
+#[derive(Clone, Debug)]
+pub struct Electorate {
+    /// This server.
+    pub me: ServerId,
+    /// Whose votes count.
+    pub quorum: JointQuorum,
+    /// The committed configuration as text, which every notification carries.
+    pub config: Vec<u8>,
+}
+
+impl Electorate {
+    /// The electorate of a configured ensemble.
+    pub fn of(ensemble: &Ensemble) -> Electorate {
+        let quorum = JointQuorum::of(ensemble.verifier.clone().into());
+        Electorate { me: ensemble.my_id, quorum, config: ensemble.text().into_bytes() }
+    }
+}
+
+/// How much history a server has: what its vote for itself says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastLogged {
+    /// `currentEpoch`, the epoch of the leader that it followed last.
+    pub epoch: i64,
+    /// The last transaction in its log; -1 if its database must not be trusted (election §3.2).
+    pub zxid: Zxid,
+}
+
+/// How an election ended for this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What to be now: anything but looking.
+    pub state: PeerState,
+    /// The leader, and what was known of its history.
+    pub vote: Vote,
+    /// The round in which it was elected.
+    pub round: i64,
+}
+
+/// What the election wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ElectionAction {
+    /// Tell a server. A newer message for the same server replaces one that has not left yet.
+    Send {
+        /// Whom.
+        to: ServerId,
+        /// What.
+        notification: Notification,
+    },
+    /// The election is over.
+    Decided(Outcome),
+}
+
+#[derive(Debug)]
+enum Phase {
+    Looking(Looking),
+    Decided(Outcome),
+}
+
+#[derive(Debug)]
+struct Looking {
+    proposal: Vote,
+    /// What was said in this round, by voter.
+    received: BTreeMap<ServerId, Ballot>,
+    /// What those said who are not looking, in whatever round.
+    outside: BTreeMap<ServerId, Ballot>,
+    interval: Duration,
+    next_notification: Instant,
+    /// When the proposal, on which a quorum agrees, is final.
+    settled_at: Option<Instant>,
+}
+
+impl Election {
+    /// An election in which this server looks for a leader from the start.
+    pub fn start(
+        electorate: Electorate,
+        timing: ElectionTiming,
+        last_logged: LastLogged,
+        now: Instant,
+        out: &mut Vec<ElectionAction>,
+    ) -> Election {
+        let Electorate { me, quorum, config } = electorate;
+        let phase = Phase::Looking(Looking::new(Vote::OBSERVER, now, &timing));
+        let mut election = Election { me, quorum, config, timing, last_logged, round: 0, phase };
+        election.look(last_logged, now, out);
+        election
+    }
+
+    /// Looks for a leader anew, in the next round.
+    pub fn look(&mut self, last_logged: LastLogged, now: Instant, out: &mut Vec<ElectionAction>) {
+        self.last_logged = last_logged;
+        self.round += 1;
+        self.phase = Phase::Looking(Looking::new(self.initial_vote(), now, &self.timing));
+        self.broadcast(now, out);
+        self.count(now, out);
+    }
+
+    /// The epoch that this server leads or follows is established: what it says of its leader carries it
+    /// from now on (election §4.6).
+    pub fn on_epoch(&mut self, epoch: i64) {
+        if let Phase::Decided(outcome) = &mut self.phase {
+            outcome.vote.epoch = epoch;
+        }
+    }
+
+    /// Another server's message arrived.
+    pub fn on_notification(
+        &mut self,
+        from: ServerId,
+        message: &Notification,
+        now: Instant,
+        out: &mut Vec<ElectionAction>,
+    ) {
+        let is_looking = message.state == PeerState::Looking;
+        if !self.quorum.is_voter(from) {
+            // Observers, and who is not in the configuration yet, ask to learn the leader.
+            if is_looking {
+                self.answer(from, self.round, out);
+            }
+            return;
+        }
+        let round = match &self.phase {
+            Phase::Decided(outcome) => {
+                if is_looking {
+                    self.answer(from, outcome.round, out);
+                }
+                return;
+            }
+            Phase::Looking(_) => self.round,
+        };
+        if is_looking && message.round < round && self.votes() {
+            self.answer(from, round, out);
+        }
+        if !self.quorum.is_voter(message.vote.leader) {
+            return; // Nobody may lead whom nobody may vote for: normal while configurations differ.
+        }
+        match message.state {
+            PeerState::Looking => self.on_ballot(from, message, now, out),
+            PeerState::Following | PeerState::Leading => self.on_verdict(from, message, out),
+            PeerState::Observing => {}
+        }
+    }
+
+    /// There is a fresh connection to a server, which may have missed what was said before.
+    pub fn on_connected(&mut self, peer: ServerId, out: &mut Vec<ElectionAction>) {
+        self.tell_again(peer, out);
+    }
+
+    /// The connection to a server has broken, and with it what was on the way.
+    pub fn on_disconnected(&mut self, peer: ServerId, out: &mut Vec<ElectionAction>) {
+        self.tell_again(peer, out);
+    }
+
+    /// Time has passed; to be called at [`Election::next_timeout`], and harmless at other times.
+    pub fn on_timeout(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
+        let Phase::Looking(looking) = &mut self.phase else { return };
+        if looking.settled_at.is_some_and(|at| at <= now) {
+            let proposal = looking.proposal;
+            self.decide(proposal, out);
+        } else if looking.next_notification <= now {
+            looking.interval = (looking.interval * 2).min(self.timing.max_notification);
+            self.broadcast(now, out);
+        }
+    }
+
+    /// When something is to be done if nothing happens before; `None` if nothing is.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Looking(looking) => Some(
+                looking.settled_at.map_or(looking.next_notification, |at| at.min(looking.next_notification)),
+            ),
+            Phase::Decided(_) => None,
+        }
+    }
+
+    /// What this server is doing.
+    pub fn state(&self) -> PeerState {
+        match &self.phase {
+            Phase::Looking(_) => PeerState::Looking,
+            Phase::Decided(outcome) => outcome.state,
+        }
+    }
+
+    /// The vote that this server tells others: its proposal, or the leader it follows.
+    pub fn current_vote(&self) -> Vote {
+        match &self.phase {
+            Phase::Looking(looking) => looking.proposal,
+            Phase::Decided(outcome) => outcome.vote,
+        }
+    }
+
+    /// The round of this server's last election.
+    pub fn round(&self) -> i64 {
+        self.round
+    }
+
+    fn on_ballot(
+        &mut self,
+        from: ServerId,
+        message: &Notification,
+        now: Instant,
+        out: &mut Vec<ElectionAction>,
+    ) {
+        let untrusted = self.last_logged.zxid == UNTRUSTED || message.vote.zxid == UNTRUSTED;
+        if untrusted || !self.votes() {
+            return;
+        }
+        let initial = self.initial_vote();
+        let is_better = self.is_better(message.vote, self.current_vote());
+        let Phase::Looking(looking) = &mut self.phase else { return };
+        let is_ahead = message.round > self.round;
+        if message.round < self.round || (is_ahead && looking.settled_at.is_some() && !is_better) {
+            return; // Who is behind has been answered; who is ahead joins what is being settled.
+        }
+        if is_ahead {
+            self.round = message.round;
+            looking.received.clear();
+            let adopts = self.is_better(message.vote, initial);
+            self.propose(if adopts { message.vote } else { initial }, now, out);
+        } else if is_better {
+            self.propose(message.vote, now, out);
+        }
+        if let Phase::Looking(looking) = &mut self.phase {
+            looking.received.insert(from, ballot(message, false));
+        }
+        self.count(now, out);
+    }
+
+    /// What a follower or leader says.
+    fn on_verdict(&mut self, from: ServerId, message: &Notification, out: &mut Vec<ElectionAction>) {
+        let is_of_this_round = message.round == self.round;
+        let Phase::Looking(looking) = &mut self.phase else { return };
+        let said = ballot(message, message.version > 0);
+        looking.outside.insert(from, said);
+        if is_of_this_round {
+            looking.received.insert(from, Ballot { versioned: false, ..said });
+        }
+        let Phase::Looking(looking) = &self.phase else { return };
+        let in_this_round = is_of_this_round && self.has_elected(&looking.received, &said);
+        if in_this_round || self.has_elected(&looking.outside, &said) {
+            self.round = message.round;
+            self.decide(message.vote, out);
+        }
+    }
+
+    /// Whether a quorum says the same as `said`, and the leader agrees to lead.
+    fn has_elected(&self, ballots: &BTreeMap<ServerId, Ballot>, said: &Ballot) -> bool {
+        let leader = said.vote.leader;
+        let leads = if leader == self.me {
+            self.round == said.round
+        } else {
+            ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading)
+        };
+        leads && self.quorum.contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
+    }
+
+    /// Looks whether the proposal has a quorum, and how long to wait for a better one.
+    fn count(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
+        let Phase::Looking(looking) = &mut self.phase else { return };
+        let (vote, round) = (looking.proposal, self.round);
+        let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
+        let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
+        if !self.quorum.contains_quorum(agrees) {
+            looking.settled_at = None;
+        } else if self.quorum.voters().into_iter().all(agrees) {
+            // No voter is left who could know of a better vote.
+            self.decide(vote, out);
+        } else {
+            looking.settled_at.get_or_insert(now + self.timing.finalize_wait);
+        }
+    }
+
+    fn propose(&mut self, vote: Vote, now: Instant, out: &mut Vec<ElectionAction>) {
+        if let Phase::Looking(looking) = &mut self.phase {
+            looking.proposal = vote;
+            looking.settled_at = None;
+        }
+        self.broadcast(now, out);
+    }
+
+    /// Tells the proposal to all voters, this server among them.
+    fn broadcast(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
+        let notification = self.notification(self.round);
+        let (me, votes) = (self.me, self.votes());
+        let Phase::Looking(looking) = &mut self.phase else { return };
+        looking.next_notification = now + looking.interval;
+        if votes {
+            looking.received.insert(me, ballot(&notification, false));
+        }
+        let others = self.quorum.voters().into_iter().filter(|id| *id != me);
+        out.extend(others.map(|to| ElectionAction::Send { to, notification: notification.clone() }));
+    }
+
+    fn decide(&mut self, vote: Vote, out: &mut Vec<ElectionAction>) {
+        let state = match vote.leader == self.me {
+            true => PeerState::Leading,
+            false if self.votes() => PeerState::Following,
+            false => PeerState::Observing,
+        };
+        let outcome = Outcome { state, vote, round: self.round };
+        self.phase = Phase::Decided(outcome);
+        out.push(ElectionAction::Decided(outcome));
+    }
+
+    fn answer(&self, to: ServerId, round: i64, out: &mut Vec<ElectionAction>) {
+        out.push(ElectionAction::Send { to, notification: self.notification(round) });
+    }
+
+    fn tell_again(&self, peer: ServerId, out: &mut Vec<ElectionAction>) {
+        if self.state() == PeerState::Looking && self.quorum.is_voter(peer) {
+            self.answer(peer, self.round, out);
+        }
+    }
+
+    fn notification(&self, round: i64) -> Notification {
+        let (state, vote, config) = (self.state(), self.current_vote(), self.config.clone());
+        Notification { state, vote, round, version: VERSION, config }
+    }
+
+    fn is_better(&self, new: Vote, current: Vote) -> bool {
+        self.quorum.committed().weight(new.leader) != 0 && new > current
+    }
+
+    fn initial_vote(&self) -> Vote {
+        let LastLogged { epoch, zxid } = self.last_logged;
+        match self.votes() {
+            true => Vote { epoch, zxid, leader: self.me },
+            false => Vote::OBSERVER,
+        }
+    }
+
+    fn votes(&self) -> bool {
+        self.quorum.committed().is_voter(self.me)
+    }
+}
+
+impl Looking {
+    fn new(proposal: Vote, now: Instant, timing: &ElectionTiming) -> Looking {
+        Looking {
+            proposal,
+            received: BTreeMap::new(),
+            outside: BTreeMap::new(),
+            interval: timing.min_notification,
+            next_notification: now + timing.min_notification,
+            settled_at: None,
+        }
+    }
+}
+
+fn ballot(message: &Notification, versioned: bool) -> Ballot {
+    Ballot { vote: message.vote, round: message.round, state: message.state, versioned }
+}
+
+/// The zxid of a server that does not trust its database; neither it nor others count such a vote.
+const UNTRUSTED: Zxid = Zxid(-1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+use super::*;
+use crate::quorum::{Groups, QuorumVerifier};
+
+/// The election of one server, which tests play the others to.
+struct Table {
+    election: Election,
+    out: Vec<ElectionAction>,
+    now: Instant,
+}
+
+impl Table {
+    /// Server `me` of voters 1 to `voters`, and observers 8 and 9, with an empty log.
+    fn new(me: i64, voters: i64) -> Table {
+        let voters = (1..=voters).map(ServerId);
+        Table::with(me, QuorumVerifier::majority(voters, [ServerId(8), ServerId(9)]), 0)
+    }
+
+    fn with(me: i64, verifier: QuorumVerifier, zxid: i64) -> Table {
+        let quorum = JointQuorum::of(verifier.into());
+        let electorate = Electorate { me: ServerId(me), quorum, config: Vec::new() };
+        let (mut out, now) = (Vec::new(), Instant::default());
+        let last_logged = LastLogged { epoch: 0, zxid: Zxid(zxid) };
+        let election = Election::start(electorate, ElectionTiming::default(), last_logged, now, &mut out);
+        Table { election, out, now }
+    }
+
+    fn hears(&mut self, from: i64, state: PeerState, vote: Vote, round: i64) -> &mut Table {
+        self.hears_version(from, state, vote, round, VERSION)
+    }
+
+    fn hears_version(
+        &mut self,
+        from: i64,
+        state: PeerState,
+        vote: Vote,
+        round: i64,
+        version: i32,
+    ) -> &mut Table {
+        let message = Notification { state, vote, round, version, config: Vec::new() };
+        self.election.on_notification(ServerId(from), &message, self.now, &mut self.out);
+        self
+    }
+
+    /// Lets milliseconds pass, as many as asked for.
+    fn waits(&mut self, ms: u64) -> &mut Table {
+        let until = self.now + Duration::from_millis(ms);
+        while let Some(at) = self.election.next_timeout().filter(|at| *at <= until) {
+            self.now = at;
+            self.election.on_timeout(at, &mut self.out);
+        }
+        self.now = until;
+        self
+    }
+
+    /// What was sent and decided since the last look, without repetitions for several receivers.
+    fn does(&mut self) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for action in self.out.drain(..) {
+            let (to, state, vote, round) = match action {
+                ElectionAction::Send { to, notification: n } => (to.to_string(), n.state, n.vote, n.round),
+                ElectionAction::Decided(o) => ("decided".to_owned(), o.state, o.vote, o.round),
+            };
+            let text = format!("{state:?} {}/{:x}/{} r{round}", vote.epoch, vote.zxid.0, vote.leader);
+            match lines.last_mut().and_then(|line| line.strip_suffix(&text).map(str::to_owned)) {
+                Some(receivers) if to != "decided" => {
+                    *lines.last_mut().expect("just seen") =
+                        format!("{} {to}: {text}", receivers.trim_end_matches([':', ' ']));
+                }
+                _ => lines.push(format!("{to}: {text}")),
+            }
+        }
+        lines
+    }
+}
+
+fn vote(epoch: i64, zxid: i64, leader: i64) -> Vote {
+    Vote { epoch, zxid: Zxid(zxid), leader: ServerId(leader) }
+}
+
+use PeerState::{Following, Leading, Looking, Observing};
+
+#[test]
+fn a_server_proposes_itself_to_all_voters_and_adopts_what_is_better() {
+    let mut table = Table::new(1, 3);
+    assert_eq!(table.does(), ["2 3: Looking 0/0/1 r1"]);
+    assert_eq!(table.hears(2, Looking, vote(0, 0, 2), 1).does(), ["2 3: Looking 0/0/2 r1"]);
+    assert_eq!(table.hears(3, Looking, vote(0, 0, 1), 1).does(), [""; 0], "worse: nothing to say");
+}
+
+#[test]
+fn a_quorum_waits_for_a_better_vote_before_it_decides() {
+    let mut table = Table::new(1, 3);
+    table.hears(2, Looking, vote(0, 0, 2), 1).does();
+    assert_eq!(table.waits(199).does(), [""; 0]);
+    assert_eq!(table.hears(3, Looking, vote(0, 0, 3), 1).does(), ["2 3: Looking 0/0/3 r1"]);
+    assert_eq!(table.waits(199).does(), [""; 0], "the wait begins anew");
+    assert_eq!(table.waits(1).does(), ["decided: Following 0/0/3 r1"]);
+    assert_eq!(table.waits(60_000).does(), [""; 0]);
+}
+
+#[test]
+fn when_all_have_voted_alike_nobody_waits() {
+    let mut table = Table::new(3, 3);
+    table.hears(1, Looking, vote(0, 0, 3), 1).does();
+    assert_eq!(table.hears(2, Looking, vote(0, 0, 3), 1).does(), ["decided: Leading 0/0/3 r1"]);
+    assert_eq!(Table::new(1, 1).does(), ["decided: Leading 0/0/1 r1"], "alone");
+}
+
+#[test]
+fn a_newer_round_starts_over_and_an_older_one_is_answered() {
+    let mut table = Table::new(2, 3);
+    table.hears(1, Looking, vote(0, 0, 2), 1).does();
+    assert_eq!(table.hears(3, Looking, vote(0, 0, 3), 4).does(), ["1 3: Looking 0/0/3 r4"]);
+    assert_eq!(table.hears(1, Looking, vote(0, 0, 2), 1).does(), ["1: Looking 0/0/3 r4"]);
+    assert_eq!(table.election.round(), 4);
+
+    let mut better = Table::with(2, QuorumVerifier::majority((1..=3).map(ServerId), []), 7);
+    better.does();
+    let own = ["1 3: Looking 0/7/2 r4"];
+    assert_eq!(better.hears(3, Looking, vote(0, 0, 3), 4).does(), own, "its own vote is the better one");
+}
+
+#[test]
+fn while_settling_only_a_better_vote_of_a_newer_round_starts_over() {
+    let settling = || {
+        let mut table = Table::new(2, 3);
+        table.hears(1, Looking, vote(0, 0, 2), 1).does();
+        table
+    };
+    let mut table = settling();
+    assert_eq!(table.hears(3, Looking, vote(0, 0, 1), 9).does(), [""; 0]);
+    assert_eq!(table.waits(200).does()[0], "decided: Leading 0/0/2 r1");
+    assert_eq!(settling().hears(3, Looking, vote(0, 1, 3), 9).does(), ["1 3: Looking 0/1/3 r9"]);
+}
+
+#[test]
+fn a_joiner_needs_a_quorum_and_the_leader_s_own_word() {
+    let mut table = Table::new(3, 5);
+    table.does();
+    table.hears(1, Following, vote(1, 0, 2), 7).hears(4, Following, vote(1, 5, 2), 8);
+    table.hears(5, Following, vote(1, 0, 2), 7);
+    assert_eq!(table.does(), [""; 0], "a quorum of followers, but perhaps of a dead leader");
+    assert_eq!(table.hears(2, Leading, vote(1, 0, 2), 7).does(), ["decided: Following 1/0/2 r7"]);
+    assert_eq!(table.election.round(), 7);
+
+    let mut other_epoch = Table::new(3, 3);
+    other_epoch.does();
+    other_epoch.hears(1, Following, vote(2, 0, 2), 7).hears(2, Leading, vote(1, 0, 2), 7);
+    assert_eq!(other_epoch.does(), [""; 0], "they are in different epochs");
+}
+
+#[test]
+fn versions_before_3_5_tell_other_epochs_of_the_same_leader() {
+    let mut table = Table::new(3, 3);
+    table.does();
+    table.hears_version(1, Following, vote(1, 0, 2), 7, 0).hears(2, Leading, vote(2, 0, 2), 7);
+    assert_eq!(table.does(), ["decided: Following 2/0/2 r7"]);
+}
+
+#[test]
+fn followers_of_this_round_count_together_with_those_who_look() {
+    let mut table = Table::new(1, 3);
+    table.hears(3, Looking, vote(0, 0, 3), 1).does();
+    assert_eq!(table.hears(3, Leading, vote(0, 0, 3), 1).does(), ["decided: Following 0/0/3 r1"]);
+}
+
+#[test]
+fn others_can_say_that_this_server_leads_only_in_its_own_round() {
+    let mut table = Table::new(2, 3);
+    table.does();
+    table.hears(1, Following, vote(0, 0, 2), 5).hears(3, Following, vote(0, 0, 2), 5);
+    assert_eq!(table.does(), [""; 0], "they follow what it was before its restart");
+    table.hears(1, Following, vote(0, 0, 2), 1).hears(3, Following, vote(0, 0, 2), 1);
+    assert_eq!(table.does(), ["decided: Leading 0/0/2 r1"]);
+}
+
+#[test]
+fn who_has_decided_answers_those_who_look_with_the_leader_s_epoch() {
+    let mut table = Table::new(1, 3);
+    table.hears(3, Leading, vote(0, 5, 3), 4).hears(2, Following, vote(0, 5, 3), 4).does();
+    table.election.on_epoch(6);
+    assert_eq!(table.hears(2, Looking, vote(0, 0, 2), 1).does(), ["2: Following 6/5/3 r4"]);
+    assert_eq!(table.hears(2, Following, vote(0, 5, 3), 4).does(), [""; 0]);
+    assert_eq!(table.hears(9, Looking, Vote::OBSERVER, 1).does(), ["9: Following 6/5/3 r4"]);
+}
+
+#[test]
+fn looking_again_is_a_new_round_with_its_own_history() {
+    let mut table = Table::new(1, 3);
+    table.hears(3, Leading, vote(0, 5, 3), 4).hears(2, Following, vote(0, 5, 3), 4).does();
+    let last_logged = LastLogged { epoch: 2, zxid: Zxid(9) };
+    table.election.look(last_logged, table.now, &mut table.out);
+    assert_eq!(table.does(), ["2 3: Looking 2/9/1 r5"]);
+    table.hears(2, Following, vote(2, 5, 3), 4);
+    assert_eq!(table.does(), [""; 0], "what was heard before is forgotten");
+}
+
+#[test]
+fn observers_ask_voters_and_only_follow_what_is_decided() {
+    let mut table = Table::new(9, 3);
+    assert_eq!(table.does(), [format!("1 2 3: Looking {}/{:x}/{} r1", i64::MIN, i64::MIN, i64::MIN)]);
+    for voter in 1..=3 {
+        table.hears(voter, Looking, vote(0, 0, 3), 1);
+    }
+    assert_eq!(table.waits(150).does(), [""; 0]);
+    table.hears(3, Leading, vote(1, 0, 3), 1).hears(1, Following, vote(1, 0, 3), 1);
+    assert_eq!(table.does(), ["decided: Observing 1/0/3 r1"]);
+}
+
+#[test]
+fn votes_of_and_for_strangers_and_untrusted_servers_do_not_count() {
+    let mut table = Table::new(1, 3);
+    table.does();
+    table.hears(2, Looking, vote(9, 9, 7), 1).hears(2, Looking, vote(9, 9, 9), 1);
+    table.hears(2, Observing, vote(9, 9, 2), 1).hears(2, Looking, vote(0, -1, 2), 1);
+    assert_eq!(table.does(), [""; 0]);
+    table.hears(7, Looking, vote(9, 9, 2), 1);
+    assert_eq!(table.does(), ["7: Looking 0/0/1 r1"], "a stranger is answered, and not believed");
+}
+
+#[test]
+fn a_server_without_weight_is_never_voted_for() {
+    let mut groups = Groups::default();
+    for id in 1..=3 {
+        groups.add(ServerId(id), 1).expect("once");
+    }
+    groups.weigh(ServerId(3), 0);
+    let verifier = QuorumVerifier::hierarchical((1..=3).map(ServerId), [], &groups).expect("a hierarchy");
+    let mut table = Table::with(1, verifier, 0);
+    table.does();
+    assert_eq!(table.hears(3, Looking, vote(9, 9, 3), 1).does(), [""; 0]);
+    assert_eq!(table.hears(2, Looking, vote(0, 0, 2), 1).does(), ["2 3: Looking 0/0/2 r1"]);
+}
+
+#[test]
+fn votes_are_repeated_less_and_less_often_and_at_once_to_who_reconnects() {
+    let mut table = Table::new(1, 3);
+    table.does();
+    let mut gaps = Vec::new();
+    let mut last = 0;
+    while last < 30_000 {
+        let at = table.election.next_timeout().expect("it looks").ms();
+        table.waits(at - table.now.ms());
+        assert_eq!(table.does(), ["2 3: Looking 0/0/1 r1"]);
+        gaps.push(at - last);
+        last = at;
+    }
+    assert_eq!(gaps[..7], [200, 400, 800, 1600, 3200, 5000, 5000]);
+    table.election.on_connected(ServerId(3), &mut table.out);
+    assert_eq!(table.does(), ["3: Looking 0/0/1 r1"]);
+}

@@ -1,0 +1,113 @@
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ringkeeper_core::config::HostPort;
+use ringkeeper_core::election::LinkId;
+use ringkeeper_core::id::ServerId;
+use tracing::{debug, info};
+
+use super::{ToElection, listen};
+use crate::runtime::Sender;
+
+/// Connects to other servers: a thread for each address of each attempt, since resolving a name can take
+/// as long as it likes and must delay nothing else.
+pub(super) struct Dialler {
+    sender: Sender<ToElection>,
+    timeout: Duration,
+    threads: Arc<AtomicUsize>,
+}
+
+/// One attempt. It fails when all its addresses have.
+struct Attempt {
+    link: LinkId,
+    peer: ServerId,
+    left: AtomicUsize,
+    is_won: AtomicBool,
+    sender: Sender<ToElection>,
+}
+
+impl Dialler {
+    /// `timeout` is for each address; the machine's own limit is for the whole attempt.
+    pub(super) fn new(sender: Sender<ToElection>, timeout: Duration) -> Dialler {
+        Dialler { sender, timeout, threads: Arc::default() }
+    }
+
+    /// Connects to whichever address answers first; [`ToElection::Dialled`] tells how it went.
+    pub(super) fn dial(&self, link: LinkId, peer: ServerId, addresses: Vec<HostPort>) {
+        let attempt = Arc::new(Attempt {
+            link,
+            peer,
+            left: AtomicUsize::new(addresses.len()),
+            is_won: AtomicBool::new(false),
+            sender: self.sender.clone(),
+        });
+        for address in addresses {
+            let (threads, dialling) = (self.threads.clone(), attempt.clone());
+            if threads.fetch_add(1, Ordering::Relaxed) >= THREADS_MAX {
+                threads.fetch_sub(1, Ordering::Relaxed);
+                attempt.failed(&address, &"too many attempts hang in the name service");
+                continue;
+            }
+            let (target, timeout) = (address.clone(), self.timeout);
+            let thread = std::thread::Builder::new().name("election dial".into()).spawn(move || {
+                match connect(&target, timeout) {
+                    Ok(stream) => dialling.connected(stream),
+                    Err(error) => dialling.failed(&target, &error),
+                }
+                threads.fetch_sub(1, Ordering::Relaxed);
+            });
+            if let Err(error) = thread {
+                self.threads.fetch_sub(1, Ordering::Relaxed);
+                attempt.failed(&address, &error);
+            }
+        }
+    }
+}
+
+impl Attempt {
+    fn connected(&self, stream: TcpStream) {
+        if !self.is_won.swap(true, Ordering::AcqRel) {
+            self.sender.post(ToElection::Dialled(self.link, Some(stream)));
+        }
+    }
+
+    fn failed(&self, address: &HostPort, error: &dyn std::fmt::Display) {
+        info!("Cannot open channel to {} at election address {address}: {error}", self.peer);
+        let was_last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
+        if was_last && !self.is_won.load(Ordering::Acquire) {
+            self.sender.post(ToElection::Dialled(self.link, None));
+        }
+    }
+}
+
+/// Resolves the name anew and tries each of its addresses.
+fn connect(address: &HostPort, timeout: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for resolved in (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX) {
+        match connect_to(resolved, timeout) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, timeout)?;
+    if stream.local_addr()? == stream.peer_addr()? {
+        // On the machine itself, a port that nobody listens on can be given to the one who asks for it.
+        debug!("{address} is nobody's but this attempt's own");
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    listen::prepare(&stream)?;
+    Ok(stream)
+}
+
+/// More attempts than an ensemble of any sensible size has under way; the machine gives each up in time,
+/// but the resolver may not.
+const THREADS_MAX: usize = 64;
+/// How many addresses of one name are tried.
+const RESOLVED_MAX: usize = 8;
