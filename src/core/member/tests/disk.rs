@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::id::Zxid;
 use crate::jute::Reader;
@@ -20,7 +21,7 @@ pub(super) enum Write {
     Append(Vec<Logged>),
     Epoch(EpochFile, u32),
     Truncate { zxid: Zxid, rebuild: bool },
-    Tree(DataTree),
+    Tree(Arc<DataTree>),
 }
 
 impl Write {
@@ -64,7 +65,7 @@ impl Disk {
             }
             Write::Tree(tree) => {
                 self.log.clear();
-                self.snapshot = Some(tree);
+                self.snapshot = Some((*tree).clone());
                 self.cuts += 1;
                 Done::Tree
             }

@@ -507,7 +507,7 @@ impl World {
             Action::SaveTree(tree) => {
                 (process.shard, process.last) = ((*tree).clone(), tree.last_zxid());
                 self.note(format!("server {server} gets the tree of {}", tree.last_zxid()));
-                self.write(server, Write::Tree((*tree).clone()));
+                self.write(server, Write::Tree(tree));
             }
             Action::Replace(tree) => {
                 (process.shard, process.last) = ((*tree).clone(), tree.last_zxid());
@@ -572,7 +572,7 @@ impl World {
     }
 
     fn send(&mut self, id: LinkId, to_learner: bool, bytes: Vec<u8>) {
-        let delay = 200 + self.rng.below(if self.rng.0 % 8 == 0 { 20_000 } else { 2000 });
+        let delay = 200 + self.rng.below(if self.rng.0.is_multiple_of(8) { 20_000 } else { 2000 });
         let Some(link) = self.links.get_mut(&id) else { return };
         let arrives_us = &mut link.arrives_us[usize::from(to_learner)];
         *arrives_us = (*arrives_us).max(self.now_us + delay) + 1;
