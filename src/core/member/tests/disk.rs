@@ -4,9 +4,10 @@ use std::sync::Arc;
 use crate::id::Zxid;
 use crate::jute::Reader;
 use crate::tree::DataTree;
-use crate::zab::{EpochFile, Epochs, LogExcerpt, Logged};
+use crate::zab::{Epochs, LogExcerpt, Logged};
 
-/// What a crash leaves, and what is being written.
+/// What a crash leaves, and what is being written to log and snapshot. The files of the epochs are written on
+/// their own.
 #[derive(Default)]
 pub(super) struct Disk {
     pub(super) epochs: Epochs,
@@ -19,7 +20,6 @@ pub(super) struct Disk {
 
 pub(super) enum Write {
     Append(Vec<Logged>),
-    Epoch(EpochFile, u32),
     Truncate { zxid: Zxid, rebuild: bool },
     Tree(Arc<DataTree>),
 }
@@ -29,7 +29,6 @@ impl Write {
     pub(super) fn is_before(&self, epoch_zxid: Zxid) -> bool {
         match self {
             Write::Append(records) => records.iter().any(|logged| logged.zxid < epoch_zxid),
-            Write::Epoch(..) => false,
             Write::Truncate { .. } | Write::Tree(_) => true,
         }
     }
@@ -38,7 +37,6 @@ impl Write {
 /// What the disk says when a write is done.
 pub(super) enum Done {
     Durable(Zxid, u64),
-    Epoch(EpochFile, u32),
     Truncated(Zxid, bool),
     Tree,
 }
@@ -50,13 +48,6 @@ impl Disk {
             Write::Append(records) => {
                 self.append(&records);
                 Done::Durable(records.last()?.zxid, self.cuts)
-            }
-            Write::Epoch(file, epoch) => {
-                match file {
-                    EpochFile::Accepted => self.epochs.accepted = epoch,
-                    EpochFile::Current => self.epochs.current = epoch,
-                }
-                Done::Epoch(file, epoch)
             }
             Write::Truncate { zxid, rebuild } => {
                 self.log.retain(|logged| logged.zxid <= zxid);

@@ -13,7 +13,7 @@ use crate::member::{Action, Member, Moment, ROLLOVER_AT};
 use crate::testing::picture;
 use crate::time::{Instant, WallTime};
 use crate::zab::packet::{FromLearner, LearnerKind, QuorumPacket, Split};
-use crate::zab::{Item, LeaderStream, LinkId};
+use crate::zab::{CloseReason, DownReason, EpochFile, Item, LeaderStream, LinkId};
 
 /// What may go wrong.
 #[derive(Clone, Copy)]
@@ -63,6 +63,7 @@ struct Link {
 enum Event {
     Tick(usize),
     Disk(usize, u64),
+    Epoch { server: usize, life: u64, file: EpochFile, epoch: u32 },
     Bytes { link: LinkId, to_learner: bool, bytes: Vec<u8> },
     Closed { link: LinkId, to_learner: bool },
     Elect,
@@ -179,6 +180,16 @@ impl World {
                 });
             }
             Event::Disk(server, life) => self.on_disk(server, life),
+            Event::Epoch { server, life, file, epoch } => {
+                if self.process(server, life).is_some() {
+                    let epochs = &mut self.servers[server].disk.epochs;
+                    match file {
+                        EpochFile::Accepted => epochs.accepted = epoch,
+                        EpochFile::Current => epochs.current = epoch,
+                    }
+                    self.tell(server, |member, at, out| member.on_epoch_saved(file, epoch, at, out));
+                }
+            }
             Event::Bytes { link, to_learner, bytes } => self.on_bytes(link, to_learner, bytes),
             Event::Closed { link, to_learner } => self.on_closed(link, to_learner),
             Event::Elect => self.elect(),
@@ -209,9 +220,6 @@ impl World {
             Done::Durable(zxid, cuts) => self.tell(server, |member, at, out| {
                 member.on_durable(Durable::in_a_test(zxid), cuts, at, out);
             }),
-            Done::Epoch(file, epoch) => {
-                self.tell(server, |member, at, out| member.on_epoch_saved(file, epoch, at, out));
-            }
             Done::Truncated(zxid, rebuild) => {
                 let tree = rebuild.then(|| self.servers[server].rebuilt(zxid));
                 self.tell(server, |member, at, out| member.on_truncated(tree, at, out));
@@ -351,7 +359,8 @@ impl World {
         if self.rng.below(40) == 0 {
             return self.clients[number].disconnect();
         }
-        let syncs = self.rng.below(4) == 0;
+        // One only syncs, so that nothing holds it up where nothing is committed.
+        let syncs = number == 0 || self.rng.below(4) == 0;
         let acknowledged = self.checks.acknowledged.len();
         if let Some((server, turn)) = self.clients[number].ask(syncs, acknowledged, now) {
             self.tell(server, |member, at, out| member.on_turn(turn, at, out));
@@ -469,6 +478,9 @@ impl World {
                 self.tell(server, |member, at, out| member.on_log_read(link, excerpt, at, out));
             }
             Action::CloseLearner(link, reason) => {
+                let blames_a_peer =
+                    matches!(reason, CloseReason::Unexpected { .. } | CloseReason::LaterConfig { .. });
+                assert!(!blames_a_peer, "server {server}: {reason}");
                 self.note(format!("server {server} closes link {}: {reason}", link.0));
                 let delay = self.rng.below(20_000);
                 self.after(delay, Event::Closed { link, to_learner: true });
@@ -498,7 +510,10 @@ impl World {
                 packet.encode(&mut bytes);
                 self.send(link, false, bytes);
             }
-            Action::SaveEpoch(file, epoch) => self.write(server, Write::Epoch(file, epoch)),
+            Action::SaveEpoch(file, epoch) => {
+                let delay = self.rng.below(15_000);
+                self.after(delay, Event::Epoch { server, life, file, epoch });
+            }
             Action::Append(batch) => self.write(server, Write::Append(records(batch.bytes()))),
             Action::Truncate { zxid, rebuild } => {
                 self.note(format!("server {server} truncates to {zxid}, {rebuild}"));
@@ -519,6 +534,14 @@ impl World {
                 self.note(format!("server {server} serves, {epoch:?}"));
             }
             Action::Down(reason) => {
+                let blames_a_peer = matches!(
+                    reason,
+                    DownReason::OutOfOrder { .. }
+                        | DownReason::Unexpected { .. }
+                        | DownReason::Undecodable { .. }
+                        | DownReason::CannotTruncate { .. }
+                );
+                assert!(!blames_a_peer, "server {server}: {reason}");
                 (process.leader, process.inputs) = (None, Default::default());
                 self.note(format!("server {server} is down at {}: {reason}", at.now.ms()));
                 self.drop_clients(server);
