@@ -58,6 +58,8 @@ struct Link {
     leader: (usize, u64),
     /// When the last bytes arrive, to the leader and to the learner.
     arrives_us: [u64; 2],
+    /// The leader is not to hear of its end soon.
+    is_half_open: bool,
 }
 
 enum Event {
@@ -333,7 +335,8 @@ impl World {
         process.leader = Some((id, LeaderStream::new(Default::default(), 4 << 20), Vec::new()));
         self.next_link += 1;
         let ends = [(server, life), (leader, self.servers[leader].lives)];
-        self.links.insert(id, Link { learner: ends[0], leader: ends[1], arrives_us: [0, 0] });
+        self.links
+            .insert(id, Link { learner: ends[0], leader: ends[1], arrives_us: [0, 0], is_half_open: false });
         self.tell(leader, |member, at, out| member.on_accepted(id, at, out));
         self.tell(server, |member, at, out| member.follow(kind, at, out));
     }
@@ -425,9 +428,9 @@ impl World {
         self.note(format!("server {leader} is isolated"));
         let led: Vec<LinkId> =
             self.links.iter().filter(|(_, link)| link.leader.0 == leader).map(|(id, _)| *id).collect();
-        for link in led {
-            self.after(1, Event::Closed { link, to_learner: true });
-            self.after(700_000, Event::Closed { link, to_learner: false });
+        for id in led {
+            self.links.get_mut(&id).into_iter().for_each(|link| link.is_half_open = true);
+            self.close(id);
         }
     }
 
@@ -435,7 +438,9 @@ impl World {
     fn close(&mut self, id: LinkId) {
         for to_learner in [true, false] {
             let delay = self.rng.below(20_000);
-            let late = if self.faults.broken_links && self.rng.below(3) == 0 { 700_000 } else { 0 };
+            let is_half_open = self.links.get(&id).is_some_and(|link| link.is_half_open && !to_learner);
+            let is_late = is_half_open || (self.faults.broken_links && self.rng.below(3) == 0);
+            let late = if is_late { 700_000 } else { 0 };
             self.after(delay + late, Event::Closed { link: id, to_learner });
         }
     }
