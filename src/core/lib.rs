@@ -7,6 +7,7 @@
 //! `socket → ShardTurn → RecordBatch → Durable → CommitBatch → applied by each core → reply`.
 
 mod chunks;
+mod queue;
 mod workers;
 
 pub mod acl;
