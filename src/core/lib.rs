@@ -8,6 +8,7 @@
 
 mod chunks;
 mod queue;
+mod workers;
 
 pub mod acl;
 pub mod config;
@@ -32,6 +33,8 @@ pub mod time;
 pub mod tree;
 pub mod watch;
 pub mod zab;
+
+pub use workers::{Alone, Workers};
 
 #[cfg(test)]
 mod testing;
