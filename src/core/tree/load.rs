@@ -191,10 +191,10 @@ mod tests {
         nodes.extend((0..2 * Part::LEN).map(|number| format!("/n{number}")));
         nodes.extend(["/n7".into(), "/x/y".into(), "/n7".into()]);
         let paths: Vec<&str> = nodes.iter().map(String::as_str).collect();
-        let misplaced = load_plain(&paths).err().expect("refused");
+        let misplaced = load_plain(&paths).expect_err("refused");
         assert_eq!((misplaced.number, misplaced.error), (1 + 2 * Part::LEN, Duplicate("/n7".into())));
         let later: Vec<&str> = ["/n8/early"].into_iter().chain(paths).collect();
-        let misplaced = load_plain(&later).err().expect("refused");
+        let misplaced = load_plain(&later).expect_err("refused");
         assert_eq!((misplaced.number, misplaced.error), (0, Orphan("/n8/early".into())));
     }
 

@@ -6,7 +6,7 @@ use crate::acl::Interner;
 use crate::id::{SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
 use crate::proto::AclRef;
-use crate::tree::{DataTree, LoadError, Loader, Node, Part, TreeOptions};
+use crate::tree::{DataTree, FrozenNode, Loader, Part, TreeOptions};
 use crate::workers::Alone;
 
 /// Takes in the tree that a leader sends behind its SNAP, as its bytes come (zab §6.3).
@@ -15,10 +15,9 @@ use crate::workers::Alone;
 pub struct TreeReceiver {
     zxid: Zxid,
     stage: Stage,
-    options: TreeOptions,
+    loader: Loader,
     sessions: BTreeMap<SessionId, i32>,
-    /// Each with its count of creates and its pzxid.
-    nodes: Vec<(Node, i32, Zxid)>,
+    nodes: Vec<FrozenNode>,
     interner: Interner,
     lists: HashMap<i64, AclRef>,
     /// How many bytes were taken in before.
@@ -57,7 +56,7 @@ impl TreeReceiver {
         TreeReceiver {
             zxid,
             stage: Stage::SessionCount,
-            options,
+            loader: Loader::new(options),
             sessions: BTreeMap::new(),
             nodes: Vec::new(),
             interner: Interner::new(),
@@ -92,7 +91,7 @@ impl TreeReceiver {
             consumed += reader.offset();
             self.received += reader.offset();
             if self.stage == Stage::Done {
-                let tree = self.build().map_err(|error| self.wrong(Reason::Node(error)))?;
+                let tree = self.build()?;
                 return Ok(Received::Whole(Box::new(tree), consumed));
             }
         }
@@ -141,22 +140,23 @@ impl TreeReceiver {
             Some(list) => list.clone(),
             None => interner.share(nobody()),
         })?;
-        self.nodes.push((node, cversion, pzxid));
+        self.nodes.push(FrozenNode { node, pzxid, cversion });
         Ok(Stage::Nodes)
     }
 
-    fn build(&mut self) -> Result<DataTree, LoadError> {
-        let loader = Loader::new(self.options);
-        let (mut parts, mut nodes) = (Vec::new(), std::mem::take(&mut self.nodes).into_iter());
-        while nodes.len() > 0 {
-            let mut part = loader.part(parts.len());
-            for (node, cversion, pzxid) in nodes.by_ref().take(Part::LEN) {
-                part.push(node, cversion, pzxid)?;
+    fn build(&mut self) -> Result<DataTree, SnapshotError> {
+        let (nodes, sessions) = (std::mem::take(&mut self.nodes), std::mem::take(&mut self.sessions));
+        let mut parts = Vec::with_capacity(nodes.len().div_ceil(Part::LEN));
+        for (number, nodes) in nodes.chunks(Part::LEN).enumerate() {
+            let mut part = self.loader.part(number);
+            for FrozenNode { node, pzxid, cversion } in nodes {
+                let pushed = part.push(node.clone(), *cversion, *pzxid);
+                pushed.map_err(|error| self.wrong(Reason::Node(error)))?;
             }
             parts.push(part);
         }
-        let sessions = std::mem::take(&mut self.sessions);
-        loader.finish(parts, sessions, self.zxid, &Alone).map_err(|misplaced| misplaced.error)
+        let built = self.loader.finish(parts, sessions, self.zxid, &Alone);
+        built.map_err(|misplaced| self.wrong(Reason::Node(misplaced.error)))
     }
 
     fn wrong(&self, reason: Reason) -> SnapshotError {
