@@ -137,6 +137,11 @@ pub struct ReadState<'a> {
 }
 
 impl ReadState<'_> {
+    /// What there is.
+    pub fn tree(&self) -> &DataTree {
+        self.pipeline.tree()
+    }
+
     /// Makes durable what was read, and then our log [ready to be written](wal::ReadLog::make_ready).
     pub fn make_ready(
         self,

@@ -152,6 +152,13 @@ impl<I: Iterator<Item = i64>> Batches for OneByOne<I> {
     }
 }
 
+/// In memory where that is possible: for files of which it does not matter how durable they are.
+fn folder_in_memory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a temporary folder")
+}
+
 fn pipeline() -> PipelineOptions {
     PipelineOptions {
         server: ServerId(1),
