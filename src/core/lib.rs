@@ -7,6 +7,7 @@
 //! `socket → ShardTurn → RecordBatch → Durable → CommitBatch → applied by each core → reply`.
 
 mod chunks;
+mod workers;
 
 pub mod acl;
 pub mod config;
@@ -27,6 +28,8 @@ pub mod snap_trigger;
 pub mod time;
 pub mod tree;
 pub mod watch;
+
+pub use workers::{Alone, Workers};
 
 #[cfg(test)]
 mod testing;

@@ -13,6 +13,7 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 
 use super::ToolError;
 use super::files::{self, DataFile, Kind};
+use crate::runtime::Threads;
 use crate::storage::mapped::Mapped;
 use crate::storage::recovery::{self, Folders};
 use crate::storage::snapshot::{Loaded, load_newest};
@@ -90,7 +91,7 @@ pub(super) fn load_file(file: &DataFile) -> Result<DataTree, ToolError> {
     let unpacked = unpacked.map_err(|error| damaged(None, error.to_string()))?;
     // Java's zxid for a file of another name is none, and nothing here depends on it.
     let zxid = file.zxid.unwrap_or_default();
-    let snapshot = Snapshot::decode(&unpacked, zxid, options(), &mut Interner::new());
+    let snapshot = Snapshot::decode(&unpacked, zxid, options(), &mut Interner::new(), &Threads::per_cpu());
     bytes.check().map_err(ToolError::io("read", &file.path))?;
     Ok(snapshot.map_err(|error| damaged(Some(error.offset), error.to_string()))?.tree)
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use ringkeeper_core::Alone;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Snapshot, SnapshotName};
 use ringkeeper_core::id::Zxid;
@@ -91,7 +92,7 @@ fn snapshots(disk: &Disk) -> Vec<Zxid> {
         let Some(name) = entry.file_name().to_str().and_then(SnapshotName::parse) else { continue };
         let bytes = fs::read(entry.path()).expect("a snapshot");
         let options = TreeOptions { extended_types: false, seed: 0 };
-        let whole = Snapshot::decode(&bytes, name.zxid, options, &mut Interner::new());
+        let whole = Snapshot::decode(&bytes, name.zxid, options, &mut Interner::new(), &Alone);
         whole.unwrap_or_else(|error| panic!("{name}: {error}"));
         found.push(name.zxid);
     }

@@ -59,6 +59,7 @@ mod encode;
 mod name;
 mod seal;
 mod stream;
+mod sum;
 #[cfg(test)]
 mod tests;
 

@@ -10,6 +10,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use super::bound::unpacked_len_max;
+use crate::runtime::Threads;
 use crate::storage::mapped::Mapped;
 
 /// The state that a start begins with.
@@ -103,6 +104,6 @@ fn decode(name: SnapshotName, file: &[u8], options: TreeOptions) -> Result<Snaps
         return Err("it does not end as a snapshot does".into());
     }
     let unpacked = name.compression.unpack(file, unpacked_len_max()).map_err(|error| error.to_string())?;
-    let snapshot = Snapshot::decode(&unpacked, name.zxid, options, &mut Interner::new());
+    let snapshot = Snapshot::decode(&unpacked, name.zxid, options, &mut Interner::new(), &Threads::per_cpu());
     snapshot.map_err(|error| error.to_string())
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ringkeeper_core::Alone;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Compression, Snapshot, SnapshotName};
 use ringkeeper_core::tree::TreeOptions;
@@ -235,7 +236,7 @@ impl Place<'_> {
         assert_eq!(newest.compression, Compression::None, "ringkeeper has written {newest}");
         let bytes = fs::read(folder.join(newest.to_string())).expect("the snapshot");
         let options = TreeOptions { extended_types: true, seed: 1 };
-        let snapshot = Snapshot::decode(&bytes, newest.zxid, options, &mut Interner::new());
+        let snapshot = Snapshot::decode(&bytes, newest.zxid, options, &mut Interner::new(), &Alone);
         let tree = snapshot.unwrap_or_else(|error| panic!("{newest}: {error}")).tree;
         tree.sessions().iter().map(|(id, timeout_ms)| (id.0, *timeout_ms)).collect()
     }
