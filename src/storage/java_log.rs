@@ -10,6 +10,7 @@ use ringkeeper_core::id::Zxid;
 use thiserror::Error;
 use tracing::{info, warn};
 
+use super::disk::Disk;
 use super::mapped::Mapped;
 
 /// The entries of all `log.*` files in a folder, from some zxid on, in order.
@@ -135,9 +136,9 @@ impl JavaLog {
     }
 
     /// Makes the files that were read durable: Java may have died before it had done so itself.
-    pub fn sync(&self) -> io::Result<()> {
+    pub fn sync(&self, disk: &dyn Disk) -> io::Result<()> {
         for path in &self.opened {
-            File::open(path)?.sync_all()?;
+            disk.sync(&File::open(path)?)?;
         }
         Ok(())
     }

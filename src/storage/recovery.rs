@@ -26,7 +26,7 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
 use tracing::info;
 
-use super::disk::Os;
+use super::disk::{Disk, Os};
 use super::java_log::{Entry, JavaLog, JavaLogError};
 use super::snapshot::{self, LoadError, Loaded};
 use super::wal;
@@ -92,10 +92,7 @@ pub struct Recovery {
     pub snapshot: Option<Zxid>,
 }
 
-/// Recovers the state, and makes our log ready to be written.
-///
-/// A log of Java's without any snapshot must begin at the beginning, as one of 3.4 may, unless `trust_empty`
-/// (`snapshot.trust.empty`) says that what came before it may be missing.
+/// Recovers the state with [`read`], and makes our log ready to be written.
 pub fn recover(
     folders: Folders<'_>,
     options: PipelineOptions,
@@ -103,6 +100,19 @@ pub fn recover(
     wal_options: wal::Options,
     trust_empty: bool,
 ) -> Result<Recovery, RecoverError> {
+    read(folders, options, tree_options, trust_empty)?.make_ready(Arc::new(Os), wal_options)
+}
+
+/// Reads the state. Nothing is changed.
+///
+/// A log of Java's without any snapshot must begin at the beginning, as one of 3.4 may, unless `trust_empty`
+/// (`snapshot.trust.empty`) says that what came before it may be missing.
+pub fn read(
+    folders: Folders<'_>,
+    options: PipelineOptions,
+    tree_options: TreeOptions,
+    trust_empty: bool,
+) -> Result<ReadState<'_>, RecoverError> {
     let loaded = snapshot::load_newest(folders.snapshots, tree_options)?;
     let (snapshot, path, tree) = match loaded {
         Some(Loaded { tree, path }) => (Some(tree.last_zxid()), Some(path), tree),
@@ -110,14 +120,39 @@ pub fn recover(
     };
     let mut pipeline = Pipeline::new(options, tree);
     let base = if snapshot.is_some() { Base::Snapshot } else { Base::Nothing { trust_empty } };
-    let Replayed { java, log } = replay(folders, base, &mut pipeline)?;
-    if java.taken() > 0 {
-        info!("{} entries of Java's log are replayed", java.taken());
+    let logs = replay(folders, base, &mut pipeline)?;
+    if logs.java.taken() > 0 {
+        info!("{} entries of Java's log are replayed", logs.java.taken());
     }
-    // Only now is anything changed.
-    sync(folders, path.as_deref(), &java)?;
-    let wal = log.make_ready(Arc::new(Os), wal_options, pipeline.last_zxid())?;
-    Ok(Recovery { pipeline, wal, snapshot })
+    Ok(ReadState { folders, pipeline, snapshot, path, logs })
+}
+
+/// A state that has been read.
+pub struct ReadState<'a> {
+    folders: Folders<'a>,
+    pipeline: Pipeline,
+    snapshot: Option<Zxid>,
+    path: Option<PathBuf>,
+    logs: Replayed,
+}
+
+impl ReadState<'_> {
+    /// What there is.
+    pub fn tree(&self) -> &DataTree {
+        self.pipeline.tree()
+    }
+
+    /// Makes durable what was read, and then our log [ready to be written](wal::ReadLog::make_ready).
+    pub fn make_ready(
+        self,
+        disk: Arc<dyn Disk>,
+        wal_options: wal::Options,
+    ) -> Result<Recovery, RecoverError> {
+        let ReadState { folders, pipeline, snapshot, path, logs } = self;
+        sync(&*disk, folders, path.as_deref(), &logs.java)?;
+        let wal = logs.log.make_ready(disk, wal_options, pipeline.last_zxid())?;
+        Ok(Recovery { pipeline, wal, snapshot })
+    }
 }
 
 /// A state, to which transactions are added.
@@ -243,13 +278,18 @@ fn may_follow(zxid: Zxid, state: Zxid) -> bool {
 
 /// Also what was read before it was durable must not be lost once it has been served: our log goes on from
 /// there.
-fn sync(folders: Folders<'_>, snapshot: Option<&Path>, java: &JavaLog) -> Result<(), RecoverError> {
-    let sync = |path: &Path| File::open(path)?.sync_all();
+fn sync(
+    disk: &dyn Disk,
+    folders: Folders<'_>,
+    snapshot: Option<&Path>,
+    java: &JavaLog,
+) -> Result<(), RecoverError> {
     let failed = |folder: &Path| {
         let folder = folder.to_owned();
         |source| RecoverError::Sync { folder, source }
     };
-    let synced = snapshot.map_or(Ok(()), sync).and_then(|()| sync(folders.snapshots));
+    let synced = snapshot.map_or(Ok(()), |path| disk.sync(&File::open(path)?));
+    let synced = synced.and_then(|()| disk.sync_dir(folders.snapshots));
     synced.map_err(failed(folders.snapshots))?;
-    java.sync().map_err(failed(folders.logs))
+    java.sync(disk).map_err(failed(folders.logs))
 }
