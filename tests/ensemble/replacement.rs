@@ -41,5 +41,8 @@ fn three_java_servers_are_replaced_one_by_one_and_put_back_under_load() {
     }
     // Each lost its server at least once: that was the test.
     assert!(written.iter().all(|written| written.losses > 0 && written.count() > 0));
+    for (written, id) in written.into_iter().zip(&ids) {
+        written.end(ensemble.addr(*id));
+    }
     assert_alike(&ensemble, &ids);
 }

@@ -86,7 +86,7 @@ pub(crate) struct Load {
 pub(crate) struct Written {
     root: String,
     acknowledged: Vec<usize>,
-    session: i64,
+    session: ConnectResponse,
     /// How often the connection was lost.
     pub(crate) losses: usize,
 }
@@ -124,6 +124,12 @@ impl Written {
         self.acknowledged.len()
     }
 
+    /// Ends the session that wrote it.
+    #[track_caller]
+    pub(crate) fn end(self, server: SocketAddr) {
+        assert_eq!(rejoin(&self.session, server).close().expect("a reply").err, 0);
+    }
+
     /// Asserts that a server shows all of it, and the ephemeral znode of the session that wrote it.
     #[track_caller]
     pub(crate) fn assert_shown_by(&self, client: &mut Client) {
@@ -141,7 +147,7 @@ impl Written {
         assert!(lost.is_empty(), "acknowledged, and lost: {lost:?}");
         let ephemeral = Request::exists(format!("{}/ephemeral", self.root), false);
         match client.call(&ephemeral).expect("a reply").body {
-            Body::Stat(stat) => assert_eq!(stat.ephemeral_owner, self.session),
+            Body::Stat(stat) => assert_eq!(stat.ephemeral_owner, self.session.session),
             other => panic!("the ephemeral znode is gone: {other:?}"),
         }
     }
@@ -155,7 +161,7 @@ fn run(servers: &[SocketAddr], root: String, stop: &AtomicBool, count: &AtomicUs
     };
     setup(&root, create_mode::PERSISTENT);
     setup(&format!("{root}/ephemeral"), create_mode::EPHEMERAL);
-    let mut written = Written { root, acknowledged: Vec::new(), session: session.session, losses: 0 };
+    let mut written = Written { root, acknowledged: Vec::new(), session: session.clone(), losses: 0 };
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let path = format!("{}/{number:08}", written.root);

@@ -121,15 +121,19 @@ impl Ensemble {
         answer.lines().find_map(|line| line.strip_prefix("Mode: ").map(str::to_owned))
     }
 
-    /// The server that leads.
+    /// The server that leads, as soon as one of these does, and the others serve.
     ///
     /// # Panics
-    /// When none does, or several do.
-    pub fn leader(&self) -> u8 {
-        let leads = |id: &u8| self.mode(*id).is_some_and(|mode| mode == "leader");
-        let leaders: Vec<u8> = self.ids().into_iter().filter(leads).collect();
-        assert_eq!(leaders.len(), 1, "leaders: {leaders:?}");
-        leaders[0]
+    /// When that is not so in time.
+    pub fn leader_among(&self, ids: &[u8]) -> u8 {
+        let mut leader = None;
+        until(&format!("servers {ids:?} serve, led by one of them"), || {
+            let modes: Option<Vec<String>> = ids.iter().map(|id| self.mode(*id)).collect();
+            let leads = |modes: Vec<String>| ids.iter().zip(modes).find(|(_, mode)| mode == "leader");
+            leader = modes.and_then(leads).map(|(id, _)| *id);
+            leader.is_some()
+        });
+        leader.expect("until returns when it is so")
     }
 
     /// Makes another program of a server that is stopped, with the same id, ports and folder.
