@@ -132,6 +132,15 @@ impl Server {
         until(&format!("{text:?} is {count} times in the log"), || self.log().matches(text).count() >= count);
     }
 
+    /// Changes how a stopped server is to be started.
+    ///
+    /// # Panics
+    /// When the server is running.
+    pub fn change(&mut self, change: impl FnOnce(Settings) -> Settings) {
+        assert!(self.child.is_none(), "the server is running");
+        self.settings = change(self.settings.clone());
+    }
+
     /// The running process.
     ///
     /// # Panics

@@ -1,0 +1,149 @@
+//! Servers that were away, and what they get from a leader of the other kind when they are back.
+
+use std::fs;
+use std::path::Path;
+
+use ringkeeper_kit::ensemble::Ensemble;
+use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
+use ringkeeper_kit::java::Release;
+use ringkeeper_kit::server::until;
+use ringkeeper_kit::wire::{Client, Request, create_mode};
+use rustix::process::Signal;
+
+use crate::ensemble;
+use crate::observe::assert_alike;
+
+#[test]
+fn a_ringkeeper_gets_from_java_leaders_what_it_missed_what_it_must_forget_and_all() {
+    let mut ensemble = few_in_memory(&[Java(Release::V3_9), Java(Release::V3_9), Ringkeeper]);
+    let java = |ensemble: &mut Ensemble, text: &str, count| ensemble.server(2).until_logged(text, count);
+    start_led_by_the_last(&mut ensemble);
+
+    leave_a_tail(&mut ensemble, "/only-in-the-tail-1");
+    ensemble.start(&[3]);
+    assert_eq!(ensemble.leader_among(&[1, 2]), 2);
+    java(&mut ensemble, "Sending TRUNC", 1);
+    ensemble.server(3).until_logged("what the log has beyond it is dropped", 1);
+    assert_without(&ensemble, "/only-in-the-tail-1");
+
+    ensemble.server(3).kill();
+    write(&ensemble, 1, "/missed", 5);
+    ensemble.start(&[3]);
+    java(&mut ensemble, "Sending DIFF", 1);
+    assert_alike(&ensemble, &[1, 2, 3]);
+
+    // More than the leader keeps in memory.
+    ensemble.server(3).kill();
+    write(&ensemble, 1, "/missed-many", 600);
+    ensemble.start(&[3]);
+    ensemble.server(3).until_logged("the leader has sent its whole tree", 1);
+    assert_alike(&ensemble, &[1, 2, 3]);
+
+    // What came whole is there after a crash.
+    ensemble.server(3).kill();
+    write(&ensemble, 2, "/missed-after-all", 5);
+    ensemble.start(&[3]);
+    assert_alike(&ensemble, &[1, 2, 3]);
+
+    ensemble.server(3).kill();
+    empty(&ensemble.server(3).data_dir());
+    ensemble.start(&[3]);
+    ensemble.server(3).until_logged("the leader has sent its whole tree", 2);
+    assert_alike(&ensemble, &[1, 2, 3]);
+}
+
+#[test]
+fn a_java_server_gets_from_ringkeeper_leaders_what_it_missed_what_it_must_forget_and_all() {
+    let mut ensemble = few_in_memory(&[Ringkeeper, Ringkeeper, Java(Release::V3_9)]);
+    start_led_by_the_last(&mut ensemble);
+
+    leave_a_tail(&mut ensemble, "/only-in-the-tail-1");
+    ensemble.start(&[3]);
+    assert_eq!(ensemble.leader_among(&[1, 2]), 2);
+    assert_without(&ensemble, "/only-in-the-tail-1");
+
+    ensemble.server(3).kill();
+    write(&ensemble, 1, "/missed", 5);
+    ensemble.start(&[3]);
+    ensemble.server(3).until_logged("Getting a diff from the leader", 1);
+    assert_alike(&ensemble, &[1, 2, 3]);
+
+    ensemble.server(3).kill();
+    write(&ensemble, 1, "/missed-many", 600);
+    ensemble.start(&[3]);
+    assert_alike(&ensemble, &[1, 2, 3]);
+
+    ensemble.server(3).kill();
+    empty(&ensemble.server(3).data_dir());
+    ensemble.start(&[3]);
+    ensemble.server(3).until_logged("Getting a snapshot from leader", 1);
+    assert_alike(&ensemble, &[1, 2, 3]);
+}
+
+/// An ensemble whose Java servers keep 500 transactions for learners, and look into no log for more.
+fn few_in_memory(voters: &[Kind]) -> Ensemble {
+    ensemble(voters, &[])
+        .property("zookeeper.snapshotSizeFactor", -1)
+        .property("zookeeper.commitLogCount", 500)
+}
+
+fn start_led_by_the_last(ensemble: &mut Ensemble) {
+    ensemble.start_alone(3);
+    ensemble.start(&[1, 2]);
+    assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3);
+    write(ensemble, 1, "/first", 5);
+}
+
+/// Leaves a write in the log of server 3, which leads, that nobody else has; then server 3 is down and the
+/// others serve without it, in an epoch that has no transactions yet.
+fn leave_a_tail(ensemble: &mut Ensemble, path: &str) {
+    let mut client = Client::connect(ensemble.addr(3)).expect("a session");
+    for id in [1, 2] {
+        ensemble.server(id).signal(Signal::STOP);
+    }
+    client.send(&Request::create(path, b"", create_mode::PERSISTENT)).expect("the server reads");
+    let data = ensemble.server(3).data_dir();
+    until("the write is in the log", || any_file_has(&data, path.as_bytes()));
+    for id in [1, 2, 3] {
+        ensemble.server(id).kill();
+    }
+    ensemble.start_alone(2);
+    ensemble.start(&[1]);
+}
+
+/// Creates znodes through a server, in a session that ends.
+fn write(ensemble: &Ensemble, through: u8, name: &str, count: usize) {
+    let mut client = Client::connect(ensemble.addr(through)).expect("a session");
+    let requests: Vec<Request> = (0..count)
+        .map(|number| {
+            let path = format!("{name}-{number}");
+            Request::create(path.as_str(), path.as_bytes(), create_mode::PERSISTENT)
+        })
+        .collect();
+    client.send_all(&requests).expect("the server reads");
+    for _ in &requests {
+        assert_eq!(client.next_reply().expect("a reply").err, 0);
+    }
+    client.close().expect("a reply");
+}
+
+#[track_caller]
+fn assert_without(ensemble: &Ensemble, path: &str) {
+    let all = assert_alike(ensemble, &[1, 2, 3]);
+    assert!(!all.iter().any(|line| line.starts_with(path)), "{path} was never committed");
+}
+
+fn any_file_has(dir: &Path, text: &[u8]) -> bool {
+    fs::read_dir(dir).expect("a server's folder").filter_map(Result::ok).any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return any_file_has(&path, text);
+        }
+        fs::read(&path).is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text))
+    })
+}
+
+/// Removes all of a server's data but its id.
+fn empty(data_dir: &Path) {
+    fs::remove_dir_all(data_dir.join("version-2")).expect("a stopped server's data can be removed");
+}
