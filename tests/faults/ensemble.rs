@@ -74,11 +74,6 @@ impl Ensemble {
         write_id(&self.servers[id], id);
     }
 
-    /// All that a server has printed.
-    pub(crate) fn log(&self, id: usize) -> String {
-        self.servers[id].log()
-    }
-
     /// What a server says of itself; none if it does not serve.
     pub(crate) fn status(&self, id: usize) -> Option<Status> {
         let answer = srvr(self.servers[id].addr()).ok()?;

@@ -130,7 +130,8 @@ impl Client {
     fn step(&mut self) {
         if !self.has_ephemeral {
             let create = Request::create(ephemeral(self.session.id()), b"", create_mode::EPHEMERAL);
-            self.has_ephemeral = self.session.call(&create).is_some_and(|reply| matches!(reply.err, 0 | -110));
+            self.has_ephemeral =
+                self.session.call(&create).is_some_and(|reply| matches!(reply.err, 0 | -110));
             return;
         }
         match self.random.u32(..1000) {
@@ -232,7 +233,8 @@ impl Client {
 
     fn operate(&mut self, path: &str, op: Op) -> Outcome {
         let shared = self.shared.clone();
-        let outcome = shared.histories.record(path, op, || self.perform(path, op).unwrap_or(Outcome::Unknown));
+        let outcome =
+            shared.histories.record(path, op, || self.perform(path, op).unwrap_or(Outcome::Unknown));
         if let Outcome::Found { version, .. } | Outcome::Written { version } = outcome {
             self.known = (path.to_owned(), version);
         }

@@ -21,7 +21,8 @@ impl Network {
     pub(crate) fn among(count: usize) -> Network {
         let pair = || [Port::claim(), Port::claim()];
         let own: Vec<[Port; 2]> = (0..count).map(|_| pair()).collect();
-        let gates = Arc::new(Gates { count, shut: Mutex::new(vec![false; count * count]), changed: Condvar::new() });
+        let gates =
+            Arc::new(Gates { count, shut: Mutex::new(vec![false; count * count]), changed: Condvar::new() });
         let between = (0..count)
             .map(|from| {
                 (0..count)

@@ -14,8 +14,13 @@ pub(crate) struct Histories {
 /// What is done to a znode, each write with a value of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
-    Create { value: u64 },
-    Set { value: u64, expected: i32 },
+    Create {
+        value: u64,
+    },
+    Set {
+        value: u64,
+        expected: i32,
+    },
     /// A sync and a getData.
     Get,
 }
@@ -24,8 +29,13 @@ pub(crate) enum Op {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     /// The write has made this version.
-    Written { version: i32 },
-    Found { version: i32, value: u64 },
+    Written {
+        version: i32,
+    },
+    Found {
+        version: i32,
+        value: u64,
+    },
     NoNode,
     NodeExists,
     BadVersion,

@@ -42,7 +42,11 @@ fn one_at_a_time(ensemble: &mut Ensemble, name: &str, order: &[usize]) {
         slowest = slowest.max(took);
         if *id != leader {
             assert_eq!(next, leader, "server {id} did not lead, and its restart made another one lead");
-            assert_eq!(ensemble.status(next), before, "server {id} did not lead, and its restart began an epoch");
+            assert_eq!(
+                ensemble.status(next),
+                before,
+                "server {id} did not lead, and its restart began an epoch"
+            );
         }
     }
     say(ensemble.len(), "one at a time", name, began.elapsed());

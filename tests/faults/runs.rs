@@ -69,7 +69,7 @@ fn run(servers: usize, seed: u64) {
         }
         let fault = if count < ALL.len() { ALL[count] } else { ALL[random.usize(..ALL.len())] };
         let follower = (leader + 1 + random.usize(..servers - 1)) % servers;
-        let held = Duration::from_millis(random.u64(100..3000));
+        let held = Duration::from_millis(random.u64(100..4000));
         let before = load.operations();
         fault.inflict(&mut ensemble, &network, leader, follower);
         thread::sleep(held);
