@@ -121,9 +121,6 @@ impl Client {
                 self.step();
             }
         }
-        if self.session.is_connected() && self.session.call(&Request::CloseSession).is_some() {
-            return;
-        }
         self.abandon();
     }
 
@@ -183,11 +180,13 @@ impl Client {
         }
     }
 
-    /// Ends the session, whose ephemeral is gone then.
+    /// Ends the session, whose ephemeral is gone then. If no reply comes, it may have ended, or is left to
+    /// expire.
     fn close(&mut self) {
         let old = self.session.id();
-        if self.session.call(&Request::CloseSession).is_some() {
-            self.renew(old);
+        match self.session.call(&Request::CloseSession) {
+            Some(_) => self.renew(old),
+            None => self.abandon(),
         }
     }
 

@@ -52,11 +52,17 @@ const ALL: [Fault; 11] = [
     Fault::IsolateFollower,
 ];
 
-/// Faults in turn for `FAULT_SECONDS`, under load: each of them first, then at random from `FAULT_SEED`.
+/// Faults in turn for `FAULT_SECONDS`, under load: each of them first, then at random from `FAULT_SEED`. Only
+/// that which `FAULT` names, if it does.
 fn run(servers: usize, seed: u64) {
     let lasts = Duration::from_secs(setting("FAULT_SECONDS").unwrap_or(20));
     let seed = setting("FAULT_SEED").unwrap_or(seed);
     let mut random = fastrand::Rng::with_seed(seed);
+    let only = env::var("FAULT").ok();
+    let faults: Vec<Fault> = ALL
+        .into_iter()
+        .filter(|fault| only.as_ref().is_none_or(|name| *name == format!("{fault:?}")))
+        .collect();
     let network = Network::among(servers);
     let mut ensemble = Ensemble::prepare_in(&network, brisk);
     ensemble.launch(0..servers);
@@ -67,7 +73,8 @@ fn run(servers: usize, seed: u64) {
         if began.elapsed() > lasts {
             break;
         }
-        let fault = if count < ALL.len() { ALL[count] } else { ALL[random.usize(..ALL.len())] };
+        let fault =
+            *faults.get(count).unwrap_or_else(|| random.choice(&faults).expect("FAULT names a fault"));
         let follower = (leader + 1 + random.usize(..servers - 1)) % servers;
         let held = Duration::from_millis(random.u64(100..4000));
         let before = load.operations();
