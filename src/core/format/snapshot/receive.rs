@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::decode::{nobody, read_node};
 use super::{END, OPEN_ACL_ID, Reason, SIGNATURE, SnapshotError};
@@ -6,7 +6,8 @@ use crate::acl::Interner;
 use crate::id::{SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
 use crate::proto::AclRef;
-use crate::tree::{DataTree, Loader, TreeOptions};
+use crate::tree::{DataTree, LoadError, Loader, Node, Part, TreeOptions};
+use crate::workers::Alone;
 
 /// Takes in the tree that a leader sends behind its SNAP, as its bytes come (zab §6.3).
 ///
@@ -14,7 +15,10 @@ use crate::tree::{DataTree, Loader, TreeOptions};
 pub struct TreeReceiver {
     zxid: Zxid,
     stage: Stage,
-    loader: Loader,
+    options: TreeOptions,
+    sessions: BTreeMap<SessionId, i32>,
+    /// Each with its count of creates and its pzxid.
+    nodes: Vec<(Node, i32, Zxid)>,
     interner: Interner,
     lists: HashMap<i64, AclRef>,
     /// How many bytes were taken in before.
@@ -53,7 +57,9 @@ impl TreeReceiver {
         TreeReceiver {
             zxid,
             stage: Stage::SessionCount,
-            loader: Loader::new(options),
+            options,
+            sessions: BTreeMap::new(),
+            nodes: Vec::new(),
             interner: Interner::new(),
             lists: HashMap::new(),
             received: 0,
@@ -86,8 +92,7 @@ impl TreeReceiver {
             consumed += reader.offset();
             self.received += reader.offset();
             if self.stage == Stage::Done {
-                let loader = std::mem::replace(&mut self.loader, Loader::new(TreeOptions::default()));
-                let tree = loader.finish(self.zxid).map_err(|error| self.wrong(Reason::Node(error)))?;
+                let tree = self.build().map_err(|error| self.wrong(Reason::Node(error)))?;
                 return Ok(Received::Whole(Box::new(tree), consumed));
             }
         }
@@ -100,7 +105,7 @@ impl TreeReceiver {
             Stage::Sessions(0) => Stage::ListCount,
             Stage::Sessions(left) => {
                 let (id, timeout_ms) = (SessionId(reader.long()?), reader.int()?);
-                self.loader.add_session(id, timeout_ms);
+                self.sessions.insert(id, timeout_ms);
                 Stage::Sessions(left - 1)
             }
             Stage::ListCount => Stage::Lists(count(reader)?),
@@ -136,8 +141,22 @@ impl TreeReceiver {
             Some(list) => list.clone(),
             None => interner.share(nobody()),
         })?;
-        self.loader.add(node, cversion, pzxid).map_err(|error| Wrong::Tree(Reason::Node(error)))?;
+        self.nodes.push((node, cversion, pzxid));
         Ok(Stage::Nodes)
+    }
+
+    fn build(&mut self) -> Result<DataTree, LoadError> {
+        let loader = Loader::new(self.options);
+        let (mut parts, mut nodes) = (Vec::new(), std::mem::take(&mut self.nodes).into_iter());
+        while nodes.len() > 0 {
+            let mut part = loader.part(parts.len());
+            for (node, cversion, pzxid) in nodes.by_ref().take(Part::LEN) {
+                part.push(node, cversion, pzxid)?;
+            }
+            parts.push(part);
+        }
+        let sessions = std::mem::take(&mut self.sessions);
+        loader.finish(parts, sessions, self.zxid, &Alone).map_err(|misplaced| misplaced.error)
     }
 
     fn wrong(&self, reason: Reason) -> SnapshotError {
