@@ -23,16 +23,19 @@
 //! | [`net`] | client ports: listening, who may connect, to which shard | |
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
+//! | [`member`] | the commit role of an ensemble's member | [`ringkeeper_core::member`] |
+//! | [`quorum_port`] | packets and trees between a leader and its learners | [`ringkeeper_core::zab`] |
+//! | [`election`] | role: the election port, for ensembles | [`ringkeeper_core::election`] |
 //! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |
-//! | [`election`] | role: the election port, for ensembles; no server runs it yet | [`ringkeeper_core::election`] |
 //! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
 //! | [`admin`] | four-letter words | |
 //! | [`wiring`] | what roles say to each other | |
 //! | [`topology`] | which role runs on which executor | |
 //! | [`server`] | builds the roles and joins their inboxes | |
 //! | [`preflight`] | what must be right about the machine | |
+//! | [`tools`] | what is done with data folders offline: dump, verify, compare, repair, export | [`ringkeeper_core::format`] |
 //! | [`cli`] | the command line | [`ringkeeper_core::config`] |
-//! | [`runtime`] | the thin layer over glommio: executors, inboxes, sockets, `fatal` | |
+//! | [`runtime`] | the thin layer over glommio and the process: executors, inboxes, sockets, signals, `fatal` | |
 //!
 //! # Invariants
 //!
@@ -76,6 +79,7 @@ pub mod server;
 pub mod shard;
 pub mod snapshotter;
 pub mod storage;
+pub mod tools;
 pub mod topology;
 pub mod version;
 pub mod wiring;

@@ -9,21 +9,22 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::wire::{self, Request};
 
-/// A connection with an open session, used without ever blocking. Memory is reserved once.
+/// A connection with an open session, used without ever blocking. Memory is reserved once. Of each request
+/// it keeps an `A` until the reply comes.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub(crate) struct Client<A> {
     stream: TcpStream,
     input: Box<[u8]>,
     filled: usize,
     output: Vec<u8>,
-    /// When each unanswered request was sent, in ns, the oldest first.
-    in_flight: VecDeque<u64>,
+    /// The unanswered requests, the oldest first.
+    in_flight: VecDeque<A>,
     first_in_flight: i32,
 }
 
-impl Client {
+impl<A> Client<A> {
     /// Takes over a connection that has nothing in flight.
-    pub(crate) fn new(stream: TcpStream) -> Result<Client> {
+    pub(crate) fn new(stream: TcpStream) -> Result<Client<A>> {
         stream.set_nonblocking(true)?;
         Ok(Client {
             stream,
@@ -35,25 +36,30 @@ impl Client {
         })
     }
 
-    /// Adds a request to what the next [`Client::flush`] sends. `now` is the time in ns that its latency
-    /// counts from.
-    pub(crate) fn queue(&mut self, request: &Request, child: u32, now: u64) {
+    /// Adds a request to what the next [`Client::flush`] sends.
+    pub(crate) fn queue(&mut self, request: &Request, child: u32, asked: A) {
         let xid = self.first_in_flight + self.in_flight.len() as i32;
         request.append(xid, child, &mut self.output);
-        self.in_flight.push_back(now);
+        self.in_flight.push_back(asked);
     }
 
-    /// Sends what is queued.
-    ///
-    /// # Errors
-    /// Also when the socket's buffer is full: the few kilobytes that a closed loop has in flight always
-    /// fit, unless it is asked for a depth that measures the buffer and not the server.
-    pub(crate) fn flush(&mut self) -> Result<()> {
-        self.stream.write_all(&self.output).with_context(|| {
-            format!("cannot send requests, {} of them being in flight", self.in_flight.len())
-        })?;
-        self.output.clear();
-        Ok(())
+    /// Sends what is queued, as far as the socket takes it. Returns whether that was all.
+    pub(crate) fn flush(&mut self) -> Result<bool> {
+        let mut sent = 0;
+        while sent < self.output.len() {
+            match self.stream.write(&self.output[sent..]) {
+                Ok(len) => sent += len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let in_flight = self.in_flight.len();
+                    return Err(error)
+                        .with_context(|| format!("cannot send requests, {in_flight} being in flight"));
+                }
+            }
+        }
+        self.output.drain(..sent);
+        Ok(self.output.is_empty())
     }
 
     /// Reads once what has come, without regard to how much more there is.
@@ -67,20 +73,24 @@ impl Client {
         Ok(())
     }
 
-    /// Takes the whole replies from what was received, and calls `on_reply` with the time that each one's
-    /// request was sent. Returns how many there were.
+    /// Takes the whole replies from what was received, and calls `on_reply` with what was kept of each
+    /// one's request. `reply_len` tells how long a successful reply is. Returns how many there were.
     ///
     /// # Errors
     /// When a reply is not the successful one to the oldest request in flight.
-    pub(crate) fn take_replies(&mut self, request: &Request, mut on_reply: impl FnMut(u64)) -> Result<u32> {
+    pub(crate) fn take_replies(
+        &mut self,
+        reply_len: impl Fn(&A) -> usize,
+        mut on_reply: impl FnMut(A),
+    ) -> Result<u32> {
         let (mut taken, mut count) = (0, 0);
         while let Some(reply) = wire::first_frame(&self.input[taken..self.filled])? {
             wire::check_reply(reply, self.first_in_flight)?;
-            let len = reply.len();
-            ensure!(len == request.reply_len(), "a reply has {len} bytes instead of {}", request.reply_len());
-            let sent = self.in_flight.pop_front().context("a reply came that nothing had asked for")?;
+            let asked = self.in_flight.pop_front().context("a reply came that nothing had asked for")?;
+            let (len, expected) = (reply.len(), reply_len(&asked));
+            ensure!(len == expected, "a reply has {len} bytes instead of {expected}");
             self.first_in_flight += 1;
-            on_reply(sent);
+            on_reply(asked);
             taken += 4 + len;
             count += 1;
         }
@@ -94,13 +104,18 @@ impl Client {
         self.in_flight.len()
     }
 
+    /// The request that has waited longest.
+    pub(crate) fn oldest(&self) -> Option<&A> {
+        self.in_flight.front()
+    }
+
     /// Gives the connection back.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream
     }
 }
 
-impl AsFd for Client {
+impl<A> AsFd for Client<A> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }

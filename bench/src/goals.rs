@@ -103,19 +103,20 @@ impl Goal {
         excess: fn(f64, f64) -> f64,
     ) -> Goal {
         let of = |subject| summary.get(subject, operation, shape).map(figure.1);
-        let measured = of(Subject::Ringkeeper);
-        let standing = match measured.zip(limit).map(|(measured, limit)| excess(measured, limit)) {
+        let (measured, java) = (of(Subject::Ringkeeper), of(Subject::Java));
+        let standing = Standing::of(measured.zip(limit).map(|(measured, limit)| excess(measured, limit)));
+        let work = format!("{operation} {shape}: {}", figure.0);
+        Goal { work, goal: goal.to_owned(), limit, measured, java, standing }
+    }
+}
+
+impl Standing {
+    /// Where one stands that is off the limit by this factor, at most 1 within it; `None` if that is unknown.
+    pub(crate) fn of(excess: Option<f64>) -> Standing {
+        match excess {
             None => Standing::NotMeasured,
             Some(factor) if factor <= 1.0 => Standing::Met,
             Some(factor) => Standing::ShortBy(factor),
-        };
-        Goal {
-            work: format!("{operation} {shape}: {}", figure.0),
-            goal: goal.to_owned(),
-            limit,
-            measured,
-            java: of(Subject::Java),
-            standing,
         }
     }
 }

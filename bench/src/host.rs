@@ -28,6 +28,8 @@ pub(crate) struct Host {
 pub(crate) struct Disk {
     pub(crate) file_system: String,
     pub(crate) device: String,
+    /// `major:minor`.
+    pub(crate) device_number: String,
     /// `write back` or `write through`, as the kernel believes; `None` where it says nothing.
     pub(crate) write_cache: Option<String>,
 }
@@ -77,7 +79,12 @@ impl Disk {
             .iter()
             .find_map(|file| fs::read_to_string(device.join(file)).ok())
             .map(|text| text.trim().to_owned());
-        Ok(Disk { file_system: mount.file_system.to_owned(), device: mount.source.to_owned(), write_cache })
+        Ok(Disk {
+            file_system: mount.file_system.to_owned(),
+            device: mount.source.to_owned(),
+            device_number: mount.device_number.to_owned(),
+            write_cache,
+        })
     }
 }
 

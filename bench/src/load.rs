@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::client::Client;
 use crate::latency::{Latency, Recorder};
+use crate::paths::Paths;
 use crate::process::{MachineCpu, Probe, Usage};
 use crate::session::Session;
 use crate::wire::{Operation, Request};
@@ -30,9 +31,9 @@ pub(crate) struct Shape {
 pub(crate) struct Load {
     pub(crate) operation: Operation,
     pub(crate) shape: Shape,
-    /// The znode whose children are read, set or created.
-    pub(crate) parent: String,
-    /// How many children there are to choose from, at random; creates count up from 0 instead.
+    /// The znodes that are read, set or created.
+    pub(crate) paths: Paths,
+    /// How many of them there are to choose from, at random; creates count up from 0 instead.
     pub(crate) children: u32,
     /// Bytes of data in each.
     pub(crate) data_len: usize,
@@ -97,12 +98,17 @@ pub(crate) fn populate(addr: SocketAddr, parent: &str, children: u32, data_len: 
     let load = Load {
         operation: Operation::Create,
         shape: Shape { connections: 1, outstanding: 32 },
-        parent: parent.to_owned(),
+        paths: Paths::flat(parent),
         children,
         data_len,
     };
-    let mut turns = Turns::start(addr, &load, children.into())?;
-    turns.go_on_until(Duration::MAX, children.into())?;
+    ask(addr, &load, children.into())
+}
+
+/// Asks `requests` times, and measures nothing.
+pub(crate) fn ask(addr: SocketAddr, load: &Load, requests: u64) -> Result<()> {
+    let mut turns = Turns::start(addr, load, requests)?;
+    turns.go_on_until(Duration::MAX, requests)?;
     turns.finish()
 }
 
@@ -115,7 +121,8 @@ pub(crate) fn create_parent(addr: SocketAddr, path: &str) -> Result<()> {
 
 struct Turns {
     epoll: Epoll,
-    clients: Vec<Client>,
+    /// Each request's client keeps the time in ns that its latency counts from: just before it is sent.
+    clients: Vec<Client<u64>>,
     request: Request,
     next_child: NextChild,
     requests_left: u64,
@@ -176,7 +183,7 @@ impl Turns {
         let mut turns = Turns {
             epoll: Epoll::new(EpollCreateFlags::empty())?,
             clients: Vec::with_capacity(load.shape.connections),
-            request: Request::new(load.operation, &load.parent, &data),
+            request: Request::new(load.operation, &load.paths, &data),
             next_child: match load.operation {
                 Operation::Create => NextChild::CountingUp(0),
                 Operation::Read | Operation::Set => {
@@ -245,11 +252,15 @@ impl Turns {
         self.clients[index].receive()?;
         let now = self.now();
         let (recorder, record_from) = (&mut self.recorder, self.record_from);
-        let replies = self.clients[index].take_replies(&self.request, |sent| {
-            if let Some(record_from) = record_from {
-                recorder.record(now - sent.max(record_from));
-            }
-        })?;
+        let reply_len = self.request.reply_len();
+        let replies = self.clients[index].take_replies(
+            |_| reply_len,
+            |sent| {
+                if let Some(record_from) = record_from {
+                    recorder.record(now - sent.max(record_from));
+                }
+            },
+        )?;
         self.replies += u64::from(replies);
         self.ask(index, replies)
     }
@@ -262,7 +273,10 @@ impl Turns {
             let child = self.next_child.take();
             self.clients[index].queue(&self.request, child, now);
         }
-        self.clients[index].flush()
+        // The few kilobytes that a closed loop has in flight always fit, unless it is asked for a depth that
+        // measures the buffer and not the server.
+        ensure!(self.clients[index].flush()?, "a socket's buffer is full: fewer requests at a time, please");
+        Ok(())
     }
 
     fn now(&self) -> u64 {
@@ -286,17 +300,18 @@ impl NextChild {
     }
 }
 
-fn generator_cpu() -> Result<Duration> {
+/// The CPU time of the calling thread.
+pub(crate) fn generator_cpu() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
 /// No server is silent for so long unless it hangs.
-const STALL_MAX: Duration = Duration::from_secs(20);
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(20);
 
 const EVENTS_PER_TURN_MAX: usize = 64;
 
 /// Not for meeting limits of a server, but for being a load that one thread can make.
-const CONNECTIONS_MAX: usize = 1024;
+pub(crate) const CONNECTIONS_MAX: usize = 1024;
 
 /// Keeps what is in flight on a connection well below any socket's buffer.
 const OUTSTANDING_MAX: usize = 128;
@@ -306,12 +321,10 @@ const SEED: u64 = 0x7a6b;
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
     use std::thread;
 
     use super::*;
-    use crate::wire;
+    use crate::stub::{DATA_LEN, stub};
 
     #[test]
     fn latency_and_count_are_those_of_a_server_with_a_known_delay() {
@@ -400,58 +413,10 @@ mod tests {
     }
 
     fn load(operation: Operation, shape: Shape) -> Load {
-        Load { operation, shape, parent: "/stub".into(), children: 10, data_len: DATA_LEN }
+        Load { operation, shape, paths: Paths::flat("/stub"), children: 10, data_len: DATA_LEN }
     }
 
     fn own_probe() -> Probe {
         Probe::new(std::process::id()).unwrap()
-    }
-
-    const DATA_LEN: usize = 100;
-
-    /// A server that hands each connection's requests, as they come, to a copy of `answer`, and replies to
-    /// those that it returns.
-    fn stub<A>(answer: A) -> SocketAddr
-    where
-        A: FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>> + Clone + Send + 'static,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, answer) = (stream.unwrap(), answer.clone());
-                thread::spawn(move || serve(stream, answer));
-            }
-        });
-        addr
-    }
-
-    fn serve(mut stream: TcpStream, mut answer: impl FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>>) {
-        let mut input = Vec::new();
-        let mut handshaken = false;
-        loop {
-            let mut chunk = [0; 4096];
-            match stream.read(&mut chunk) {
-                Ok(0) | Err(_) => return,
-                Ok(len) => input.extend_from_slice(&chunk[..len]),
-            }
-            let mut requests = Vec::new();
-            while let Some(frame) = wire::first_frame(&input).unwrap().map(<[u8]>::to_vec) {
-                input.drain(..4 + frame.len());
-                requests.push(frame);
-            }
-            let mut output = Vec::new();
-            if !handshaken && !requests.is_empty() {
-                requests.remove(0);
-                wire::append_connect_response(&mut output);
-                handshaken = true;
-            }
-            let closing = requests.pop_if(|request| *request == wire::close_request(i32::MAX)[4..]);
-            let answered = if requests.is_empty() { Vec::new() } else { answer(requests) };
-            for request in answered.into_iter().chain(closing) {
-                wire::append_hollow_reply(&request, DATA_LEN, &mut output).unwrap();
-            }
-            stream.write_all(&output).unwrap();
-        }
     }
 }

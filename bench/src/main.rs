@@ -2,24 +2,36 @@
 //!
 //! | module         | what it is about                                                  |
 //! |----------------|-------------------------------------------------------------------|
-//! | `side_by_side` | the command: rounds, servers one after the other, the report kept |
+//! | `side_by_side` | a command: rounds, servers one after the other, the report kept   |
+//! | `storage`      | a command: restarts, memory, bytes, snapshots under a paced mix   |
+//! | `ground`       | what commands share: places, programs, the reports' folder        |
 //! | `load`         | the closed loop; `client`, `session` and `wire` below it          |
+//! | `open_loop`    | the open loop, at a fixed rate; `mix` chooses the operations      |
 //! | `server`       | servers under load; `floor` is what they are compared with        |
-//! | `process`      | what a server used; `host` what it ran on; `affinity` where       |
+//! | `process`      | what a server used, `device` what reached the disk; `host` what   |
+//! |                | it ran on; `affinity` where                                       |
 //! | `summary`      | medians of the rounds; `goals` judges them, `report` shows them   |
 
 mod affinity;
 mod client;
+mod device;
 mod floor;
 mod goals;
+mod ground;
 mod host;
 mod latency;
 mod load;
+mod mix;
+mod open_loop;
+mod paths;
 mod process;
 mod report;
 mod server;
 mod session;
 mod side_by_side;
+mod storage;
+#[cfg(test)]
+mod stub;
 mod summary;
 mod wire;
 
@@ -43,6 +55,8 @@ struct Arguments {
 enum Command {
     /// Measures ZooKeeper, ringkeeper and the floors under the same loads
     SideBySide(Box<side_by_side::Settings>),
+    /// Measures what data costs: bytes on the disk, memory, restarts, snapshots under a paced mix
+    Storage(Box<storage::Settings>),
     /// Serves the echo floor; started by the other commands
     #[command(hide = true)]
     EchoFloor { addr: SocketAddr, data_len: usize },
@@ -58,6 +72,7 @@ fn main() -> Result<()> {
     tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
     match Arguments::parse().command {
         Command::SideBySide(settings) => side_by_side::run(*settings),
+        Command::Storage(settings) => storage::run(*settings),
         Command::EchoFloor { addr, data_len } => floor::echo::serve(addr, data_len),
         Command::Launch { words } => match server::launch(&words)? {},
         Command::DiskFloor { dir, seconds } => {

@@ -9,11 +9,14 @@ use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use serde::Serialize;
 
+use crate::device::{Device, DeviceUse};
+
 /// Reads the figures of one process, all its threads and kernel workers included.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Probe {
     pid: Pid,
     clock: ClockId,
+    device: Option<Device>,
 }
 
 /// The counters at one moment. They only grow, except for memory.
@@ -24,6 +27,7 @@ pub(crate) struct Sample {
     context_switches: u64,
     written_bytes: u64,
     resident_bytes: u64,
+    device: Option<DeviceUse>,
 }
 
 /// What a process used between two samples.
@@ -39,6 +43,19 @@ pub(crate) struct Usage {
     pub(crate) written_bytes: u64,
     /// Resident memory at the second sample.
     pub(crate) resident_bytes: u64,
+    /// What reached the disk meanwhile, from whomever; `None` if nobody asked or the kernel does not tell.
+    pub(crate) device: Option<DeviceUse>,
+}
+
+/// How much memory a process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Memory {
+    /// Resident, files that it has mapped included.
+    pub(crate) resident_bytes: u64,
+    /// The most that was resident at any time.
+    pub(crate) peak_bytes: u64,
+    /// Resident and backed by no file.
+    pub(crate) anonymous_bytes: u64,
 }
 
 /// How long all CPUs of the machine were busy and idle, in ticks: since it started, or in between.
@@ -53,7 +70,12 @@ impl Probe {
     pub(crate) fn new(pid: u32) -> Result<Probe> {
         let pid = Pid::from_raw(pid as i32);
         let clock = clock_getcpuclockid(pid).with_context(|| format!("process {pid} has no CPU clock"))?;
-        Ok(Probe { pid, clock })
+        Ok(Probe { pid, clock, device: None })
+    }
+
+    /// The same, with samples that include what reaches `device`.
+    pub(crate) fn with_device(self, device: Option<Device>) -> Probe {
+        Probe { device, ..self }
     }
 
     /// The CPU time used so far. One system call: cheap enough for the edges of a measurement.
@@ -75,6 +97,21 @@ impl Probe {
             context_switches: self.context_switches()?,
             written_bytes,
             resident_bytes: resident_kib * 1024,
+            device: self.device.as_ref().map(Device::now).transpose()?,
+        })
+    }
+
+    /// How much memory the process holds.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let status = self.read("status")?;
+        let bytes = |name: &str| {
+            let kib = field(&status, name).with_context(|| format!("/proc/PID/status names no {name}"))?;
+            anyhow::Ok(kib * 1024)
+        };
+        Ok(Memory {
+            resident_bytes: bytes("VmRSS")?,
+            peak_bytes: bytes("VmHWM")?,
+            anonymous_bytes: bytes("RssAnon")?,
         })
     }
 
@@ -110,6 +147,7 @@ impl Usage {
             context_switches: after.context_switches.saturating_sub(before.context_switches),
             written_bytes: after.written_bytes - before.written_bytes,
             resident_bytes: after.resident_bytes,
+            device: after.device.zip(before.device).map(|(after, before)| after.since(before)),
         }
     }
 }
@@ -212,6 +250,9 @@ mod tests {
         let used = Usage::between(&before, &probe.sample().unwrap(), probe.cpu().unwrap() - cpu_before);
         assert!(used.cpu_ns >= 20_000_000);
         assert!(used.resident_bytes > 0);
+        let memory = probe.memory().unwrap();
+        assert!(memory.peak_bytes >= memory.resident_bytes);
+        assert!(memory.resident_bytes > memory.anonymous_bytes && memory.anonymous_bytes > 0);
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(crate) fn render(run: &Run) -> String {
 fn write_report(run: &Run, out: &mut String) -> fmt::Result {
     writeln!(out, "# Side by side, {}, commit {}\n", run.date, run.host.commit)?;
     writeln!(out, "Repeat it with\n\n    {}\n", run.command)?;
-    write_host(run, out)?;
+    write_host(&run.host, out)?;
+    write_ground(run, out)?;
     writeln!(out, "\n## Goals\n\n{}", goals_table(&run.goals))?;
     writeln!(out, "\n## Ratios\n\n{RATIOS_READ_AS}\n\n{}", ratios_table(&run.summary))?;
     writeln!(out, "\n## Figures\n\n{FIGURES_READ_AS}\n\n{}", figures_table(&run.summary))?;
@@ -37,20 +38,24 @@ fn write_report(run: &Run, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn write_host(run: &Run, out: &mut String) -> fmt::Result {
-    let Host { cpu, cpus, virtual_machine, memory_mib, kernel, disk, rustc, java, .. } = &run.host;
+/// The machine, its disk and the programs' versions, as items of a list.
+pub(crate) fn write_host(host: &Host, out: &mut String) -> fmt::Result {
+    let Host { cpu, cpus, virtual_machine, memory_mib, kernel, disk, rustc, java, .. } = host;
     let kind = if *virtual_machine { "virtual machine" } else { "bare metal" };
     writeln!(out, "- {kind}, {cpus} CPUs ({cpu}), {memory_mib} MiB, Linux {kernel}")?;
     let cache = disk.write_cache.as_deref().unwrap_or("unknown");
     writeln!(out, "- data on {} ({}), write cache: {cache}", disk.file_system, disk.device)?;
-    writeln!(out, "- {rustc}; {}", java.as_deref().unwrap_or("no Java"))?;
+    writeln!(out, "- {rustc}; {}", java.as_deref().unwrap_or("no Java"))
+}
+
+fn write_ground(run: &Run, out: &mut String) -> fmt::Result {
     let settings = &run.settings;
     writeln!(
         out,
         "- server on CPU {}, load generator on CPU {}; {} rounds, each with servers started afresh one \
          after the other; {} s measured behind {} s of warm-up, Java running hot for {} s before",
-        settings.server_cpus,
-        settings.load_cpus,
+        settings.ground.server_cpus,
+        settings.ground.load_cpus,
         settings.rounds,
         settings.seconds,
         settings.warmup,
@@ -67,7 +72,8 @@ fn write_host(run: &Run, out: &mut String) -> fmt::Result {
     )
 }
 
-fn goals_table(goals: &[Goal]) -> Table {
+/// The goals, and where ringkeeper stands.
+pub(crate) fn goals_table(goals: &[Goal]) -> Table {
     let mut table = table(&["work", "goal", "limit here", "ringkeeper", "Java", "standing"]);
     for goal in goals {
         let figure = |value: Option<f64>| value.map_or(NONE.to_owned(), number);
@@ -176,13 +182,15 @@ fn figures_table(summary: &Summary) -> Table {
     numbers_right(table, 2..=14)
 }
 
-fn table(header: &[&str]) -> Table {
+/// An empty table in markdown.
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(header);
     table
 }
 
-fn numbers_right(mut table: Table, columns: std::ops::RangeInclusive<usize>) -> Table {
+/// The table with these columns aligned as numbers are.
+pub(crate) fn numbers_right(mut table: Table, columns: std::ops::RangeInclusive<usize>) -> Table {
     for index in columns {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -191,7 +199,8 @@ fn numbers_right(mut table: Table, columns: std::ops::RangeInclusive<usize>) -> 
     table
 }
 
-fn with_range(spread: Spread) -> String {
+/// The median, and the range where there is one.
+pub(crate) fn with_range(spread: Spread) -> String {
     if spread.min == spread.max {
         return number(spread.median);
     }
@@ -199,7 +208,7 @@ fn with_range(spread: Spread) -> String {
 }
 
 /// Three digits that count, or all in front of the point; thousands apart.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         large if large >= 99.95 => 0,
@@ -219,7 +228,8 @@ fn number(value: f64) -> String {
     spaced + fraction
 }
 
-const NONE: &str = "–";
+/// What stands where nothing was measured.
+pub(crate) const NONE: &str = "–";
 
 const RATIOS_READ_AS: &str = "\
 Of medians. In the columns with Java, more than 1 is better than Java by that factor. In the last two, 1 is

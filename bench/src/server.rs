@@ -43,30 +43,82 @@ pub(crate) struct Programs {
     pub(crate) data_len: usize,
 }
 
-/// A running server. Dropping it kills it and removes its data.
+/// A running server. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
     addr: SocketAddr,
-    dir: PathBuf,
+    log: PathBuf,
+    /// Dropped behind the server's end.
+    fresh: Option<Folder>,
 }
 
+/// A folder of the bench's own. Dropping it removes it with all that is in it.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
 impl Server {
-    /// Starts `subject` on `cpus`, with its data in a folder of its own below `dir`, and waits until it
-    /// gives sessions.
+    /// Starts `subject` on `cpus`, with its data in a fresh folder below `dir`, and waits until it gives
+    /// sessions.
     pub(crate) fn start(subject: Subject, programs: &Programs, cpus: &Cpus, dir: &Path) -> Result<Server> {
-        let dir = dir.join(subject.to_string());
-        remove_if_there(&dir)?;
-        fs::create_dir_all(dir.join("data"))?;
+        let folder = Folder::fresh(dir.join(subject.to_string()))?;
+        let mut server = Server::open(subject, programs, cpus, &folder, "")?;
+        server.fresh = Some(folder);
+        Ok(server)
+    }
+
+    /// Starts `subject` on `cpus` with the data that is in `folder`, and waits until it gives sessions.
+    /// `more` are further lines of its configuration.
+    pub(crate) fn open(
+        subject: Subject,
+        programs: &Programs,
+        cpus: &Cpus,
+        folder: &Folder,
+        more: &str,
+    ) -> Result<Server> {
+        let mut server = Server::spawn(subject, programs, cpus, folder, more)?;
+        server.wait_for(|session| session.close()).with_context(|| format!("{subject} does not serve"))?;
+        Ok(server)
+    }
+
+    /// As [`Server::open`], but waits until a client has read `data_len` bytes at `path`. Returns also how
+    /// long that took from just before the process was started.
+    pub(crate) fn restart(
+        subject: Subject,
+        programs: &Programs,
+        cpus: &Cpus,
+        folder: &Folder,
+        more: &str,
+        (path, data_len): (&str, usize),
+    ) -> Result<(Server, Duration)> {
+        let started = Instant::now();
+        let mut server = Server::spawn(subject, programs, cpus, folder, more)?;
+        let took = server
+            .wait_for(|mut session| {
+                session.get(path, data_len)?;
+                Ok(started.elapsed())
+            })
+            .with_context(|| format!("{subject} does not serve {path} after a restart"))?;
+        Ok((server, took))
+    }
+
+    fn spawn(
+        subject: Subject,
+        programs: &Programs,
+        cpus: &Cpus,
+        folder: &Folder,
+        more: &str,
+    ) -> Result<Server> {
+        let dir = folder.path();
+        fs::create_dir_all(dir.join(DATA))?;
         let addr = free_addr()?;
         let config = dir.join("zoo.cfg");
-        fs::write(&config, configuration(&dir, addr)?)?;
-        let log = File::create(dir.join(LOG))?;
+        fs::write(&config, configuration(dir, addr)? + more)?;
+        let log = dir.join("server.log");
+        let output = File::create(&log)?;
         let mut command = launched(&programs.command(subject, &config, addr)?)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut server = Server { child: cpus.spawn(&mut command)?, addr, dir };
-        server.wait_until_serving().with_context(|| format!("{subject} does not serve"))?;
-        Ok(server)
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        Ok(Server { child: cpus.spawn(&mut command)?, addr, log, fresh: None })
     }
 
     /// Where clients connect.
@@ -79,27 +131,40 @@ impl Server {
         Probe::new(self.child.id())
     }
 
-    /// Asks the server to end, and insists after a while.
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the server to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it has not after [`STOP_TIMEOUT`]; it is killed then.
     pub(crate) fn stop(mut self) -> Result<()> {
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM)?;
         let deadline = Instant::now() + STOP_TIMEOUT;
-        while self.child.try_wait()?.is_none() && Instant::now() < deadline {
+        while self.child.try_wait()?.is_none() {
+            ensure!(Instant::now() < deadline, "the server has not stopped within {STOP_TIMEOUT:?}");
             thread::sleep(POLL_INTERVAL);
         }
-        Ok(()) // Dropping does the rest.
+        Ok(())
     }
 
-    fn wait_until_serving(&mut self) -> Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
+    /// Opens sessions until `done` succeeds on one.
+    fn wait_for<T>(&mut self, done: impl Fn(Session) -> Result<T>) -> Result<T> {
+        let begun = Instant::now();
         loop {
-            let refusal = match Session::open(self.addr).and_then(Session::close) {
-                Ok(()) => return Ok(()),
+            // Java never answers a connection that it gets in a certain moment of its start. So patience is
+            // short, but grows with the time that was waited: what it adds to a restart is 5 % at most.
+            let patience = PATIENCE_MIN.max(begun.elapsed() / 20);
+            let refusal = match Session::open_within(self.addr, patience).and_then(&done) {
+                Ok(answer) => return Ok(answer),
                 Err(refusal) => refusal,
             };
             if let Some(status) = self.child.try_wait()? {
                 bail!("it ended with {status}, and wrote:\n{}", self.log_tail());
             }
-            if Instant::now() > deadline {
+            if begun.elapsed() > START_TIMEOUT {
                 return Err(refusal).with_context(|| format!("it wrote:\n{}", self.log_tail()));
             }
             thread::sleep(POLL_INTERVAL);
@@ -107,7 +172,7 @@ impl Server {
     }
 
     fn log_tail(&self) -> String {
-        let log = fs::read(self.dir.join(LOG)).unwrap_or_default();
+        let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
@@ -116,11 +181,58 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Errors mean that it is gone already, or that the folder is: either is what is wanted here.
+        // Errors mean that it is gone already, which is what is wanted here.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+impl Folder {
+    /// An empty folder at `path`; what was there is removed.
+    pub(crate) fn fresh(path: PathBuf) -> Result<Folder> {
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Folder(path))
+    }
+
+    /// A fresh folder at `path` with a copy of the server's data in this one.
+    pub(crate) fn copy_data(&self, path: PathBuf) -> Result<Folder> {
+        let copy = Folder::fresh(path)?;
+        copy_tree(&self.data(), &copy.data()).context("cannot copy a server's data")?;
+        Ok(copy)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where a server that is started on it has its data.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.0.join(DATA)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed now is when the next run makes its own.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (entry, target) = entry.map(|entry| (entry.path(), to.join(entry.file_name())))?;
+        if entry.is_dir() {
+            copy_tree(&entry, &target)?;
+        } else {
+            fs::copy(&entry, &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Becomes the program that `words` name, and dies when its parent does, however that ends: a server that
@@ -199,7 +311,7 @@ impl fmt::Display for Subject {
 fn configuration(dir: &Path, addr: SocketAddr) -> Result<String> {
     Ok(format!(
         "tickTime=2000\ndataDir={}\nclientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\n",
-        dir.join("data").canonicalize()?.display(),
+        dir.join(DATA).canonicalize()?.display(),
         addr.port(),
         addr.ip(),
     ))
@@ -210,16 +322,10 @@ fn free_addr() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn remove_if_there(dir: &Path) -> Result<()> {
-    if dir.exists() {
-        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
-    }
-    Ok(())
-}
-
-const LOG: &str = "server.log";
+const DATA: &str = "data";
 const LOG_TAIL_LINES: usize = 20;
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
-const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
+const PATIENCE_MIN: Duration = Duration::from_millis(100);
+const STOP_TIMEOUT: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);

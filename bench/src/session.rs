@@ -1,10 +1,11 @@
 //! One client session, used call by call: to open it, to prepare the tree, and to end it.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::wire;
 
@@ -17,10 +18,15 @@ pub(crate) struct Session {
 impl Session {
     /// Connects and opens a new session.
     pub(crate) fn open(addr: SocketAddr) -> Result<Session> {
-        let stream = TcpStream::connect_timeout(&addr, ANSWER_TIMEOUT)
+        Session::open_within(addr, ANSWER_TIMEOUT)
+    }
+
+    /// The same with less patience, now and for each call.
+    pub(crate) fn open_within(addr: SocketAddr, answer_timeout: Duration) -> Result<Session> {
+        let stream = TcpStream::connect_timeout(&addr, answer_timeout)
             .with_context(|| format!("cannot connect to {addr}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_read_timeout(Some(answer_timeout))?;
         let mut session = Session { stream };
         let answer = session.call(&wire::connect_request(SESSION_TIMEOUT_MS))?;
         wire::check_connect_response(&answer)?;
@@ -31,6 +37,49 @@ impl Session {
     pub(crate) fn create(&mut self, path: &str) -> Result<()> {
         let answer = self.call(&wire::create_request(1, path))?;
         wire::check_reply(&answer, 1).with_context(|| format!("cannot create {path}"))
+    }
+
+    /// Reads a node.
+    ///
+    /// # Errors
+    /// Also when its data has not `data_len` bytes.
+    pub(crate) fn get(&mut self, path: &str, data_len: usize) -> Result<()> {
+        let answer = self.call(&wire::get_request(1, path))?;
+        wire::check_reply(&answer, 1).with_context(|| format!("cannot read {path}"))?;
+        ensure!(answer.len() == wire::get_reply_len(data_len), "{path} holds other data than was written");
+        Ok(())
+    }
+
+    /// Creates nodes with the same data by one multi for each of `batches`, [`MULTIS_IN_FLIGHT`] at a time.
+    pub(crate) fn create_all(
+        &mut self,
+        batches: impl Iterator<Item = Vec<String>>,
+        data: &[u8],
+    ) -> Result<()> {
+        let mut in_flight: VecDeque<(i32, Vec<String>)> = VecDeque::new();
+        for (xid, paths) in (1..).zip(batches) {
+            if in_flight.len() == MULTIS_IN_FLIGHT {
+                self.take_created(in_flight.pop_front())?;
+            }
+            self.send(&wire::multi_create_request(xid, &paths, data))?;
+            in_flight.push_back((xid, paths));
+        }
+        while !in_flight.is_empty() {
+            self.take_created(in_flight.pop_front())?;
+        }
+        Ok(())
+    }
+
+    fn take_created(&mut self, oldest: Option<(i32, Vec<String>)>) -> Result<()> {
+        let Some((xid, paths)) = oldest else { return Ok(()) };
+        let answer = self.receive()?;
+        let first = paths.first().map_or("", String::as_str);
+        wire::check_reply(&answer, xid).with_context(|| format!("cannot create {first} and others"))?;
+        ensure!(
+            answer.len() == wire::multi_create_reply_len(&paths),
+            "a multi that creates {first} and others failed"
+        );
+        Ok(())
     }
 
     /// Ends the session, and waits until the server has confirmed it.
@@ -51,7 +100,15 @@ impl Session {
     }
 
     fn call(&mut self, frame: &[u8]) -> Result<Vec<u8>> {
-        self.stream.write_all(frame).context("cannot send a request")?;
+        self.send(frame)?;
+        self.receive()
+    }
+
+    fn send(&mut self, frame: &[u8]) -> Result<()> {
+        self.stream.write_all(frame).context("cannot send a request")
+    }
+
+    fn receive(&mut self) -> Result<Vec<u8>> {
         let mut prefix = [0; 4];
         self.stream.read_exact(&mut prefix).context("the server did not answer")?;
         let mut answer = vec![0; wire::frame_len(prefix)?];
@@ -65,6 +122,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longer than any pause of a load: sessions under load need no pings.
 const SESSION_TIMEOUT_MS: i32 = 30_000;
+
+/// Keeps the server busy while the next batch is made; what is in flight stays below a megabyte.
+const MULTIS_IN_FLIGHT: usize = 16;
 
 /// No load counts that far.
 const CLOSE_XID: i32 = i32::MAX;

@@ -126,7 +126,7 @@ impl Percentiles {
 
 impl Spread {
     /// Of at least one value. With an even number of them, the median is the mean of the middle two.
-    fn of(mut values: Vec<f64>) -> Spread {
+    pub(crate) fn of(mut values: Vec<f64>) -> Spread {
         assert!(!values.is_empty(), "a case that is summed up was measured");
         values.sort_by(f64::total_cmp);
         let (below, above) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
@@ -179,6 +179,7 @@ pub(crate) mod tests {
             context_switches: 2 * requests,
             written_bytes: 0,
             resident_bytes: 1 << 20,
+            device: None,
         };
         let generator_cpu_ns = 0;
         Measured { requests, seconds, latency: latency(us), server, generator_cpu_ns, others_busy: 0.0 }

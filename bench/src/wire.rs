@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::paths::Paths;
+
 /// What a load asks for, over and over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -29,22 +31,20 @@ impl fmt::Display for Operation {
     }
 }
 
-/// One operation on any child of one parent: a frame made once, of which only the xid and the child's
-/// name change from request to request.
+/// One operation on any znode of a load: a frame made once, of which only the xid and the path change from
+/// request to request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     frame: Vec<u8>,
-    name_at: usize,
+    paths: Paths,
     reply_len: usize,
 }
 
 impl Request {
-    /// The operation on children of `parent` (a path without a trailing slash) that hold `data`.
-    pub(crate) fn new(operation: Operation, parent: &str, data: &[u8]) -> Request {
-        let path = format!("{parent}/{}", "0".repeat(NAME_LEN));
+    /// The operation on znodes at `paths` that hold `data`.
+    pub(crate) fn new(operation: Operation, paths: &Paths, data: &[u8]) -> Request {
         let mut frame = open_frame(0, operation.code());
-        put_buffer(&mut frame, path.as_bytes());
-        let name_at = frame.len() - NAME_LEN;
+        put_buffer(&mut frame, paths.path(0).as_bytes());
         let body_len = match operation {
             Operation::Read => {
                 frame.push(0); // no watch
@@ -59,22 +59,31 @@ impl Request {
                 put_buffer(&mut frame, data);
                 put_open_acl(&mut frame);
                 put_int(&mut frame, PERSISTENT);
-                4 + path.len()
+                4 + paths.path_len()
             }
         };
-        close_frame(&mut frame);
-        Request { frame, name_at, reply_len: REPLY_HEADER_LEN + body_len }
+        Request::closed(frame, paths, body_len)
     }
 
-    /// Appends the request for the child that number `child` names.
+    /// delete at any version.
+    pub(crate) fn delete(paths: &Paths) -> Request {
+        let mut frame = open_frame(0, DELETE);
+        put_buffer(&mut frame, paths.path(0).as_bytes());
+        put_int(&mut frame, ANY_VERSION);
+        Request::closed(frame, paths, 0)
+    }
+
+    fn closed(mut frame: Vec<u8>, paths: &Paths, body_len: usize) -> Request {
+        close_frame(&mut frame);
+        Request { frame, paths: paths.clone(), reply_len: REPLY_HEADER_LEN + body_len }
+    }
+
+    /// Appends the request for number `child`.
     pub(crate) fn append(&self, xid: i32, child: u32, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&self.frame);
         out[start + 4..start + 8].copy_from_slice(&xid.to_be_bytes());
-        let name = &mut out[start + self.name_at..start + self.name_at + NAME_LEN];
-        for (place, digit) in name.iter_mut().rev().enumerate() {
-            *digit = HEX_DIGITS[(child >> (4 * place)) as usize & 0xf];
-        }
+        self.paths.put(child, &mut out[start + PATH_AT..][..self.paths.path_len()]);
     }
 
     /// How long the payload of a successful reply is.
@@ -122,6 +131,42 @@ pub(crate) fn create_request(xid: i32, path: &str) -> Vec<u8> {
     put_int(&mut frame, PERSISTENT);
     close_frame(&mut frame);
     frame
+}
+
+/// The frame that reads a node's data without a watch.
+pub(crate) fn get_request(xid: i32, path: &str) -> Vec<u8> {
+    let mut frame = open_frame(xid, GET_DATA);
+    put_buffer(&mut frame, path.as_bytes());
+    frame.push(0); // no watch
+    close_frame(&mut frame);
+    frame
+}
+
+/// How long the payload of a successful reply to [`get_request`] is.
+pub(crate) fn get_reply_len(data_len: usize) -> usize {
+    REPLY_HEADER_LEN + 4 + data_len + STAT_LEN
+}
+
+/// The frame that creates persistent nodes with the same data, all of them or none.
+pub(crate) fn multi_create_request(xid: i32, paths: &[String], data: &[u8]) -> Vec<u8> {
+    let mut frame = open_frame(xid, MULTI);
+    for path in paths {
+        put_multi_header(&mut frame, CREATE, false);
+        put_buffer(&mut frame, path.as_bytes());
+        put_buffer(&mut frame, data);
+        put_open_acl(&mut frame);
+        put_int(&mut frame, PERSISTENT);
+    }
+    put_multi_header(&mut frame, MULTI_END, true);
+    close_frame(&mut frame);
+    frame
+}
+
+/// How long the payload of a successful reply to [`multi_create_request`] is. That of one that failed is
+/// shorter, as it holds no paths.
+pub(crate) fn multi_create_reply_len(paths: &[String]) -> usize {
+    let results: usize = paths.iter().map(|path| MULTI_HEADER_LEN + 4 + path.len()).sum();
+    REPLY_HEADER_LEN + results + MULTI_HEADER_LEN
 }
 
 /// The frame that ends the session.
@@ -200,6 +245,12 @@ fn close_frame(frame: &mut [u8]) {
     frame[..4].copy_from_slice(&len.to_be_bytes());
 }
 
+fn put_multi_header(out: &mut Vec<u8>, code: i32, done: bool) {
+    put_int(out, code);
+    out.push(done.into());
+    put_int(out, -1);
+}
+
 fn put_open_acl(out: &mut Vec<u8>) {
     put_int(out, 1); // entries
     put_int(out, ALL_PERMISSIONS);
@@ -226,8 +277,11 @@ fn int_at(bytes: &[u8], at: usize) -> i32 {
 }
 
 const CREATE: i32 = 1;
+const DELETE: i32 = 2;
 const GET_DATA: i32 = 4;
 const SET_DATA: i32 = 5;
+const MULTI: i32 = 14;
+const MULTI_END: i32 = -1;
 const CLOSE_SESSION: i32 = -11;
 
 const PERSISTENT: i32 = 0;
@@ -236,13 +290,13 @@ const ALL_PERMISSIONS: i32 = 31;
 
 const REPLY_HEADER_LEN: usize = 16;
 const STAT_LEN: usize = 68;
+const MULTI_HEADER_LEN: usize = 9;
 const PASSWORD_LEN: usize = 16;
 const CONNECT_RESPONSE_LEN: usize = 4 + 4 + 8 + 4 + PASSWORD_LEN + 1;
 const FRAME_LEN_MAX: i32 = 1 << 20;
 
-/// Names are a child's number in hexadecimal, so that every request of a load has the same length.
-const NAME_LEN: usize = 8;
-const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// Behind the frame's length, the xid, the operation's code and the path's length.
+const PATH_AT: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -251,7 +305,7 @@ mod tests {
     #[test]
     fn a_request_is_the_protocols_bytes_with_its_own_xid_and_child() {
         let mut out = vec![0xaa];
-        Request::new(Operation::Read, "/p", b"").append(0x0102_0304, 0xfe_dcba, &mut out);
+        Request::new(Operation::Read, &Paths::flat("/p"), b"").append(0x0102_0304, 0xfe_dcba, &mut out);
         let mut expected = vec![0xaa, 0, 0, 0, 24, 1, 2, 3, 4, 0, 0, 0, 4, 0, 0, 0, 11];
         expected.extend_from_slice(b"/p/00fedcba\0");
         assert_eq!(out, expected);
@@ -260,20 +314,37 @@ mod tests {
     #[test]
     fn a_set_carries_data_and_any_version() {
         let mut out = Vec::new();
-        Request::new(Operation::Set, "/p", b"xy").append(1, 0, &mut out);
+        Request::new(Operation::Set, &Paths::flat("/p"), b"xy").append(1, 0, &mut out);
         assert_eq!(out[out.len() - 10..], [0, 0, 0, 2, b'x', b'y', 0xff, 0xff, 0xff, 0xff]);
         assert_eq!(first_frame(&out).unwrap().unwrap().len(), out.len() - 4);
     }
 
     #[test]
+    fn a_multi_holds_a_header_before_each_part_and_one_behind_the_last() {
+        let frame = multi_create_request(7, &["/a".to_owned()], b"x");
+        let mut expected = vec![0, 0, 0, 7, 0, 0, 0, 14];
+        expected.extend_from_slice(&[0, 0, 0, 1, 0, 0xff, 0xff, 0xff, 0xff]);
+        expected.extend_from_slice(&create_request(0, "/a")[12..18]);
+        expected.extend_from_slice(&[0, 0, 0, 1, b'x']);
+        put_open_acl(&mut expected);
+        expected.extend_from_slice(&[0, 0, 0, 0]);
+        expected.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 1, 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!(first_frame(&frame).unwrap(), Some(&expected[..]));
+        assert_eq!(multi_create_reply_len(&["/a".to_owned()]), 16 + 9 + 4 + 2 + 9);
+    }
+
+    #[test]
     fn a_hollow_reply_is_as_long_as_the_request_expects() {
-        for operation in [Operation::Read, Operation::Set, Operation::Create] {
-            let request = Request::new(operation, "/parent", &[7; 100]);
+        let paths = Paths::flat("/parent");
+        let of = |operation| Request::new(operation, &paths, &[7; 100]);
+        for request in
+            [of(Operation::Read), of(Operation::Set), of(Operation::Create), Request::delete(&paths)]
+        {
             let (mut asked, mut replied) = (Vec::new(), Vec::new());
             request.append(77, 5, &mut asked);
             append_hollow_reply(first_frame(&asked).unwrap().unwrap(), 100, &mut replied).unwrap();
             let reply = first_frame(&replied).unwrap().unwrap();
-            assert_eq!(reply.len(), request.reply_len(), "{operation}");
+            assert_eq!(reply.len(), request.reply_len());
             assert_eq!(reply.len() + 4, replied.len());
             check_reply(reply, 77).unwrap();
         }

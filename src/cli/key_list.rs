@@ -25,7 +25,10 @@ fn entry(key: &dyn AnyKey) -> String {
     match key.status() {
         Status::Supported => {}
         Status::NotYet(reason) => line("without effect", reason.to_owned()),
-        Status::Ensemble => line("without effect", "it concerns ensembles".to_owned()),
+        Status::Ensemble => line("only", "in an ensemble".to_owned()),
+        Status::MemberNotYet => {
+            line("without effect", "it concerns ensembles, and is not supported yet".to_owned())
+        }
         Status::IgnoredJvm => line("without effect", "it is about the Java server's inside".to_owned()),
     }
     entry

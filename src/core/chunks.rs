@@ -3,6 +3,13 @@
 pub(crate) struct Chunks<T>(Vec<Vec<T>>);
 
 impl<T> Chunks<T> {
+    /// These chunks. Each but the last must be full.
+    pub(crate) fn of_chunks(chunks: Vec<Vec<T>>) -> Chunks<T> {
+        let full = chunks.split_last().map_or(&[][..], |(_, full)| full);
+        assert!(full.iter().all(|chunk| chunk.len() == CHUNK_LEN), "a chunk before the last is not full");
+        Chunks(chunks)
+    }
+
     /// Appends and returns the index.
     pub(crate) fn push(&mut self, value: T) -> u32 {
         if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK_LEN) {
@@ -37,4 +44,5 @@ impl<T> std::ops::IndexMut<u32> for Chunks<T> {
     }
 }
 
-const CHUNK_LEN: usize = 4096;
+/// How many values a chunk holds.
+pub(crate) const CHUNK_LEN: usize = 4096;

@@ -7,6 +7,8 @@
 //! `socket → ShardTurn → RecordBatch → Durable → CommitBatch → applied by each core → reply`.
 
 mod chunks;
+mod queue;
+mod workers;
 
 pub mod acl;
 pub mod config;
@@ -31,6 +33,8 @@ pub mod time;
 pub mod tree;
 pub mod watch;
 pub mod zab;
+
+pub use workers::{Alone, Workers};
 
 #[cfg(test)]
 mod testing;

@@ -35,7 +35,7 @@ pub(crate) fn tree_of(nodes: &[(&str, Option<&[u8]>)]) -> DataTree {
         let zxid = Zxid(1 + at as i64);
         let parent = tree.get(parent_of(path).expect("not the root")).expect("its parent comes first");
         let parent_cversion = parent.cversion() + 1;
-        let fields = NodeFields { czxid: zxid, mzxid: zxid, ..plain_node(path, None).fields().clone() };
+        let fields = NodeFields { czxid: zxid, mzxid: zxid, ..plain_node(path, None).fields() };
         tree.apply(zxid, &Delta::Create { node: Node::new(path, *data, fields), parent_cversion });
         tree.advance(zxid);
     }

@@ -16,6 +16,7 @@ use crate::runtime::Sender;
 /// as long as it likes and must delay nothing else.
 pub(super) struct Dialler {
     sender: Sender<ToElection>,
+    timeout: Duration,
     threads: Arc<AtomicUsize>,
 }
 
@@ -29,8 +30,9 @@ struct Attempt {
 }
 
 impl Dialler {
-    pub(super) fn new(sender: Sender<ToElection>) -> Dialler {
-        Dialler { sender, threads: Arc::default() }
+    /// `timeout` is for each address; the machine's own limit is for the whole attempt.
+    pub(super) fn new(sender: Sender<ToElection>, timeout: Duration) -> Dialler {
+        Dialler { sender, timeout, threads: Arc::default() }
     }
 
     /// Connects to whichever address answers first; [`ToElection::Dialled`] tells how it went.
@@ -49,9 +51,9 @@ impl Dialler {
                 attempt.failed(&address, &"too many attempts hang in the name service");
                 continue;
             }
-            let target = address.clone();
+            let (target, timeout) = (address.clone(), self.timeout);
             let thread = std::thread::Builder::new().name("election dial".into()).spawn(move || {
-                match connect(&target) {
+                match connect(&target, timeout) {
                     Ok(stream) => dialling.connected(stream),
                     Err(error) => dialling.failed(&target, &error),
                 }
@@ -82,10 +84,10 @@ impl Attempt {
 }
 
 /// Resolves the name anew and tries each of its addresses.
-fn connect(address: &HostPort) -> io::Result<TcpStream> {
+fn connect(address: &HostPort, timeout: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for resolved in (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX) {
-        match connect_to(resolved) {
+        match connect_to(resolved, timeout) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
@@ -93,8 +95,8 @@ fn connect(address: &HostPort) -> io::Result<TcpStream> {
     Err(last)
 }
 
-fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
+fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, timeout)?;
     if stream.local_addr()? == stream.peer_addr()? {
         // On the machine itself, a port that nobody listens on can be given to the one who asks for it.
         debug!("{address} is nobody's but this attempt's own");
@@ -109,5 +111,3 @@ fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
 const THREADS_MAX: usize = 64;
 /// How many addresses of one name are tried.
 const RESOLVED_MAX: usize = 8;
-/// The machine's own limit is shorter, or as long; this only lets the thread end.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

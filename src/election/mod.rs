@@ -61,7 +61,8 @@ impl ElectionRole {
     pub async fn run(self) {
         let ElectionRole { ensemble, last_logged, mut inbox, sender, decided, clock } = self;
         let listening = Listening::start(&ensemble, sender.clone());
-        let driver = Rc::new(Driver::new(&ensemble, last_logged, Dialler::new(sender), decided, clock));
+        let dialler = Dialler::new(sender, ensemble.election.connect);
+        let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, decided, clock));
         driver.begin();
         spawn(keep_time(driver.clone()));
         while let Some(message) = inbox.take_one().await {

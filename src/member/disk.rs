@@ -90,7 +90,7 @@ pub enum EpochError {
 /// The epochs that a server whose state is `last` has on disk. A missing file is made from the state, as in
 /// Java; `currentEpoch` is raised to the state's epoch, which was entered by whoever logged it.
 pub fn read_epochs(folder: &Path, last: Zxid) -> Result<Epochs, EpochError> {
-    let of_state = last.epoch() as u32;
+    let of_state = last.epoch();
     let (accepted, current) =
         (read_epoch(folder, EpochFile::Accepted)?, read_epoch(folder, EpochFile::Current)?);
     let epochs =

@@ -3,6 +3,20 @@
 //! Each of the two may lie on a disk of its own, and a disk that was not mounted leaves an empty folder: a
 //! server that started on it would serve the past, and give zxids out twice. So the two get a common number
 //! when they are first used together, each in a file of its own, and must still have it later.
+//!
+//! # What a crash leaves
+//!
+//! A file's bytes are durable when it is synced, and its name when its folder is. The second file is begun
+//! when the first is durable, so a crash at the first start leaves:
+//!
+//! | crash                   | what is found                        | what is done                               |
+//! |-------------------------|--------------------------------------|--------------------------------------------|
+//! | during the first write  | no file, or one with no whole number in it; none in the other folder | both are written, as at a first start |
+//! | between the two         | a number in the first, no file in the second | the second gets the first's number |
+//! | during the second write | a number in the first; a file with no whole number in the second | the same |
+//!
+//! Of a folder that holds something and one that does not, the empty one is written first. So an empty folder
+//! without a number beside one that has both was not left by a first start, but is what is to be found out.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -65,8 +79,9 @@ pub(super) fn check(log: Half<'_>, snap: Half<'_>) -> Result<(), PairError> {
         (None, None) => {
             let mark =
                 new_mark().map_err(|source| PairError::Unusable { path: log.path.join(FILE), source })?;
-            write(log.path, &mark)?;
-            write(snap.path, &mark)
+            let (first, second) = if snap.is_empty { (snap, log) } else { (log, snap) };
+            write(first.path, &mark)?;
+            write(second.path, &mark)
         }
         (None, Some(mark)) => join(log, snap, &mark),
         (Some(mark), None) => join(snap, log, &mark),
@@ -83,10 +98,11 @@ fn join(new: Half<'_>, used: Half<'_>, mark: &str) -> Result<(), PairError> {
     write(new.path, mark)
 }
 
+/// The folder's number, if it has a whole one.
 fn read(folder: &Path) -> Result<Option<String>, PairError> {
     let path = folder.join(FILE);
-    match fs::read_to_string(&path) {
-        Ok(mark) => Ok(Some(mark)),
+    match fs::read(&path) {
+        Ok(bytes) => Ok(String::from_utf8(bytes).ok().filter(|mark| is_whole(mark))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(PairError::Unusable { path, source }),
     }
@@ -106,8 +122,15 @@ fn new_mark() -> io::Result<String> {
     Ok(format!("{:032x}\n", u128::from_ne_bytes(bytes)))
 }
 
+fn is_whole(mark: &str) -> bool {
+    let digits = mark.strip_suffix('\n').unwrap_or_default();
+    digits.len() == DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
 /// In each of the two folders.
 const FILE: &str = "ringkeeper.pair";
+/// Hexadecimal digits of a number.
+const DIGITS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -132,6 +155,30 @@ mod tests {
         fs::remove_file(snap.path().join(FILE)).expect("a mark");
         check(half(&log, true), half(&snap, true)).expect("a first start that ended too early");
         assert!(snap.path().join(FILE).exists());
+    }
+
+    #[test]
+    fn a_first_start_that_a_crash_ended_anywhere_is_gone_on_with() {
+        for (log_is_empty, snap_is_empty) in [(true, true), (true, false), (false, true), (false, false)] {
+            for ends_in_first in [true, false] {
+                for torn in [None, Some(&b""[..]), Some(&[0; 33]), Some(b"0123456789abcdef")] {
+                    let (log, snap) = folders();
+                    let again = || check(half(&log, log_is_empty), half(&snap, snap_is_empty));
+                    again().expect("nothing was there");
+                    let (first, second) = if snap_is_empty { (&snap, &log) } else { (&log, &snap) };
+                    fs::remove_file(second.path().join(FILE)).expect("a mark");
+                    let ends_in = if ends_in_first { first } else { second };
+                    match torn {
+                        Some(torn) => fs::write(ends_in.path().join(FILE), torn).expect("room"),
+                        None if ends_in_first => fs::remove_file(first.path().join(FILE)).expect("a mark"),
+                        None => {}
+                    }
+                    again().expect("a first start that ended too early");
+                    let mark = read(log.path()).expect("readable").expect("whole");
+                    assert_eq!(read(snap.path()).expect("readable"), Some(mark));
+                }
+            }
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl LogKeeper {
 
     /// Later snapshots go first, or what the log loses would come back with them.
     fn cut(&self, zxid: Zxid, rebuild: bool) -> Result<(Recovered, Option<Box<DataTree>>), wal::BoxError> {
-        snapshot::set_aside_after(&self.snapshots, zxid)?;
+        snapshot::set_aside_after(&Os, &self.snapshots, zxid)?;
         wal::truncate(&Os, &self.logs, zxid)?;
         if !rebuild {
             let log = wal::read(&self.logs, |_| Ok(()))?;
@@ -94,9 +94,15 @@ impl LogKeeper {
     /// top of it.
     fn restart(&self, state: Frozen) -> Result<Recovered, wal::BoxError> {
         let zxid = state.zxid();
-        snapshot::set_aside_after(&self.snapshots, zxid)?;
+        snapshot::set_aside_after(&Os, &self.snapshots, zxid)?;
         wal::reset(&Os, &self.logs, zxid)?;
-        snapshot::save_received(&self.snapshots, state, Compression::None, &SharedPace::new(Pace::Full))?;
+        snapshot::save_received(
+            &Os,
+            &self.snapshots,
+            state,
+            Compression::None,
+            &SharedPace::new(Pace::Full),
+        )?;
         let log = wal::read(&self.logs, |_| Ok(()))?;
         Ok(log.make_ready(Arc::new(Os), self.wal, zxid)?)
     }

@@ -60,7 +60,7 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         quorum: JointQuorum::of(Arc::new(ensemble.verifier.clone())),
         timing,
         config: Some(ensemble.text().into_bytes().into()),
-        force_snapshot_sync: false,
+        force_snapshot_sync: ensemble.force_snapshot_sync,
         confirm_syncs: true,
     };
     MemberOptions { zab, pipeline: pipeline(config, topology), rollover_at: ROLLOVER_AT }

@@ -12,7 +12,7 @@ use ringkeeper_core::id::Zxid;
 use ringkeeper_core::member::Member;
 use ringkeeper_core::shard::Shard;
 use ringkeeper_core::tree::DataTree;
-use ringkeeper_core::zab::History;
+use ringkeeper_core::zab::{History, HistoryBounds};
 
 use super::log::LogKeeper;
 use super::{StartError, plan};
@@ -102,7 +102,8 @@ impl Server {
             }
             Some(ensemble) => {
                 let epochs = read_epochs(&config.storage.snap_dir(), pipeline.last_zxid())?;
-                let history = History::new(pipeline.last_zxid(), Default::default());
+                let bounds = HistoryBounds { count_max: ensemble.history_count, ..HistoryBounds::default() };
+                let history = History::new(pipeline.last_zxid(), bounds);
                 let member =
                     Member::new(plan::member(&config, ensemble, topology), pipeline, epochs, history);
                 let (to_election, inbox) = inbox::<ToElection>();

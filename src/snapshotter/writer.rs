@@ -8,6 +8,7 @@ use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::Frozen;
 
+use crate::storage::disk::Os;
 use crate::storage::purge::Purge;
 use crate::storage::snapshot::{Pace, SharedPace, save};
 
@@ -40,7 +41,7 @@ impl Writer {
         let work = move || {
             yield_to_executors();
             let began = Instant::now();
-            let saved = save(&folder, state, compression, &shared_pace);
+            let saved = save(&Os, &folder, state, compression, &shared_pace);
             let took = began.elapsed();
             if saved.is_ok() {
                 purge.after_snapshot();

@@ -9,15 +9,21 @@
 //! A file's bytes are durable when [`Disk::sync`] has returned, a name or its removal when
 //! [`Disk::sync_dir`] has. Until then any part of the bytes may be lost, and any of the changes to names. A
 //! rename is done as a whole or not at all.
+//!
+//! Space that [`Disk::allocate`] has set aside is there for whoever writes into it. Where it is not after all,
+//! because the device is thinly provisioned, say, that is an error of the write.
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, OFlags};
+use rustix::fs::{FallocateFlags, OFlags, statvfs};
 use rustix::io::Errno;
+
+use super::mapped::MappedMut;
 
 /// How bytes get to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +32,13 @@ pub enum Access {
     Direct,
     /// Through the page cache.
     Buffered,
+}
+
+/// How many bytes the file system of this path has free for us; `None` if it won't say, as those in memory
+/// without a limit don't.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let space = statvfs(path).ok().filter(|space| space.f_blocks > 0)?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 /// A file system. Every method is what its name says, by default on the real one.
@@ -48,9 +61,29 @@ pub trait Disk: Debug + Send + Sync {
         }
     }
 
+    /// Has space set aside for this part of the file, which ends no earlier than the part then. An error where
+    /// there is too little, or the file system cannot do that.
+    fn allocate(&self, file: &File, part: Range<u64>) -> io::Result<()> {
+        Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), part.start, part.end - part.start)?)
+    }
+
     /// Writes all of these bytes.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)
+    }
+
+    /// Writes all of these bytes through mmap into space that was [allocated](Disk::allocate), and waits until
+    /// the device has them. That is for the sake of others who write to it; they are durable when they are
+    /// [synced](Disk::sync). `offset` is a multiple of the page size.
+    fn write_mapped(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut map = MappedMut::new(file, offset, bytes.len())?;
+        map.copy_from_slice(bytes);
+        map.sync()
+    }
+
+    /// Gives the file a length: what is behind it goes.
+    fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
+        file.set_len(len)
     }
 
     /// Makes all that was written to the file durable, through whatever it was written, and its length.

@@ -9,8 +9,8 @@
 //! Old parts of both logs go when snapshots cover them, so a state is served only if nothing is missing
 //! between the snapshot and the last entry. Each batch of our log says which state it continues. Java's
 //! entries do not, but within an epoch their zxids follow one another: where a file does not go on from the
-//! state before it, one is missing, and where a zxid comes again, the files are of two histories (Java 3.9.5
-//! refuses both as well). Within a file Java's own gaps are taken as they are. Nor is a state served that is
+//! state before it, one is missing (Java 3.9.5 refuses that as well), and where a zxid comes again, the files
+//! are of two histories. Within a file Java's own gaps are taken as they are. Nor is a state served that is
 //! older than the newest snapshot's name says, if that cannot be loaded. What is missing at the very end of
 //! the last log, whole entries, shows nowhere else.
 
@@ -26,7 +26,7 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
 use tracing::info;
 
-use super::disk::Os;
+use super::disk::{Disk, Os};
 use super::java_log::{Entry, JavaLog, JavaLogError};
 use super::snapshot::{self, LoadError, Loaded};
 use super::wal;
@@ -92,10 +92,7 @@ pub struct Recovery {
     pub snapshot: Option<Zxid>,
 }
 
-/// Recovers the state, and makes our log ready to be written.
-///
-/// A log of Java's without any snapshot must begin at the beginning, as one of 3.4 may, unless `trust_empty`
-/// (`snapshot.trust.empty`) says that what came before it may be missing.
+/// Recovers the state with [`read`], and makes our log ready to be written.
 pub fn recover(
     folders: Folders<'_>,
     options: PipelineOptions,
@@ -103,64 +100,144 @@ pub fn recover(
     wal_options: wal::Options,
     trust_empty: bool,
 ) -> Result<Recovery, RecoverError> {
-    let newest = snapshot::newest_zxid(folders.snapshots);
+    read(folders, options, tree_options, trust_empty)?.make_ready(Arc::new(Os), wal_options)
+}
+
+/// Reads the state. Nothing is changed.
+///
+/// A log of Java's without any snapshot must begin at the beginning, as one of 3.4 may, unless `trust_empty`
+/// (`snapshot.trust.empty`) says that what came before it may be missing.
+pub fn read(
+    folders: Folders<'_>,
+    options: PipelineOptions,
+    tree_options: TreeOptions,
+    trust_empty: bool,
+) -> Result<ReadState<'_>, RecoverError> {
     let loaded = snapshot::load_newest(folders.snapshots, tree_options)?;
     let (snapshot, path, tree) = match loaded {
         Some(Loaded { tree, path }) => (Some(tree.last_zxid()), Some(path), tree),
         None => (None, None, DataTree::new(tree_options)),
     };
-    let mut java = JavaLog::open(folders.logs, tree.last_zxid())?;
     let mut pipeline = Pipeline::new(options, tree);
     let base = if snapshot.is_some() { Base::Snapshot } else { Base::Nothing { trust_empty } };
-    let log = wal::read(folders.logs, |record| replay_ours(record, &mut java, base, &mut pipeline))?;
-    replay(&mut java, Zxid(i64::MAX), base, &mut pipeline)?;
-    let state = pipeline.last_zxid();
-    if let Some(snapshot) = newest.filter(|newest| *newest > state) {
-        return Err(RecoverError::Short { state, snapshot });
+    let logs = replay(folders, base, &mut pipeline)?;
+    if logs.java.taken() > 0 {
+        info!("{} entries of Java's log are replayed", logs.java.taken());
     }
-    if java.taken() > 0 {
-        info!("{} entries of Java's log are replayed", java.taken());
+    Ok(ReadState { folders, pipeline, snapshot, path, logs })
+}
+
+/// A state that has been read.
+pub struct ReadState<'a> {
+    folders: Folders<'a>,
+    pipeline: Pipeline,
+    snapshot: Option<Zxid>,
+    path: Option<PathBuf>,
+    logs: Replayed,
+}
+
+impl ReadState<'_> {
+    /// What there is.
+    pub fn tree(&self) -> &DataTree {
+        self.pipeline.tree()
     }
-    // Only now is anything changed.
-    sync(folders, path.as_deref(), &java)?;
-    let wal = log.make_ready(Arc::new(Os), wal_options, pipeline.last_zxid())?;
-    Ok(Recovery { pipeline, wal, snapshot })
+
+    /// Makes durable what was read, and then our log [ready to be written](wal::ReadLog::make_ready).
+    pub fn make_ready(
+        self,
+        disk: Arc<dyn Disk>,
+        wal_options: wal::Options,
+    ) -> Result<Recovery, RecoverError> {
+        let ReadState { folders, pipeline, snapshot, path, logs } = self;
+        sync(&*disk, folders, path.as_deref(), &logs.java)?;
+        let wal = logs.log.make_ready(disk, wal_options, pipeline.last_zxid())?;
+        Ok(Recovery { pipeline, wal, snapshot })
+    }
+}
+
+/// A state, to which transactions are added.
+pub trait State {
+    /// The zxid of the last transaction that is in it.
+    fn last_zxid(&self) -> Zxid;
+
+    /// Adds a transaction, given as it is stored: header and transaction. One that is in it changes nothing.
+    fn recover(&mut self, payload: &[u8]) -> Result<(), wal::BoxError>;
+}
+
+impl State for Pipeline {
+    fn last_zxid(&self) -> Zxid {
+        Pipeline::last_zxid(self)
+    }
+
+    fn recover(&mut self, payload: &[u8]) -> Result<(), wal::BoxError> {
+        Ok(Pipeline::recover(self, payload)?)
+    }
+}
+
+/// Logs that have been replayed.
+pub struct Replayed {
+    /// Java's.
+    pub java: JavaLog,
+    /// Ours, not ready to be written yet.
+    pub log: wal::ReadLog,
+}
+
+/// Adds to a state what both logs of a folder hold after it. Changes nothing on disk.
+pub fn replay(folders: Folders<'_>, base: Base, state: &mut impl State) -> Result<Replayed, RecoverError> {
+    let mut java = JavaLog::open(folders.logs, state.last_zxid())?;
+    let log = wal::read(folders.logs, |record| replay_ours(record, &mut java, base, state))?;
+    replay_java(&mut java, Zxid(i64::MAX), base, state)?;
+    let state = state.last_zxid();
+    match snapshot::newest_zxid(folders.snapshots).filter(|newest| *newest > state) {
+        Some(snapshot) => Err(RecoverError::Short { state, snapshot }),
+        None => Ok(Replayed { java, log }),
+    }
 }
 
 /// What the logs are replayed on.
-#[derive(Clone, Copy)]
-enum Base {
+#[derive(Clone, Copy, Debug)]
+pub enum Base {
     /// A snapshot.
     Snapshot,
     /// An empty tree, which a log of Java's may go on from wherever it begins, if `trust_empty`.
-    Nothing { trust_empty: bool },
+    Nothing {
+        /// `snapshot.trust.empty`.
+        trust_empty: bool,
+    },
 }
 
 fn replay_ours(
     record: Record<'_>,
     java: &mut JavaLog,
     base: Base,
-    pipeline: &mut Pipeline,
+    replayed: &mut impl State,
 ) -> Result<(), wal::BoxError> {
     let Record { after, zxid, payload } = record;
-    replay(java, after, base, pipeline)?;
-    let state = pipeline.last_zxid();
+    replay_java(java, after, base, replayed)?;
+    let state = replayed.last_zxid();
     if state < after {
         return Err(RecoverError::Gap { after, state }.into());
     }
     match java.next_zxid()? {
         Some(javas) if javas <= zxid => Err(RecoverError::Diverged { zxid: javas }.into()),
-        _ => Ok(pipeline.recover(payload)?),
+        _ => replayed.recover(payload),
     }
 }
 
-fn replay(java: &mut JavaLog, upto: Zxid, base: Base, pipeline: &mut Pipeline) -> Result<(), RecoverError> {
+fn replay_java(
+    java: &mut JavaLog,
+    upto: Zxid,
+    base: Base,
+    replayed: &mut impl State,
+) -> Result<(), RecoverError> {
     while let Some(entry) = java.next_upto(upto)? {
-        check_place(&entry, pipeline.last_zxid(), base)?;
+        check_place(&entry, replayed.last_zxid(), base)?;
         let Entry { zxid, payload, path, offset, .. } = entry;
-        pipeline.recover(payload).map_err(|source| {
-            let (path, source) = (path.to_owned(), source.into());
-            RecoverError::Entry { path, offset, zxid, source }
+        replayed.recover(payload).map_err(|source| RecoverError::Entry {
+            path: path.to_owned(),
+            offset,
+            zxid,
+            source,
         })?;
     }
     Ok(())
@@ -201,13 +278,18 @@ fn may_follow(zxid: Zxid, state: Zxid) -> bool {
 
 /// Also what was read before it was durable must not be lost once it has been served: our log goes on from
 /// there.
-fn sync(folders: Folders<'_>, snapshot: Option<&Path>, java: &JavaLog) -> Result<(), RecoverError> {
-    let sync = |path: &Path| File::open(path)?.sync_all();
+fn sync(
+    disk: &dyn Disk,
+    folders: Folders<'_>,
+    snapshot: Option<&Path>,
+    java: &JavaLog,
+) -> Result<(), RecoverError> {
     let failed = |folder: &Path| {
         let folder = folder.to_owned();
         |source| RecoverError::Sync { folder, source }
     };
-    let synced = snapshot.map_or(Ok(()), sync).and_then(|()| sync(folders.snapshots));
+    let synced = snapshot.map_or(Ok(()), |path| disk.sync(&File::open(path)?));
+    let synced = synced.and_then(|()| disk.sync_dir(folders.snapshots));
     synced.map_err(failed(folders.snapshots))?;
-    java.sync().map_err(failed(folders.logs))
+    java.sync(disk).map_err(failed(folders.logs))
 }

@@ -46,11 +46,18 @@ fn a_file_that_is_missing_is_named() {
 }
 
 #[test]
-fn an_ensemble_is_not_started_as_a_standalone_server() {
-    let refused = refused(server().config("server.1", "a:2888:3888").config("server.2", "b:2888:3888"));
-    assert_eq!(refused.status.and_then(|status| status.code()), Some(2), "{refused}");
-    assert!(refused.log.contains("voting: server.1, server.2"), "{refused}");
-    assert!(refused.log.contains("this version of ringkeeper runs standalone servers only"), "{refused}");
+fn a_member_without_its_id_is_not_started_and_never_as_a_standalone_server() {
+    let ensemble = |settings: Settings| {
+        let settings =
+            settings.config("server.1", "127.0.0.1:2888:3888").config("server.2", "127.0.0.1:2889:3889");
+        settings.config("initLimit", 10).config("syncLimit", 5)
+    };
+    let without_id = refused(ensemble(server()));
+    assert_eq!(without_id.status.and_then(|status| status.code()), Some(2), "{without_id}");
+    assert!(without_id.log.contains("myid"), "{without_id}");
+    assert!(without_id.log.contains("Invalid config, exiting abnormally"), "{without_id}");
+    let protected = refused(ensemble(server()).config("sslQuorum", true).config("myid", 1));
+    assert_eq!(protected.status.and_then(|status| status.code()), Some(2), "{protected}");
 }
 
 #[test]

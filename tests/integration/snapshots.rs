@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ringkeeper_core::Alone;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Snapshot, SnapshotName};
 use ringkeeper_core::tree::{DataTree, TreeOptions};
@@ -205,7 +206,7 @@ fn load(name: SnapshotName, path: PathBuf) -> OnDisk {
     let file = fs::read(&path).expect("a snapshot");
     let plain = name.compression.unpack(&file, 1 << 30).unwrap_or_else(|error| panic!("{name}: {error}"));
     let options = TreeOptions { extended_types: true, seed: 0 };
-    let read = Snapshot::decode(&plain, name.zxid, options, &mut Interner::new());
+    let read = Snapshot::decode(&plain, name.zxid, options, &mut Interner::new(), &Alone);
     OnDisk { name, path, tree: read.unwrap_or_else(|error| panic!("{name}: {error}")).tree }
 }
 

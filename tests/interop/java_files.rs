@@ -7,6 +7,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ringkeeper_core::Alone;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::java_log::{LogReader, file_name};
 use ringkeeper_core::format::snapshot::{
@@ -171,7 +172,7 @@ fn load(folder: &Path, name: SnapshotName) -> Snapshot {
     let file = fs::read(folder.join(name.to_string())).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert!(name.compression.seems_whole(&file), "{name}");
     let plain = name.compression.unpack(&file, LEN_MAX).unwrap_or_else(|error| panic!("{name}: {error}"));
-    Snapshot::decode(&plain, name.zxid, OPTIONS, &mut Interner::new())
+    Snapshot::decode(&plain, name.zxid, OPTIONS, &mut Interner::new(), &Alone)
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 

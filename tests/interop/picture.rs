@@ -49,7 +49,7 @@ pub(crate) fn picture(tree: &DataTree) -> Vec<String> {
     let mut lines: Vec<String> = tree
         .walk()
         .map(|found| {
-            let acl = found.node.fields().acl.iter();
+            let acl = found.node.acl().iter();
             let acl = acl.map(|entry| (entry.perms, entry.scheme.to_string(), entry.id.to_string()));
             let stat = found.stat();
             let numbers = [

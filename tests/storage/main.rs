@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use glommio::LocalExecutor;
+use ringkeeper::storage::disk::Os;
 use ringkeeper::storage::recovery::{self, Folders, RecoverError, Recovery};
 use ringkeeper::storage::snapshot::{Pace, SharedPace, save};
 use ringkeeper::storage::wal::{self, Batches, SEGMENT_LEN_MIN, Wal};
@@ -93,7 +94,7 @@ impl Folder {
     /// Saves the state at this zxid.
     fn save(&self, zxid: i64) -> PathBuf {
         let pace = SharedPace::new(Pace::Full);
-        save(self.path(), state_at(zxid).freeze(), Compression::None, &pace).expect("room")
+        save(&Os, self.path(), state_at(zxid).freeze(), Compression::None, &pace).expect("room")
     }
 
     /// Writes a file of Java's log.
@@ -149,6 +150,13 @@ impl<I: Iterator<Item = i64>> Batches for OneByOne<I> {
     fn try_next(&mut self) -> Option<RecordBatch> {
         None
     }
+}
+
+/// In memory where that is possible: for files of which it does not matter how durable they are.
+fn folder_in_memory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.expect("a temporary folder")
 }
 
 fn pipeline() -> PipelineOptions {

@@ -8,7 +8,6 @@ use crate::proto::{Acl, AclRef};
 /// Lists that no node has any more are forgotten from time to time, so that the memory is bounded by the
 /// lists in use.
 pub struct Interner {
-    open: AclRef,
     open_bytes: Vec<u8>,
     by_bytes: HashMap<Box<[u8]>, AclRef>,
     lists: HashSet<AclRef>,
@@ -23,11 +22,9 @@ pub struct Interner {
 impl Interner {
     /// An interner that knows the list which lets everybody do everything.
     pub fn new() -> Interner {
-        let open = AclRef::open();
         let mut open_bytes = Vec::new();
-        open.encode(&mut Writer::new(&mut open_bytes));
+        AclRef::open().encode(&mut Writer::new(&mut open_bytes));
         Interner {
-            open,
             open_bytes,
             by_bytes: HashMap::new(),
             lists: HashSet::new(),
@@ -39,8 +36,8 @@ impl Interner {
 
     /// The shared list that equals this one.
     pub fn share(&mut self, list: AclRef) -> AclRef {
-        if list == self.open {
-            return self.open.clone();
+        if list == AclRef::open() {
+            return list;
         }
         if let Some(known) = self.lists.get(&list) {
             return known.clone();
@@ -55,7 +52,7 @@ impl Interner {
 
     /// The stored list for a request's list, if these bytes were learnt.
     pub(super) fn known(&self, bytes: &[u8]) -> Option<AclRef> {
-        if bytes == self.open_bytes { Some(self.open.clone()) } else { self.by_bytes.get(bytes).cloned() }
+        if bytes == self.open_bytes { Some(AclRef::open()) } else { self.by_bytes.get(bytes).cloned() }
     }
 
     /// Shares the stored list, and with `bytes` knows it again by what the request carried.

@@ -11,8 +11,9 @@ use super::key_table::ensemble::{
     QUORUM_CNXN_TIMEOUT,
 };
 use super::key_table::parser::{
-    INIT_LIMIT, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, STANDALONE_ENABLED, SYNC_LIMIT,
+    INIT_LIMIT, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
 };
+use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC};
 use super::kind::Int;
 use super::members::{Members, ServerLine};
 use super::my_id;
@@ -44,6 +45,10 @@ pub struct Ensemble {
     pub bind_attempts: Option<u32>,
     /// How long things take on the election port.
     pub election: ElectionTiming,
+    /// `commitLogCount`: transactions kept in memory for learners that lag, at least 500.
+    pub history_count: usize,
+    /// `forceSnapshotSync`: whether each learner gets the whole tree.
+    pub force_snapshot_sync: bool,
     groups: Option<Groups>,
 }
 
@@ -55,6 +60,12 @@ impl Ensemble {
         let members = Members::prove(sources, &settings)?;
         if !members.are_an_ensemble(settings.get(&STANDALONE_ENABLED)?)? {
             return Ok(None);
+        }
+        notices.retain(|notice| notice.concerns(true));
+        for key in [&SSL_QUORUM, &QUORUM_SASL] {
+            if settings.get(key)? {
+                return Err(settings.error(key as &dyn AnyKey, Problem::PeersNotProtected));
+            }
         }
         let tick_ms = u64::from(Sessions::prove(&settings)?.tick_ms);
         let limit = |key: &Key<Int<i32>>, missing| match settings.get(key)? {
@@ -83,6 +94,8 @@ impl Ensemble {
                 _ => Some(ELECTION_PORT_BIND_RETRY_DEFAULT),
             },
             election: timing(&settings, sync_limit)?,
+            history_count: settings.get(&COMMIT_LOG_COUNT)? as usize,
+            force_snapshot_sync: settings.get(&FORCE_SNAPSHOT_SYNC)?,
             groups: members.groups,
             servers: members.lines,
         };

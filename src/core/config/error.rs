@@ -198,12 +198,10 @@ pub enum Problem {
     )]
     NotInPeerList { id: ServerId, known: String },
     #[error(
-        "this is the configuration of an ensemble ({voters}), and this version of ringkeeper runs standalone \
-         servers only. It does not start one in place of an ensemble's member, because clients would write \
-         to a history of their own. For a standalone server leave at most one server. line and \
-         standaloneEnabled=true"
+        "this version of ringkeeper cannot protect what servers say to each other, and does not say it \
+         unprotected where it is to be protected"
     )]
-    EnsembleNotSupported { voters: String },
+    PeersNotProtected,
 }
 
 /// A note for those who expect a comment behind a value.

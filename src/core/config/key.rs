@@ -32,8 +32,10 @@ pub enum Status {
     Supported,
     /// It is read and checked, and has no effect yet, for the reason given.
     NotYet(&'static str),
-    /// It means something for a member of an ensemble only.
+    /// It does what ZooKeeper's documentation says, and means something for a member of an ensemble only.
     Ensemble,
+    /// It would mean something for a member of an ensemble, and has no effect yet.
+    MemberNotYet,
     /// It tunes Java, or a part that only Java's server has.
     IgnoredJvm,
 }

@@ -105,6 +105,7 @@ impl Config {
                 None
             }
         };
+        notices.retain(|notice| notice.concerns(ensemble.is_some()));
         let my_id = my_id::prove(sources)?;
         let own_line = my_id.and_then(|id| members.line(id));
         let config = Config {

@@ -131,8 +131,15 @@ impl<'a> Settings<'a> {
             Status::NotYet(reason) => notices.push(Notice::warning(format!(
                 "{place}: {name} is not supported by this version yet and has no effect: {reason}"
             ))),
-            Status::Ensemble => {
-                notices.push(Notice::note(format!("{place}: {name} has no effect on a standalone server")))
+            Status::Ensemble => notices
+                .push(Notice::standalone(format!("{place}: {name} has no effect on a standalone server"))),
+            Status::MemberNotYet => {
+                notices.push(Notice::standalone(format!(
+                    "{place}: {name} has no effect on a standalone server"
+                )));
+                notices.push(Notice::member(format!(
+                    "{place}: {name} is not supported by this version yet and has no effect"
+                )));
             }
             Status::IgnoredJvm => notices.push(Notice::warning(format!(
                 "{place}: {name} is about the Java server's inside and has no effect"

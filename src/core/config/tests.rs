@@ -381,22 +381,15 @@ fn srvr_is_always_answered_and_a_star_answers_everything() {
 }
 
 #[test]
-fn an_ensemble_is_refused_by_name_and_never_served_alone() {
-    let two = "server.1=a:2888:3888\nserver.2=b:2888:3888";
-    for (text, voters) in [
-        (two, "(voting: server.1, server.2)"),
-        ("standaloneEnabled=false\nserver.1=a:1:2", "(standaloneEnabled=false, voting: server.1)"),
-        ("server.1=a:1:2\nserver.2=b:1:2:observer\nserver.3=c:1:2", "(voting: server.1, server.3)"),
-    ] {
-        let error = error(text);
-        assert!(error.starts_with("Error processing zoo.cfg: this is the configuration of an ensemble"));
-        assert!(error.contains(voters) && error.contains("runs standalone servers only"), "{error}");
-    }
+fn what_is_no_ensemble_and_no_standalone_server_is_refused() {
+    let limits = "initLimit=5\nsyncLimit=2";
     assert!(
         error("server.1=a:1:2:observer").contains("Observers w/o participants is an invalid configuration")
     );
     assert!(error("server.1=a:1:2\nserver.2=b:1:2:observer").contains("Observers w/o quorum"));
     assert!(error("standaloneEnabled=false").contains("number of participants should be >0"));
+    let without_id = error(&format!("{limits}\nserver.1=a:2888:3888\nserver.2=b:2888:3888"));
+    assert!(without_id.contains("myid"), "a member is never served alone: {without_id}");
 }
 
 #[test]
@@ -457,10 +450,9 @@ fn the_own_line_s_client_address_holds_and_must_not_contradict_the_file() {
 fn a_dynamic_file_names_servers_and_nothing_else() {
     let head = format!("{HEAD}dynamicConfigFile=zoo.cfg.dynamic\n");
     assert!(prove_member(&head, Some("server.1=h:1:2"), None).is_ok());
-    let ensemble = prove_member(&head, Some("server.1=h:1:2\nserver.2=i:1:2"), None).unwrap_err();
-    assert!(
-        ensemble.starts_with("Error processing zoo.cfg.dynamic: this is the configuration of an ensemble")
-    );
+    let limits = format!("{head}initLimit=5\nsyncLimit=2\n");
+    let member = prove_member(&limits, Some("server.1=h:1:2\nserver.2=i:1:2"), Some("2")).expect("a member");
+    assert_eq!(member.ensemble.map(|ensemble| ensemble.servers.len()), Some(2));
     for (dynamic, expected) in [
         ("server.1=h:1:2\ntickTime=5", "zoo.cfg.dynamic, line 2, tickTime: Unrecognised parameter: tickTime"),
         ("version=5", "zoo.cfg.dynamic, line 1, version: dynamic file shouldn't have version inside"),

@@ -62,6 +62,8 @@ mod encode;
 mod name;
 mod receive;
 mod seal;
+mod stream;
+mod sum;
 #[cfg(test)]
 mod tests;
 
@@ -71,6 +73,7 @@ pub use encode::SnapshotWriter;
 pub use name::SnapshotName;
 pub use receive::{Received, TreeReceiver};
 pub use seal::{SealError, check_seal};
+pub use stream::{Item, SnapshotStream, StoredNode, StreamError};
 
 use crate::id::Zxid;
 

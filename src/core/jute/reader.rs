@@ -101,6 +101,11 @@ impl<'a> Reader<'a> {
         self.ustring()?.ok_or(DecodeError::UnexpectedNull { offset })
     }
 
+    /// Passes so many bytes, whatever they are.
+    pub fn skip(&mut self, len: usize) -> Result<(), DecodeError> {
+        self.take(len).map(|_| ())
+    }
+
     /// The number of items of a vector; `None` is a null vector. Each item takes at least
     /// `item_len_min` bytes, so a count that the rest cannot hold is refused before anything is reserved.
     pub fn count(&mut self, item_len_min: usize) -> Result<Option<usize>, DecodeError> {

@@ -55,9 +55,9 @@ pub struct Member {
     storage: Storage,
     history: History,
     role: Role,
+    log_room: LogRoom,
     /// The role that begins once the disk has done what it was asked for.
     next: Option<Start>,
-    log_room: LogRoom,
 }
 
 /// What a member must know of its server and ensemble.
@@ -114,8 +114,8 @@ impl Member {
             storage: Storage::new(last),
             history,
             role: Role::Looking { pipeline: Box::new(pipeline), tail: Tail::new(last) },
+            log_room: LogRoom::default(),
             next: None,
-            log_room: LogRoom::Ample,
             options,
         }
     }
@@ -203,18 +203,8 @@ impl Member {
         }
     }
 
-    /// From now on the log has this much room. It binds a server that leads; one that follows logs what it is
-    /// told.
-    pub fn on_log_room(&mut self, room: LogRoom) {
-        self.log_room = room;
-        match &mut self.role {
-            Role::Looking { pipeline, .. } => pipeline.on_log_room(room),
-            Role::Leading(leading) => leading.on_log_room(room),
-            Role::Learning(_) | Role::Between => {}
-        }
-    }
-
-    /// This server was elected. Ignored unless it [looks for a leader](Member::is_looking).
+    /// This server was elected. Ignored unless it [looks for a leader](Member::is_looking). It may have to
+    /// wait for the disk: learners' connections are to be given to it once [`Member::leader`] has a leader.
     pub fn lead(&mut self, at: Moment, out: &mut Vec<Action>) {
         if self.is_looking() {
             self.next = Some(Start::Lead);
@@ -259,6 +249,14 @@ impl Member {
             self.tell_leader(at, out, |leader, done| leader.on_durable(durable, at.now, done));
             self.tell_learner(out, |learner, done| learner.on_durable(durable, done));
             self.finish(at, out);
+        }
+    }
+
+    /// From now on the log has this much room.
+    pub fn on_log_room(&mut self, room: LogRoom) {
+        self.log_room = room;
+        if let Role::Leading(leading) = &mut self.role {
+            leading.on_log_room(room);
         }
     }
 
@@ -318,10 +316,9 @@ impl Member {
         let (log, zab) = (self.storage.log(), self.options.zab.clone());
         self.role = match start {
             Start::Lead => {
-                let mut pipeline = pipeline;
-                pipeline.on_log_room(self.log_room);
                 let mut leading =
                     Leading::new(&self.options, *pipeline, tail, self.epochs, &self.history, log.1, at);
+                leading.on_log_room(self.log_room);
                 leading.begin(at, &mut self.storage, out);
                 Role::Leading(Box::new(leading))
             }

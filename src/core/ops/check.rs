@@ -12,6 +12,6 @@ pub(super) fn decide<'r>(
     asker.check_target(&request.path)?;
     let found = asker.find(db, &request.path, perms::READ)?;
     // Java logs the version that a write would lead to.
-    let version = next_version(found.node.fields().version, request.version)?;
+    let version = next_version(found.node.version(), request.version)?;
     Ok(Txn::Check { path: request.path, version })
 }

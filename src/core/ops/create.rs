@@ -60,7 +60,7 @@ pub(super) fn apply(
 ) -> Option<PartOutcome> {
     let parent = db.tree.get(parent_of(path)?)?;
     if let Some(existing) = db.tree.get(path) {
-        let (slot, aversion) = (existing.slot, existing.node.fields().aversion);
+        let (slot, aversion) = (existing.slot, existing.node.aversion());
         let node = existing.node.with_acl(acl.clone(), aversion);
         let counted = later_count(parent.cversion(), parent_cversion);
         let raised = (counted != parent.cversion()).then(|| (parent.node.clone(), parent.slot));

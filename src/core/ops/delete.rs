@@ -20,7 +20,7 @@ pub(super) fn decide<'r>(
     }
     asker.find(db, parent_path, perms::DELETE)?;
     let found = db.tree.get(&request.path).ok_or(Code::NoNode)?;
-    next_version(found.node.fields().version, request.version)?;
+    next_version(found.node.version(), request.version)?;
     if found.num_children() > 0 {
         return Err(Code::NotEmpty);
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::Database;
+use crate::Alone;
 use crate::id::{SessionId, Zxid};
 use crate::proto::{Acl, AclRef, CreateKind, Txn, TxnHeader};
 use crate::testing::picture;
@@ -64,7 +65,7 @@ fn a_create_of_a_node_that_exists_sets_its_list_and_raises_the_parent_s_counters
         apply(&mut db, 5, &create_kind("/a", 3, kind, private()));
         assert_eq!(counters(&db, "/"), (3, 5), "{kind:?}");
         let found = db.tree().get("/a").expect("created");
-        assert_eq!(found.node.fields().acl, private());
+        assert_eq!(found.node.acl(), &private());
         assert_eq!(found.stat(), before, "nothing else of it changes");
     }
 }
@@ -213,8 +214,8 @@ fn txn(db: &Database, wish: Wish) -> Option<Txn<'static>> {
             found.filter(|found| found.num_children() == 0)?;
             delete(path)
         }
-        5 => Txn::SetData { path: path.into(), data: Some(data), version: found?.node.fields().version + 1 },
-        6 => Txn::SetAcl { path: path.into(), acl, version: found?.node.fields().aversion + 1 },
+        5 => Txn::SetData { path: path.into(), data: Some(data), version: found?.node.version() + 1 },
+        6 => Txn::SetAcl { path: path.into(), acl, version: found?.node.aversion() + 1 },
         _ if db.tree().sessions().contains_key(&wish.session) => {
             let ephemerals = super::ephemerals_of(db, wish.session);
             let paths = ephemerals.iter().map(|node| node.path().to_owned().into());
@@ -229,22 +230,21 @@ fn txn(db: &Database, wish: Wish) -> Option<Txn<'static>> {
 /// The tree as Java writes it while it changes: each node, and the names of its children, as of the
 /// moment when it is its turn. `states` are all states, `pace` says how many pass at each node.
 fn fuzzy(states: &[DataTree], start: usize, pace: &[usize]) -> DataTree {
-    let mut loader = Loader::new(OPTIONS);
+    let loader = Loader::new(OPTIONS);
+    let mut part = loader.part(0);
     let mut moment = start;
     let mut turns = pace.iter().cycle();
-    for (id, timeout_ms) in states[start].sessions() {
-        loader.add_session(*id, *timeout_ms);
-    }
     let mut pending = vec![String::from("/")];
     while let Some(path) = pending.pop() {
         moment = (moment + turns.next().unwrap_or(&0)).min(states.len() - 1);
         // A node that is gone when it is its turn is left out.
         let Some(found) = states[moment].get(&path) else { continue };
         let node: Node = found.node.clone();
-        loader.add(node, found.cversion(), found.pzxid()).expect("the parent came before");
+        part.push(node, found.cversion(), found.pzxid()).expect("a path");
         pending.extend(found.children().map(|child| child.node.path().to_owned()));
     }
-    loader.finish(Zxid(start as i64)).expect("it has a root")
+    let sessions = states[start].sessions().clone();
+    loader.finish(vec![part], sessions, Zxid(start as i64), &Alone).expect("parents come first")
 }
 
 proptest! {

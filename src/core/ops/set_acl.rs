@@ -15,7 +15,7 @@ pub(super) fn decide<'r>(
     asker.check_target(&request.path)?;
     let acl = acl::validate(&request.acl, asker.identities, &asker.settings.policy, asker.interner)?;
     let found = asker.find(db, &request.path, perms::ADMIN)?;
-    let version = next_version(found.node.fields().aversion, request.version)?;
+    let version = next_version(found.node.aversion(), request.version)?;
     Ok(Txn::SetAcl { path: request.path, acl, version })
 }
 

@@ -19,7 +19,7 @@ pub(super) fn decide<'r>(
     let len = request.data.map_or(0, <[u8]>::len);
     let usage = UsageChange { nodes: 0, bytes: len as i64 - found.node.data_len() as i64 };
     db.quotas.check(&db.tree, &request.path, usage, asker.settings.enforce_quota)?;
-    let version = next_version(found.node.fields().version, request.version)?;
+    let version = next_version(found.node.version(), request.version)?;
     Ok(Txn::SetData { path: request.path, data: request.data.map(Cow::Borrowed), version })
 }
 

@@ -280,7 +280,7 @@ fn permissions_count_for_those_who_proved_who_they_are() {
 #[test]
 fn each_create_makes_its_kind_of_node() {
     let mut bench = Bench::new();
-    let owner = |bench: &Bench, path: &str| bench.db.tree().get(path).expect("a node").node.fields().owner;
+    let owner = |bench: &Bench, path: &str| bench.db.tree().get(path).expect("a node").node.owner();
     for (op, record, path, expected) in [
         (OpCode::Create, create("/p", b"", 0), "/p", 0),
         (OpCode::Create, create("/e", b"", 1), "/e", SESSION.0),

@@ -45,7 +45,7 @@ impl Asker<'_> {
     /// The node of this path, if it is there and may be used so.
     pub(super) fn find<'d>(&self, db: &'d Database, path: &str, perm: i32) -> Result<Found<'d>, Code> {
         let found = db.tree.get(path).ok_or(Code::NoNode)?;
-        self.check_permission(&found.node.fields().acl, perm)?;
+        self.check_permission(found.node.acl(), perm)?;
         Ok(found)
     }
 

@@ -1,7 +1,7 @@
 //! What a pipeline does for an ensemble that its server leads: it orders the requests of other servers'
 //! clients too, publishes what a quorum has, and takes back what it applied too early if it leads no more.
 
-use super::pipeline::{LogSink, Pipeline};
+use super::pipeline::{LogSink, NO_ROOM, Pipeline};
 use super::reaper::Reaper;
 use crate::error::Code;
 use crate::flow::{ForwardedRequest, Origin, Step};
@@ -58,7 +58,8 @@ impl Pipeline {
     }
 
     /// Orders a request of another server's client. Each gets a transaction, also one that fails: that is
-    /// how its server learns of the outcome (zab §7). Requests of one server are to be given in their order.
+    /// how its server learns of the outcome (zab §7), and why one that the log has no room for gets a small one.
+    /// Requests of one server are to be given in their order.
     pub fn order_forwarded(
         &mut self,
         from: Origin,
@@ -69,6 +70,7 @@ impl Pipeline {
     ) {
         let ForwardedRequest { session, cxid, op, record, identities } = request;
         match OpCode::from_number(op) {
+            Some(op) if !self.has_room_for(op) => self.refuse(session, cxid, NO_ROOM, wall, log),
             Some(OpCode::CreateSession) => {
                 let Ok(timeout_ms) = Reader::new(&record).int() else {
                     return self.refuse(session, cxid, Code::MarshallingError, wall, log);

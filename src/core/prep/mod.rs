@@ -11,4 +11,6 @@ pub use reaper::ReaperOptions;
 pub use replica::{Forward, Replica};
 
 #[cfg(test)]
+mod ensemble_tests;
+#[cfg(test)]
 mod tests;

@@ -396,7 +396,7 @@ impl Pipeline {
         self.pending.push_back((gate, self.published_steps + start as u64));
     }
 
-    fn has_room_for(&self, op: OpCode) -> bool {
+    pub(super) fn has_room_for(&self, op: OpCode) -> bool {
         match self.log_room {
             LogRoom::Ample => true,
             LogRoom::Low => !op.may_grow_tree(),
@@ -431,6 +431,6 @@ pub(super) fn next_session_id(next: &mut SessionId, tree: &DataTree) -> SessionI
 }
 
 /// What a request is answered that the log has no room for: every client library knows it.
-const NO_ROOM: Code = Code::SystemError;
+pub(super) const NO_ROOM: Code = Code::SystemError;
 /// The one number that would make a session's ephemerals containers.
 const CONTAINER_OWNER: i64 = i64::MIN;

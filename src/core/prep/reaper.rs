@@ -68,7 +68,7 @@ impl Reaper {
     }
 
     fn is_due(&self, found: Found<'_>, wall: WallTime) -> bool {
-        let unmodified_ms = wall.0.saturating_sub(found.node.fields().mtime);
+        let unmodified_ms = wall.0.saturating_sub(found.node.mtime());
         let never_used_ms_max = i64::try_from(self.options.never_used_ms_max).unwrap_or(i64::MAX);
         found.num_children() == 0
             && match found.owner() {

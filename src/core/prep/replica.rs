@@ -10,6 +10,7 @@ use crate::id::{SessionId, Zxid};
 use crate::jute::{Reader, Writer};
 use crate::ops::{self, Changes, Database};
 use crate::proto::{OpCode, Password, Txn, TxnHeader};
+use crate::queue::pop_front_if;
 use crate::session::password_of;
 use crate::time::WallTime;
 use crate::tree::DataTree;
@@ -298,7 +299,7 @@ impl Replica {
     fn take_asked(&mut self, session: SessionId, cxid: i32) -> Option<(Origin, OpCode)> {
         let waiting = self.waiting.get_mut(&session)?;
         let asked =
-            waiting.pop_front_if(|first| matches!(first.answer, Answer::Txn(_)) && first.xid == cxid)?;
+            pop_front_if(waiting, |first| matches!(first.answer, Answer::Txn(_)) && first.xid == cxid)?;
         match asked.answer {
             Answer::Txn(op) => Some((asked.origin, op)),
             _ => None,
@@ -309,7 +310,7 @@ impl Replica {
     fn answer_ready(&mut self, session: SessionId) {
         let Some(waiting) = self.waiting.get_mut(&session) else { return };
         while let Some(Waiting { origin, xid, answer }) =
-            waiting.pop_front_if(|first| matches!(first.answer, Answer::Ready(_)))
+            pop_front_if(waiting, |first| matches!(first.answer, Answer::Ready(_)))
         {
             if let Answer::Ready(outcome) = answer {
                 self.changes.push(Step::Reply(Reply { to: origin, xid, outcome }));

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
+use std::sync::LazyLock;
 
 use triomphe::Arc;
 
@@ -45,24 +46,26 @@ impl Acl {
     }
 }
 
-/// A stored access control list: immutable and shared by every node that has it.
+/// A stored access control list: immutable and shared by every node that has it. The list that lets everybody
+/// do everything, which most nodes have, is not counted, so that cores don't contend for its count.
 #[derive(Clone, Debug)]
-pub struct AclRef(Arc<Box<[Acl]>>);
+pub struct AclRef(Option<Arc<Box<[Acl]>>>);
 
 impl AclRef {
     /// A list of its own; `acl::Interner` makes equal lists share one.
     pub fn new(entries: impl Into<Box<[Acl]>>) -> AclRef {
-        AclRef(Arc::new(entries.into()))
+        let entries = entries.into();
+        AclRef((entries[..] != OPEN[..]).then(|| Arc::new(entries)))
     }
 
     /// The list that lets everybody do everything.
     pub fn open() -> AclRef {
-        AclRef::new([Acl { perms: perms::ALL, scheme: "world".into(), id: "anyone".into() }])
+        AclRef(None)
     }
 
     /// Whether nothing but `self` holds the list.
     pub fn is_unshared(&self) -> bool {
-        self.0.is_unique()
+        self.0.as_ref().is_some_and(Arc::is_unique)
     }
 
     /// Appends the list as jute's vector of entries.
@@ -83,13 +86,16 @@ impl Deref for AclRef {
     type Target = [Acl];
 
     fn deref(&self) -> &[Acl] {
-        &self.0
+        self.0.as_deref().map_or(&OPEN[..], |entries| entries)
     }
 }
 
 impl PartialEq for AclRef {
     fn eq(&self, other: &AclRef) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        match (&self.0, &other.0) {
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others) || own == others,
+            (own, others) => own.is_none() && others.is_none(),
+        }
     }
 }
 
@@ -160,4 +166,7 @@ impl<'a> RequestAcls<'a> {
     }
 }
 
+static OPEN: LazyLock<[Acl; 1]> =
+    LazyLock::new(|| [Acl { perms: perms::ALL, scheme: "world".into(), id: "anyone".into() }]);
 const ENCODED_LEN_MIN: usize = 12;
+const _: () = assert!(size_of::<AclRef>() == 8);

@@ -16,14 +16,14 @@ impl Shard {
         }
         match delta {
             Delta::Create { node, .. } => {
-                self.tell(EventType::NodeCreated, node.path(), zxid, Some(&node.fields().acl));
+                self.tell(EventType::NodeCreated, node.path(), zxid, Some(node.acl()));
                 self.tell_of_children(node.path(), zxid);
             }
             Delta::SetData(node) => {
-                self.tell(EventType::NodeDataChanged, node.path(), zxid, Some(&node.fields().acl));
+                self.tell(EventType::NodeDataChanged, node.path(), zxid, Some(node.acl()));
             }
             Delta::Delete(node) => {
-                self.tell(EventType::NodeDeleted, node.path(), zxid, Some(&node.fields().acl));
+                self.tell(EventType::NodeDeleted, node.path(), zxid, Some(node.acl()));
                 self.tell_of_children(node.path(), zxid);
             }
             Delta::SetSilently(_)
@@ -48,7 +48,7 @@ impl Shard {
         }
         let acl = match acl {
             Some(acl) => &acl[..],
-            None => self.tree.get(path).map_or(&[][..], |found| &found.node.fields().acl[..]),
+            None => self.tree.get(path).map_or(&[][..], |found| &found.node.acl()[..]),
         };
         self.event.clear();
         WatcherEvent { kind, path, zxid }.encode_frame(&mut self.event);

@@ -150,7 +150,7 @@ impl<'a> Reads<'a> {
         let path = reader.text().map_err(malformed)?;
         let found = lookup(self.tree, &path).ok_or(Code::NoNode)?;
         self.check(&found, perms::READ | perms::ADMIN)?;
-        let acl = &found.node.fields().acl;
+        let acl = found.node.acl();
         match self.check(&found, perms::ADMIN) {
             Ok(()) => acl.encode(out),
             Err(_) => encode_redacted(acl, out),
@@ -201,7 +201,7 @@ impl<'a> Reads<'a> {
     }
 
     fn check(&self, found: &Found<'_>, perm: i32) -> Result<(), Code> {
-        match permits(&found.node.fields().acl, perm, self.identities, self.policy) {
+        match permits(found.node.acl(), perm, self.identities, self.policy) {
             true => Ok(()),
             false => Err(Code::NoAuth),
         }

@@ -72,7 +72,7 @@ impl WatchRequests<'_> {
         for path in wanted.data.as_ref()? {
             let missed = match lookup(self.tree, path) {
                 None => Some(EventType::NodeDeleted),
-                Some(found) => (found.node.fields().mzxid > since).then_some(EventType::NodeDataChanged),
+                Some(found) => (found.node.mzxid() > since).then_some(EventType::NodeDataChanged),
             };
             self.tell_or_leave(path, missed, Modes::DATA, out);
         }

@@ -3,6 +3,7 @@ use std::fmt;
 use std::ops::Bound;
 
 use super::delta::{Counters, Delta, Undo};
+use super::load::Notes;
 use super::node::{Node, NodeFields};
 use super::owner::Owner;
 use super::path::{parent_of, utf16_len};
@@ -60,8 +61,8 @@ impl DataTree {
         tree
     }
 
-    /// A tree without a root, which is only good for loading into.
-    pub(super) fn empty(options: TreeOptions) -> DataTree {
+    /// A tree without a root.
+    fn empty(options: TreeOptions) -> DataTree {
         DataTree {
             options,
             table: Table::new(options.seed),
@@ -75,6 +76,24 @@ impl DataTree {
         }
     }
 
+    /// A tree of what was loaded, to which the [notes](DataTree::note_loaded) of its nodes come yet.
+    pub(super) fn of_loaded(
+        options: TreeOptions,
+        table: Table,
+        slots: Slots,
+        sessions: BTreeMap<SessionId, i32>,
+        zxid: Zxid,
+    ) -> DataTree {
+        DataTree { table, slots, sessions, last_zxid: zxid, ..DataTree::empty(options) }
+    }
+
+    /// Takes what was noted of some of the nodes while they were loaded.
+    pub(super) fn note_loaded(&mut self, notes: Notes) {
+        self.approximate_data_size += notes.data_size;
+        notes.counters.into_iter().for_each(|(slot, counters)| self.set_counters(slot, Some(counters)));
+        notes.owners.into_iter().for_each(|(slot, owner)| self.note_owner(slot, owner));
+    }
+
     /// The node at exactly this path.
     pub fn get(&self, path: &str) -> Option<Found<'_>> {
         let slot = self.table.find(path, &self.slots)?;
@@ -83,7 +102,7 @@ impl DataTree {
 
     /// The node in this slot.
     pub fn at(&self, slot: Slot) -> Option<Found<'_>> {
-        Some(Found { node: self.slots.entry(slot).node.as_ref()?, slot, tree: self })
+        Some(Found { node: self.slots.node(slot)?, slot, tree: self })
     }
 
     /// The zxid of the last transaction applied.
@@ -109,7 +128,7 @@ impl DataTree {
     /// The nodes that go with a session, in no particular order.
     pub fn ephemerals(&self, session: SessionId) -> impl Iterator<Item = &Node> {
         let slots = self.ephemerals.get(&session).into_iter().flatten();
-        slots.filter_map(|slot| self.slots.entry(*slot).node.as_ref())
+        slots.filter_map(|slot| self.slots.node(*slot))
     }
 
     /// The sessions that own ephemerals.
@@ -146,25 +165,24 @@ impl DataTree {
 
     /// The stat that clients see of a node that has never had a child.
     pub fn stat_of_childless(&self, node: &Node) -> Stat {
-        let fields = node.fields();
         Stat {
-            czxid: fields.czxid,
-            mzxid: fields.mzxid,
-            ctime: fields.ctime,
-            mtime: fields.mtime,
-            version: fields.version,
+            czxid: node.czxid(),
+            mzxid: node.mzxid(),
+            ctime: node.ctime(),
+            mtime: node.mtime(),
+            version: node.version(),
             cversion: 0,
-            aversion: fields.aversion,
+            aversion: node.aversion(),
             ephemeral_owner: self.owner(node).on_the_wire(),
             data_length: node.data_len() as i32,
             num_children: 0,
-            pzxid: fields.czxid,
+            pzxid: node.czxid(),
         }
     }
 
     /// What kind of node this is.
     pub fn owner(&self, node: &Node) -> Owner {
-        Owner::from_stored(node.fields().owner, self.options.extended_types)
+        Owner::from_stored(node.owner(), self.options.extended_types)
     }
 
     /// Applies one step of the transaction `zxid`.
@@ -265,9 +283,9 @@ impl DataTree {
         assert!(
             self.slots.family(slot).is_none_or(|family| family.children == 0),
             "{:?} is deleted and has children",
-            self.slots.entry(slot).node
+            self.slots.node(slot)
         );
-        let parent_slot = self.slots.entry(slot).parent;
+        let parent_slot = self.slots.parent(slot);
         let parent = self.slots.family(parent_slot).map(Counters::from);
         let node = self.take_out(slot);
         let family = self.slots.family_mut(parent_slot);
@@ -277,22 +295,28 @@ impl DataTree {
 
     fn replace(&mut self, slot: Slot, node: Node) -> Node {
         self.approximate_data_size += size_of_node(&node);
-        let before = self.slots.entry_mut(slot).node.replace(node);
+        let before = self.slots.replace(slot, node);
         let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
         self.approximate_data_size -= size_of_node(&before);
         before
     }
 
     /// Adds a node whose path is free below its parent, which stays otherwise as it was.
-    pub(super) fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
+    fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
         debug_assert!(self.get(node.path()).is_none(), "{} is created and exists", node.path());
         self.approximate_data_size += size_of_node(&node);
         let owner = self.owner(&node);
+        let hash = self.table.hash(node.path_bytes());
         let slot = self.slots.insert(node, parent);
-        self.table.insert(slot, &self.slots);
+        self.table.insert(slot, hash);
         if parent != Slot::NONE {
             self.slots.link(parent, slot);
         }
+        self.note_owner(slot, owner);
+        slot
+    }
+
+    fn note_owner(&mut self, slot: Slot, owner: Owner) {
         match owner {
             Owner::None => {}
             Owner::Session(session) => {
@@ -303,14 +327,13 @@ impl DataTree {
                 self.expendables.insert(slot);
             }
         }
-        slot
     }
 
     fn take_out(&mut self, slot: Slot) -> Node {
-        self.slots.unlink(self.slots.entry(slot).parent, slot);
-        self.table.remove(slot, &self.slots);
+        self.slots.unlink(self.slots.parent(slot), slot);
         let node =
             self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
+        self.table.remove(slot, self.table.hash(node.path_bytes()));
         self.approximate_data_size -= size_of_node(&node);
         match self.owner(&node) {
             Owner::None => {}
@@ -328,19 +351,6 @@ impl DataTree {
             }
         }
         node
-    }
-
-    /// Gives a node that was just put in the counters that it had. They cost memory only if they tell
-    /// more than the node does.
-    pub(super) fn set_loaded_counters(&mut self, slot: Slot, cversion: i32, pzxid: Zxid) {
-        let czxid = self.slots.entry(slot).node.as_ref().map(|node| node.fields().czxid);
-        if cversion != 0 || Some(pzxid) != czxid {
-            self.set_counters(slot, Some(Counters { cversion, pzxid }));
-        }
-    }
-
-    pub(super) fn add_session(&mut self, id: SessionId, timeout_ms: i32) {
-        self.sessions.insert(id, timeout_ms);
     }
 
     fn set_counters(&mut self, slot: Slot, counters: Option<Counters>) {
@@ -403,7 +413,7 @@ impl<'a> Found<'a> {
 
     /// The zxid of the last creation or deletion of a child; of the node's own creation if there was none.
     pub fn pzxid(&self) -> Zxid {
-        self.tree.slots.family(self.slot).map_or(self.node.fields().czxid, |family| family.pzxid)
+        self.tree.slots.family(self.slot).map_or(self.node.czxid(), |family| family.pzxid)
     }
 
     /// How many children the node has.
@@ -413,7 +423,7 @@ impl<'a> Found<'a> {
 
     /// The node that this one is a child of; none of the root.
     pub fn parent(&self) -> Option<Found<'a>> {
-        self.tree.at(self.tree.slots.entry(self.slot).parent.some()?)
+        self.tree.at(self.tree.slots.parent(self.slot).some()?)
     }
 
     /// The first of [`Found::children`].
@@ -423,7 +433,7 @@ impl<'a> Found<'a> {
 
     /// What comes after this node among its parent's [`Found::children`].
     pub(super) fn next_sibling(&self) -> Option<Found<'a>> {
-        self.tree.at(self.tree.slots.entry(self.slot).next.some()?)
+        self.tree.at(self.tree.slots.next(self.slot).some()?)
     }
 
     /// The children, the last created first.
@@ -453,7 +463,7 @@ impl<'a> Found<'a> {
 }
 
 /// A node's share of `approximate_data_size`. The root's second name is empty and adds nothing.
-fn size_of_node(node: &Node) -> u64 {
+pub(super) fn size_of_node(node: &Node) -> u64 {
     (utf16_len(node.path()) + node.data_len()) as u64
 }
 

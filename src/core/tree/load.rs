@@ -1,20 +1,28 @@
+mod part;
+
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use super::data_tree::{DataTree, TreeOptions};
 use super::node::Node;
-use super::path::parent_and_name;
-use super::slots::Slot;
+use super::path::parent_of;
+use super::slots::{Slot, Slots};
+use super::table::{GROUPS, Table};
 use crate::id::{SessionId, Zxid};
+use crate::workers::Workers;
+use LoadError::{Duplicate, NoRoot, Orphan};
 
-/// Builds a tree from nodes that are read one by one, parents before their children.
+pub(super) use part::Notes;
+pub use part::Part;
+
+/// Builds a tree from nodes that are read from somewhere, parents before their children.
 ///
-/// Each node takes time independent of the number of nodes, and least if it comes soon after its parent
-/// or a sibling.
+/// The nodes are given in parts of [`Part::LEN`], which can be filled at the same time on several threads.
 pub struct Loader {
-    tree: DataTree,
-    /// Where the last node went, and its parent.
-    last: Slot,
-    last_parent: Slot,
+    options: TreeOptions,
+    /// Empty: it knows the paths' hashes.
+    table: Table,
 }
 
 /// Why a node cannot be where its path says.
@@ -34,101 +42,165 @@ pub enum LoadError {
     NoRoot,
 }
 
+/// A node that cannot be where its path says.
+#[derive(Debug)]
+pub struct Misplaced {
+    /// Which one, by its number; the number of all if one is missing.
+    pub number: usize,
+    /// Why.
+    pub error: LoadError,
+}
+
 impl Loader {
-    /// A loader of an empty tree, without so much as a root.
+    /// A loader of a tree with these options.
     pub fn new(options: TreeOptions) -> Loader {
-        Loader { tree: DataTree::empty(options), last: Slot::NONE, last_parent: Slot::NONE }
+        Loader { options, table: Table::new(options.seed) }
     }
 
-    /// Adds a node with its own count of creates, as stored, and the zxid of the last of its children's
-    /// creations and deletions.
+    /// The part with this number, which is still empty.
+    pub fn part(&self, number: usize) -> Part<'_> {
+        Part::new(&self.table, self.options.extended_types, number)
+    }
+
+    /// The tree, as of this zxid, with these parts, by number, and these sessions.
     ///
     /// # Errors
     ///
-    /// If the path is not `/` or a parent's with a name, is taken, or has no parent yet. Nothing changes.
-    pub fn add(&mut self, node: Node, cversion: i32, pzxid: Zxid) -> Result<(), LoadError> {
-        let parent = self.parent_of(&node)?;
-        if self.tree.get(node.path()).is_some() {
-            return Err(LoadError::Duplicate(node.path().into()));
+    /// If a path is there twice or has no parent before it, or there is no root.
+    pub fn finish(
+        &self,
+        parts: Vec<Part<'_>>,
+        sessions: BTreeMap<SessionId, i32>,
+        zxid: Zxid,
+        workers: &impl Workers,
+    ) -> Result<DataTree, Misplaced> {
+        let (nodes, notes): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.nodes, part.notes)).unzip();
+        let slots = Slots::unlinked(nodes);
+        let filled = workers.map(GROUPS, |group| {
+            let filed = notes.iter().flat_map(|notes| &notes.filed[group]);
+            Table::fill(filed, &slots)
+        });
+        let (tables, duplicates): (Vec<_>, Vec<_>) = filled.into_iter().unzip();
+        let table = self.table.with_groups(tables);
+        let looked_up = workers.map(notes.len(), |number| look_up(number, &notes[number], &table, &slots));
+        let duplicate = duplicates.into_iter().flatten().min().map(|slot| (slot, Duplicate as Reason));
+        let orphan =
+            looked_up.iter().find_map(|part| part.as_ref().err()).map(|slot| (*slot, Orphan as Reason));
+        if let Some((slot, reason)) = orphan.into_iter().chain(duplicate).min_by_key(|(slot, _)| *slot) {
+            let path = slots.node(slot).map_or("", Node::path);
+            return Err(Misplaced { number: slot.0 as usize, error: reason(path.into()) });
         }
-        let slot = self.tree.put_in(node, parent);
-        self.tree.set_loaded_counters(slot, cversion, pzxid);
-        (self.last, self.last_parent) = (slot, parent);
-        Ok(())
-    }
-
-    /// Adds a session.
-    pub fn add_session(&mut self, id: SessionId, timeout_ms: i32) {
-        self.tree.add_session(id, timeout_ms);
-    }
-
-    /// The tree, as of this zxid.
-    ///
-    /// # Errors
-    ///
-    /// If it has no root.
-    pub fn finish(mut self, zxid: Zxid) -> Result<DataTree, LoadError> {
-        self.tree.get("/").ok_or(LoadError::NoRoot)?;
-        self.tree.advance(zxid);
-        Ok(self.tree)
-    }
-
-    fn parent_of(&self, node: &Node) -> Result<Slot, LoadError> {
-        let path = node.path();
-        if path == "/" {
-            return Ok(Slot::NONE);
+        if table.find("/", &slots).is_none() {
+            return Err(Misplaced { number: table.len(), error: NoRoot });
         }
-        let (parent, name) = parent_and_name(path)
-            .filter(|(parent, name)| {
-                !name.is_empty() && path.starts_with('/') && !is_root_doubled(parent, path)
-            })
-            .ok_or_else(|| LoadError::Path(path.into()))?;
-        debug_assert!(!name.contains('/'));
-        let likely = [self.last, self.last_parent];
-        likely
-            .into_iter()
-            .filter_map(Slot::some)
-            .find(|slot| {
-                self.tree.at(*slot).is_some_and(|found| found.node.path_bytes() == parent.as_bytes())
-            })
-            .or_else(|| self.tree.get(parent).map(|found| found.slot))
-            .ok_or_else(|| LoadError::Orphan(path.into()))
+        let looked_up = looked_up.into_iter().map(Result::unwrap_or_default);
+        let parents = notes
+            .iter()
+            .zip(looked_up)
+            .flat_map(|(notes, looked_up)| notes.parents.iter().map(move |parent| parent.slot(&looked_up)));
+        let mut tree = DataTree::of_loaded(self.options, table, slots.linked(parents), sessions, zxid);
+        notes.into_iter().for_each(|notes| tree.note_loaded(notes));
+        Ok(tree)
     }
 }
 
-/// Whether the path is `//…`, whose parent reads as the root.
-fn is_root_doubled(parent: &str, path: &str) -> bool {
-    parent == "/" && path.starts_with("//")
+type Reason = fn(String) -> LoadError;
+
+/// The slots of the parents that a part did not know; or the first node whose parent does not come before it.
+fn look_up(number: usize, notes: &Notes, table: &Table, slots: &Slots) -> Result<Vec<Slot>, Slot> {
+    let first = (number * Part::LEN) as u32;
+    let pending = notes.pending.iter().map(|at| Slot(first + at));
+    let parent = |slot: Slot| {
+        let parent = table.find(parent_of(slots.node(slot)?.path())?, slots)?;
+        (parent < slot).then_some(parent)
+    };
+    pending.map(|slot| parent(slot).ok_or(slot)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{picture, plain_node, tree_of};
+    use crate::tree::Delta;
+    use crate::workers::Alone;
 
-    fn loaded(paths: &[&str]) -> Result<DataTree, LoadError> {
-        let mut loader = Loader::new(TreeOptions::default());
-        for path in paths {
-            loader.add(plain_node(path, None), 0, Zxid(0))?;
+    /// The tree of these nodes, in parts as long as they may be.
+    fn load(nodes: &[(Node, i32, Zxid)]) -> Result<DataTree, Misplaced> {
+        let loader = Loader::new(TreeOptions::default());
+        let mut parts = Vec::new();
+        for (number, nodes) in nodes.chunks(Part::LEN).enumerate() {
+            let mut part = loader.part(number);
+            for (at, (node, cversion, pzxid)) in nodes.iter().enumerate() {
+                let pushed = part.push(node.clone(), *cversion, *pzxid);
+                pushed.map_err(|error| Misplaced { number: number * Part::LEN + at, error })?;
+            }
+            parts.push(part);
         }
-        loader.finish(Zxid(7))
+        loader.finish(parts, BTreeMap::new(), Zxid(7), &Alone)
+    }
+
+    fn load_plain(paths: &[&str]) -> Result<DataTree, Misplaced> {
+        load(&paths.iter().map(|path| (plain_node(path, None), 0, Zxid(0))).collect::<Vec<_>>())
+    }
+
+    /// The nodes of a tree, as a snapshot has them.
+    fn stored(tree: &DataTree) -> Vec<(Node, i32, Zxid)> {
+        tree.walk().map(|found| (found.node.clone(), found.cversion(), found.pzxid())).collect()
     }
 
     #[test]
     fn a_tree_loaded_from_its_walk_is_the_same() {
         let tree = tree_of(&["/a", "/a/b", "/a/b/c", "/a/d", "/e"].map(|path| (path, Some(&b"x"[..]))));
-        let mut loader = Loader::new(TreeOptions::default());
-        for found in tree.walk() {
-            loader.add(found.node.clone(), found.cversion(), found.pzxid()).expect("it fits");
-        }
-        let copy = loader.finish(tree.last_zxid()).expect("it has a root");
+        let copy = load(&stored(&tree)).expect("it fits");
         assert_eq!(picture(&copy), picture(&tree));
-        assert_eq!(copy.last_zxid(), tree.last_zxid());
+        assert_eq!(copy.last_zxid(), tree.last_zxid().max(Zxid(7)));
+    }
+
+    #[test]
+    fn a_tree_of_several_parts_is_the_same_in_whatever_order_its_nodes_are_stored() {
+        let mut paths = Vec::new();
+        for parent in 0..100 {
+            paths.push(format!("/p{parent}"));
+            paths.extend((0..100).map(|child| format!("/p{parent}/c{child}")));
+            paths.push(format!("/p{parent}/c50/below"));
+        }
+        let tree = tree_of(&paths.iter().map(|path| (&path[..], None)).collect::<Vec<_>>());
+        let mut nodes = stored(&tree);
+        assert!(nodes.len() > 2 * Part::LEN);
+        assert_eq!(picture(&load(&nodes).expect("depth first")), picture(&tree));
+        nodes.sort_by_key(|(node, ..)| (node.path().matches('/').count(), node.path().len(), node.czxid()));
+        nodes.sort_by_key(|(node, ..)| node.path() != "/");
+        assert_eq!(picture(&load(&nodes).expect("breadth first")), picture(&tree));
+    }
+
+    #[test]
+    fn a_loaded_tree_changes_as_any_other() {
+        let mut tree = load_plain(&["/", "/a", "/a/b", "/c"]).expect("it fits");
+        let delta = Delta::Create { node: plain_node("/a/d", None), parent_cversion: 1 };
+        tree.apply(Zxid(8), &delta);
+        tree.apply(Zxid(9), &Delta::Delete(plain_node("/a/b", None)));
+        let children: Vec<_> =
+            tree.get("/a").expect("kept").children().map(|child| child.node.path()).collect();
+        assert_eq!(children, ["/a/d"]);
+        assert!(tree.get("/a/b").is_none() && tree.get("/c").is_some());
+    }
+
+    #[test]
+    fn the_first_node_that_fits_nowhere_is_named() {
+        let mut nodes: Vec<String> = std::iter::once("/".into()).collect();
+        nodes.extend((0..2 * Part::LEN).map(|number| format!("/n{number}")));
+        nodes.extend(["/n7".into(), "/x/y".into(), "/n7".into()]);
+        let paths: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        let misplaced = load_plain(&paths).expect_err("refused");
+        assert_eq!((misplaced.number, misplaced.error), (1 + 2 * Part::LEN, Duplicate("/n7".into())));
+        let later: Vec<&str> = ["/n8/early"].into_iter().chain(paths).collect();
+        let misplaced = load_plain(&later).expect_err("refused");
+        assert_eq!((misplaced.number, misplaced.error), (0, Orphan("/n8/early".into())));
     }
 
     #[test]
     fn a_node_that_fits_nowhere_is_refused() {
-        use LoadError::*;
+        use LoadError::Path;
         for (paths, error) in [
             (&["/a"][..], Orphan("/a".into())),
             (&["/", "/a/b"], Orphan("/a/b".into())),
@@ -143,7 +215,7 @@ mod tests {
             (&["/", ""], Path("".into())),
             (&[], NoRoot),
         ] {
-            assert_eq!(loaded(paths).err(), Some(error), "{paths:?}");
+            assert_eq!(load_plain(paths).err().map(|misplaced| misplaced.error), Some(error), "{paths:?}");
         }
     }
 }

@@ -7,15 +7,15 @@
 //! it returns an [`Undo`], with which the commit role takes back what it applied before its time.
 //!
 //! ```text
-//!   table: hash of path -> slot          slots[n]                     families[m]
-//!   +-----------+                +--------------------------+     +------------------+
-//!   | "/a" -> 1 |--------------->| node   -> Node "/a" ...  |     | cversion, pzxid  |
-//!   | "/a/b"->2 |---+            | family -> m -------------|---->| children, first -|--+
-//!   +-----------+   |            | next, prev (siblings)    |     +------------------+  |
-//!                   |            +--------------------------+                           |
-//!                   +----------->| node   -> Node "/a/b"    |<--------------------------+
-//!                                | family -> none, next, .. |
-//!                                +--------------------------+
+//!   table: path -> slot     nodes[n]           links[n]                 families[m]
+//!   +-----------+           +-----------+     +------------------+     +------------------+
+//!   | "/a" -> 1 |---------->| Node "/a" |     | family -> m      |---->| children, first -|--+
+//!   | "/a/b"->2 |---+       +-----------+     | next, prev       |     | cversion, pzxid  |  |
+//!   +-----------+   |                         +------------------+     | parent           |  |
+//!                   |       +-------------+   +------------------+     +------------------+  |
+//!                   +------>| Node "/a/b" |   | parent -> 1      |<--------------------------+
+//!                           +-------------+   | next, prev       |
+//!                                             +------------------+
 //! ```
 //!
 //! What a parent knows of its children (`cversion`, `pzxid`, their number) is not in its node, so that
@@ -38,7 +38,7 @@ pub use data_tree::{DataTree, Found, TreeOptions};
 pub use delta::{Counters, Delta, Undo};
 pub use freeze::Frozen;
 pub(crate) use freeze::FrozenNode;
-pub use load::{LoadError, Loader};
+pub use load::{LoadError, Loader, Misplaced, Part};
 pub use node::{Node, NodeFields};
 pub use owner::Owner;
 pub use path::{is_valid_path, parent_and_name, parent_of, parent_to_write, utf16_len};

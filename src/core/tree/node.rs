@@ -6,7 +6,10 @@ use crate::id::Zxid;
 use crate::proto::AclRef;
 
 /// A znode at one moment: path, data, ACL and the part of its stat that is its own. Immutable, shared
-/// by all cores, one allocation of 80 bytes plus path and data, and eight bytes to hold.
+/// by all cores, one allocation, and eight bytes to hold.
+///
+/// The allocation is 48 bytes, path and data; and 32 bytes more if the stat is not that of a persistent
+/// node as it was created.
 #[derive(Clone)]
 pub struct Node(ThinArc<Header, u8>);
 
@@ -28,65 +31,135 @@ pub struct NodeFields {
 impl Node {
     /// A node with this path and data; no data at all is not the same as empty data.
     pub fn new(path: &str, data: Option<&[u8]>, fields: NodeFields) -> Node {
-        let (path_bytes, bytes) = (path.as_bytes(), data.unwrap_or_default());
-        let header = Header { path_len: path.len() as u32, has_data: data.is_some(), fields };
-        let len = path_bytes.len() + bytes.len();
-        if bytes.is_empty() {
-            Node(ThinArc::from_header_and_slice(header, path_bytes))
-        } else if len <= SMALL_LEN_MAX {
+        let details = Details::of(&fields);
+        let is_plain = details == Details::plain(fields.czxid, fields.ctime);
+        let header = Header {
+            czxid: fields.czxid,
+            ctime: fields.ctime,
+            acl: fields.acl,
+            path_len: path.len() as u32,
+            has_data: data.is_some(),
+            is_plain,
+        };
+        let details = details.to_bytes();
+        let details = if is_plain { &[][..] } else { &details };
+        let parts = [details, path.as_bytes(), data.unwrap_or_default()];
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if len <= SMALL_LEN_MAX {
             let mut joined = [0; SMALL_LEN_MAX];
-            joined[..path_bytes.len()].copy_from_slice(path_bytes);
-            joined[path_bytes.len()..len].copy_from_slice(bytes);
+            let mut at = 0;
+            for part in parts {
+                joined[at..at + part.len()].copy_from_slice(part);
+                at += part.len();
+            }
             Node(ThinArc::from_header_and_slice(header, &joined[..len]))
         } else {
-            Node(ThinArc::from_header_and_slice(header, &[path_bytes, bytes].concat()))
+            Node(ThinArc::from_header_and_slice(header, &parts.concat()))
         }
     }
 
     /// The node's path, `/` for the root.
     pub fn path(&self) -> &str {
         // The bytes were a `str` when they came in, so this is never the fallback.
-        std::str::from_utf8(&self.0.slice[..self.path_len()]).unwrap_or_default()
+        std::str::from_utf8(self.path_bytes()).unwrap_or_default()
     }
 
     /// The path's bytes, for comparing without looking at them as text.
     pub fn path_bytes(&self) -> &[u8] {
-        &self.0.slice[..self.path_len()]
+        let start = self.path_start();
+        &self.0.slice[start..start + self.header().path_len as usize]
     }
 
     /// The data; `None` is null.
     pub fn data(&self) -> Option<&[u8]> {
-        self.0.header.header.has_data.then(|| &self.0.slice[self.path_len()..])
+        self.header().has_data.then(|| &self.0.slice[self.data_start()..])
     }
 
     /// The length of the data, zero if it is null.
     pub fn data_len(&self) -> usize {
-        self.0.slice.len() - self.path_len()
+        self.0.slice.len() - self.data_start()
     }
 
-    /// The rest of the node.
-    pub fn fields(&self) -> &NodeFields {
-        &self.0.header.header.fields
+    /// The transaction that created the node.
+    pub fn czxid(&self) -> Zxid {
+        self.header().czxid
+    }
+
+    /// The access control list.
+    pub fn acl(&self) -> &AclRef {
+        &self.header().acl
+    }
+
+    /// The stored owner, see [`super::Owner`].
+    pub fn owner(&self) -> i64 {
+        self.details().owner
+    }
+
+    /// The transaction that set the data last.
+    pub fn mzxid(&self) -> Zxid {
+        self.details().mzxid
+    }
+
+    /// When the node was created, in milliseconds since 1970.
+    pub fn ctime(&self) -> i64 {
+        self.header().ctime
+    }
+
+    /// When the data was set last, in milliseconds since 1970.
+    pub fn mtime(&self) -> i64 {
+        self.details().mtime
+    }
+
+    /// The data's version.
+    pub fn version(&self) -> i32 {
+        self.details().version
+    }
+
+    /// The access control list's version.
+    pub fn aversion(&self) -> i32 {
+        self.details().aversion
+    }
+
+    /// Everything but path and data, as another node can be made from it.
+    pub fn fields(&self) -> NodeFields {
+        let Header { czxid, ctime, acl, .. } = self.header();
+        let Details { mzxid, mtime, version, aversion, owner } = self.details();
+        NodeFields { czxid: *czxid, mzxid, ctime: *ctime, mtime, version, aversion, owner, acl: acl.clone() }
     }
 
     /// This node with other data, as setData makes it.
     pub fn with_data(&self, data: Option<&[u8]>, version: i32, zxid: Zxid, mtime: i64) -> Node {
-        let fields = NodeFields { mzxid: zxid, mtime, version, ..self.fields().clone() };
+        let fields = NodeFields { mzxid: zxid, mtime, version, ..self.fields() };
         Node::new(self.path(), data, fields)
     }
 
     /// This node with other data and the same stat, as the server's own bookkeeping of quotas makes it.
     pub fn with_silent_data(&self, data: &[u8]) -> Node {
-        Node::new(self.path(), Some(data), self.fields().clone())
+        Node::new(self.path(), Some(data), self.fields())
     }
 
     /// This node with another ACL, as setACL makes it.
     pub fn with_acl(&self, acl: AclRef, aversion: i32) -> Node {
-        Node::new(self.path(), self.data(), NodeFields { acl, aversion, ..self.fields().clone() })
+        Node::new(self.path(), self.data(), NodeFields { acl, aversion, ..self.fields() })
     }
 
-    fn path_len(&self) -> usize {
-        self.0.header.header.path_len as usize
+    fn details(&self) -> Details {
+        match self.0.slice.first_chunk() {
+            Some(bytes) if !self.header().is_plain => Details::from_bytes(bytes),
+            _ => Details::plain(self.header().czxid, self.header().ctime),
+        }
+    }
+
+    fn path_start(&self) -> usize {
+        if self.header().is_plain { 0 } else { DETAILS_LEN }
+    }
+
+    fn data_start(&self) -> usize {
+        self.path_start() + self.header().path_len as usize
+    }
+
+    fn header(&self) -> &Header {
+        &self.0.header.header
     }
 }
 
@@ -95,20 +168,74 @@ impl fmt::Debug for Node {
         f.debug_struct("Node")
             .field("path", &self.path())
             .field("data_len", &self.data_len())
-            .field("fields", self.fields())
+            .field("fields", &self.fields())
             .finish()
     }
 }
 
 struct Header {
-    fields: NodeFields,
+    czxid: Zxid,
+    ctime: i64,
+    acl: AclRef,
     path_len: u32,
     has_data: bool,
+    /// Whether the details are those of a persistent node that was never changed; if not, they precede
+    /// the path.
+    is_plain: bool,
 }
 
-/// Path and data of nodes up to this length are joined on the stack.
+/// The part of a stat that most nodes never need.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Details {
+    mzxid: Zxid,
+    mtime: i64,
+    owner: i64,
+    version: i32,
+    aversion: i32,
+}
+
+impl Details {
+    fn of(fields: &NodeFields) -> Details {
+        let NodeFields { mzxid, mtime, owner, version, aversion, .. } = *fields;
+        Details { mzxid, mtime, owner, version, aversion }
+    }
+
+    /// Those of a persistent node as it was created.
+    fn plain(czxid: Zxid, ctime: i64) -> Details {
+        Details { mzxid: czxid, mtime: ctime, owner: 0, version: 0, aversion: 0 }
+    }
+
+    fn to_bytes(self) -> [u8; DETAILS_LEN] {
+        let versions = i64::from(self.version) << 32 | i64::from(self.aversion as u32);
+        let mut bytes = [0; DETAILS_LEN];
+        for (to, from) in
+            bytes.as_chunks_mut().0.iter_mut().zip([self.mzxid.0, self.mtime, self.owner, versions])
+        {
+            *to = from.to_ne_bytes();
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; DETAILS_LEN]) -> Details {
+        let mut longs = [0; DETAILS_LEN / 8];
+        for (to, from) in longs.iter_mut().zip(bytes.as_chunks().0) {
+            *to = i64::from_ne_bytes(*from);
+        }
+        let [mzxid, mtime, owner, versions] = longs;
+        Details {
+            mzxid: Zxid(mzxid),
+            mtime,
+            owner,
+            version: (versions >> 32) as i32,
+            aversion: versions as i32,
+        }
+    }
+}
+
+const DETAILS_LEN: usize = 32;
+/// The parts of nodes that take no more than this are joined on the stack.
 const SMALL_LEN_MAX: usize = 256;
-const _: () = assert!(size_of::<Header>() == 64 && size_of::<Option<Node>>() == 8);
+const _: () = assert!(size_of::<Header>() == 32 && size_of::<Option<Node>>() == 8);
 
 #[cfg(test)]
 mod tests {
@@ -143,6 +270,30 @@ mod tests {
         let new = old.with_data(Some(b"new"), 1, Zxid(2), 6);
         assert_eq!((old.data(), old.fields().version), (Some(&b"old"[..]), 0));
         assert_eq!((new.data(), new.fields().version, new.fields().mzxid), (Some(&b"new"[..]), 1, Zxid(2)));
-        assert_eq!((new.fields().czxid, new.fields().ctime), (Zxid(1), 5));
+        assert_eq!((new.czxid(), new.fields().ctime), (Zxid(1), 5));
+    }
+
+    #[test]
+    fn every_field_reads_back_as_it_was_given() {
+        let plain = fields();
+        for changed in [
+            plain.clone(),
+            NodeFields { mzxid: Zxid(-2), ..plain.clone() },
+            NodeFields { mtime: i64::MIN, ..plain.clone() },
+            NodeFields { version: -1, aversion: i32::MAX, ..plain.clone() },
+            NodeFields { version: i32::MAX, aversion: -1, ..plain.clone() },
+            NodeFields { owner: i64::MIN + 7, ..plain.clone() },
+            NodeFields { acl: AclRef::new([]), ..plain },
+        ] {
+            for data in [None, Some(&b""[..]), Some(b"x"), Some(&[7; SMALL_LEN_MAX])] {
+                let node = Node::new("/a", data, changed.clone());
+                assert_eq!(format!("{:?}", node.fields()), format!("{changed:?}"));
+                assert_eq!((node.path(), node.data()), ("/a", data));
+                assert_eq!(
+                    (node.czxid(), node.owner(), node.acl()),
+                    (changed.czxid, changed.owner, &changed.acl)
+                );
+            }
+        }
     }
 }

@@ -16,15 +16,30 @@ impl Slot {
     }
 }
 
-/// A node's place among others.
-#[derive(Clone)]
-pub(super) struct Entry {
-    /// `None` while the slot is free.
-    pub(super) node: Option<Node>,
-    pub(super) parent: Slot,
-    pub(super) next: Slot,
-    pub(super) prev: Slot,
-    pub(super) family: FamilyId,
+/// A node's place among others. Apart from the nodes, so that those lie close together for look-ups.
+#[derive(Clone, Copy)]
+struct Links {
+    next: Slot,
+    prev: Slot,
+    above: Above,
+}
+
+/// Where a node's parent is noted: in its family, if it has one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Above(u32);
+
+impl Above {
+    fn parent(slot: Slot) -> Above {
+        Above(slot.0)
+    }
+
+    fn family(id: FamilyId) -> Above {
+        Above(id.0 | FAMILY_BIT)
+    }
+
+    fn as_family(self) -> Option<FamilyId> {
+        (self.0 & FAMILY_BIT != 0 && self.0 != Slot::NONE.0).then_some(FamilyId(self.0 & !FAMILY_BIT))
+    }
 }
 
 /// What a parent knows of its children.
@@ -34,86 +49,103 @@ pub(super) struct Family {
     pub(super) cversion: i32,
     pub(super) children: u32,
     pub(super) first: Slot,
+    /// The family's own node's parent.
+    parent: Slot,
 }
 
-/// Where a family lives; [`FamilyId::NONE`] for nodes that never had children.
+/// Where a family lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FamilyId(u32);
+struct FamilyId(u32);
 
-impl FamilyId {
-    pub(super) const NONE: FamilyId = FamilyId(u32::MAX);
-}
-
-/// The entries and families of one tree. They live in chunks that never move, so growth copies nothing.
+/// The nodes and families of one tree. They live in chunks that never move, so growth copies nothing.
 #[derive(Clone, Default)]
 pub(super) struct Slots {
-    entries: Chunks<Entry>,
+    /// `None` while the slot is free.
+    nodes: Chunks<Option<Node>>,
+    links: Chunks<Links>,
     free: Vec<Slot>,
     families: Chunks<Family>,
     free_families: Vec<FamilyId>,
 }
 
 impl Slots {
+    /// Nodes in chunks as [`Chunks`] has them, which must be [linked](Slots::linked) yet.
+    pub(super) fn unlinked(nodes: Vec<Vec<Option<Node>>>) -> Slots {
+        Slots { nodes: Chunks::of_chunks(nodes), ..Slots::default() }
+    }
+
+    /// Makes each node a child of its parent, whose slot comes first.
+    pub(super) fn linked(mut self, parents: impl Iterator<Item = Slot>) -> Slots {
+        for parent in parents {
+            let links = Links { next: Slot::NONE, prev: Slot::NONE, above: Above::parent(parent) };
+            let slot = Slot(self.links.push(links));
+            if parent != Slot::NONE {
+                self.link(parent, slot);
+            }
+        }
+        self
+    }
+
+    /// Puts a node in, without making it one of its parent's children.
     pub(super) fn insert(&mut self, node: Node, parent: Slot) -> Slot {
-        let entry =
-            Entry { node: Some(node), parent, next: Slot::NONE, prev: Slot::NONE, family: FamilyId::NONE };
+        let links = Links { next: Slot::NONE, prev: Slot::NONE, above: Above::parent(parent) };
         match self.free.pop() {
             Some(slot) => {
-                self.entries[slot.0] = entry;
+                self.nodes[slot.0] = Some(node);
+                self.links[slot.0] = links;
                 slot
             }
-            None => Slot(self.entries.push(entry)),
+            None => {
+                self.nodes.push(Some(node));
+                Slot(self.links.push(links))
+            }
         }
     }
 
     /// Frees the slot and its family, and returns the node.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Node> {
-        let entry = &mut self.entries[slot.0];
-        let node = entry.node.take();
-        let family = std::mem::replace(&mut entry.family, FamilyId::NONE);
-        if family != FamilyId::NONE {
-            self.free_families.push(family);
-        }
+        self.drop_family(slot);
         self.free.push(slot);
-        node
+        self.nodes[slot.0].take()
     }
 
-    pub(super) fn entry(&self, slot: Slot) -> &Entry {
-        &self.entries[slot.0]
+    /// The node in this slot; `None` if the slot is free.
+    pub(super) fn node(&self, slot: Slot) -> Option<&Node> {
+        self.nodes[slot.0].as_ref()
     }
 
-    pub(super) fn entry_mut(&mut self, slot: Slot) -> &mut Entry {
-        &mut self.entries[slot.0]
+    /// Puts another node in the place of the slot's, which it returns.
+    pub(super) fn replace(&mut self, slot: Slot, node: Node) -> Option<Node> {
+        self.nodes[slot.0].replace(node)
+    }
+
+    /// The slot of the node's parent, none for the root.
+    pub(super) fn parent(&self, slot: Slot) -> Slot {
+        let above = self.links[slot.0].above;
+        above.as_family().map_or(Slot(above.0), |id| self.families[id.0].parent)
+    }
+
+    /// What comes after the node among its parent's children.
+    pub(super) fn next(&self, slot: Slot) -> Slot {
+        self.links[slot.0].next
     }
 
     pub(super) fn family(&self, slot: Slot) -> Option<&Family> {
-        let family = self.entry(slot).family;
-        (family != FamilyId::NONE).then(|| &self.families[family.0])
+        self.links[slot.0].above.as_family().map(|id| &self.families[id.0])
     }
 
     /// The slot's family, made if it has none: then its pzxid is the node's czxid.
     pub(super) fn family_mut(&mut self, slot: Slot) -> &mut Family {
-        let mut id = self.entry(slot).family;
-        if id == FamilyId::NONE {
-            let pzxid = self.entry(slot).node.as_ref().map_or(Zxid::ZERO, |node| node.fields().czxid);
-            let family = Family { pzxid, cversion: 0, children: 0, first: Slot::NONE };
-            id = match self.free_families.pop() {
-                Some(id) => {
-                    self.families[id.0] = family;
-                    id
-                }
-                None => FamilyId(self.families.push(family)),
-            };
-            self.entry_mut(slot).family = id;
-        }
+        let above = self.links[slot.0].above;
+        let id = above.as_family().unwrap_or_else(|| self.make_family(slot, Slot(above.0)));
         &mut self.families[id.0]
     }
 
     /// Forgets the slot's family.
     pub(super) fn drop_family(&mut self, slot: Slot) {
-        let family = std::mem::replace(&mut self.entry_mut(slot).family, FamilyId::NONE);
-        if family != FamilyId::NONE {
-            self.free_families.push(family);
+        if let Some(id) = self.links[slot.0].above.as_family() {
+            self.links[slot.0].above = Above::parent(self.families[id.0].parent);
+            self.free_families.push(id);
         }
     }
 
@@ -123,20 +155,20 @@ impl Slots {
         let next = std::mem::replace(&mut family.first, child);
         family.children += 1;
         if let Some(next) = next.some() {
-            self.entry_mut(next).prev = child;
+            self.links[next.0].prev = child;
         }
-        let entry = self.entry_mut(child);
-        (entry.next, entry.prev) = (next, Slot::NONE);
+        let links = &mut self.links[child.0];
+        (links.next, links.prev) = (next, Slot::NONE);
     }
 
     /// Takes `child` out of `parent`'s children.
     pub(super) fn unlink(&mut self, parent: Slot, child: Slot) {
-        let Entry { next, prev, .. } = *self.entry(child);
+        let Links { next, prev, .. } = self.links[child.0];
         if let Some(next) = next.some() {
-            self.entry_mut(next).prev = prev;
+            self.links[next.0].prev = prev;
         }
         if let Some(prev) = prev.some() {
-            self.entry_mut(prev).next = next;
+            self.links[prev.0].next = next;
         }
         let family = self.family_mut(parent);
         family.children -= 1;
@@ -144,6 +176,22 @@ impl Slots {
             family.first = next;
         }
     }
+
+    fn make_family(&mut self, slot: Slot, parent: Slot) -> FamilyId {
+        let pzxid = self.node(slot).map_or(Zxid::ZERO, Node::czxid);
+        let family = Family { pzxid, cversion: 0, children: 0, first: Slot::NONE, parent };
+        let id = match self.free_families.pop() {
+            Some(id) => {
+                self.families[id.0] = family;
+                id
+            }
+            None => FamilyId(self.families.push(family)),
+        };
+        self.links[slot.0].above = Above::family(id);
+        id
+    }
 }
 
-const _: () = assert!(size_of::<Entry>() == 24 && size_of::<Family>() == 24);
+/// Tells a family from a parent. Two thousand million nodes would take hundreds of gigabytes.
+const FAMILY_BIT: u32 = 1 << 31;
+const _: () = assert!(size_of::<Option<Node>>() + size_of::<Links>() == 20 && size_of::<Family>() == 24);

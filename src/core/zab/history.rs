@@ -70,8 +70,8 @@ impl History {
         if zxid < self.after {
             return self.restart(zxid);
         }
-        while let Some(last) = self.entries.pop_back_if(|last| last.zxid > zxid) {
-            self.len -= last.payload.len();
+        for dropped in self.entries.drain(self.position_after(zxid)..) {
+            self.len -= dropped.payload.len();
         }
     }
 

@@ -1,5 +1,31 @@
-//! Zab, the protocol by which servers agree on one history: leader and learner as machines, and the packets
-//! of the quorum port (zab.md).
+//! Zab: how a leader and its learners come to one history and stay there, decided without I/O (zab §§1–10),
+//! so that ZooKeeper's own servers from 3.4 to 3.9 can be either side.
+//!
+//! ```text
+//!   FOLLOWERINFO ---------------------------------->   the epoch: newer than what a quorum has promised
+//!               <---------------------------------- LEADERINFO
+//!   ACKEPOCH ---------------------------------->       a quorum promises it
+//!               <------- DIFF | TRUNC | SNAP + tree, PROPOSAL + COMMIT ..., NEWLEADER
+//!   ACK ---------------------------------->            a quorum has the leader's history on disk
+//!               <---------------------------------- UPTODATE, then PROPOSALs
+//!   ACKs ---------------------------------->           a quorum has a transaction on disk
+//!               <---------------------------------- COMMIT
+//! ```
+//!
+//! [`Leader`] and [`Learner`] know transactions as bytes; what these change is the business of
+//! [`crate::prep`], and [`crate::member`] joins the two. [`packet`] is what they say to each other, and
+//! [`LeaderStream`] takes a leader's bytes apart.
+//!
+//! # Why nothing committed is lost
+//!
+//! 1. A quorum has a committed transaction on disk, and each server of it had entered the leader's epoch
+//!    before it acknowledged: its `currentEpoch` says so on disk.
+//! 2. A new leader needs promises from a quorum, none of which is of a server that is further than itself by
+//!    `currentEpoch` and then by its log's end. One of them is of the first quorum: so the new leader has the
+//!    transaction.
+//! 3. Whoever has promised a newer epoch has left the older leader, which gets no quorum any more.
+//! 4. A learner cuts off only what its leader's history lacks, and a leader counts no acknowledgement that
+//!    was given on an earlier connection.
 
 mod history;
 mod leader;

@@ -1,4 +1,4 @@
-use super::packet::{FromLeader, PacketError, QuorumPacket, Split};
+use super::packet::{FromLeader, QuorumPacket, Split};
 use super::reason::DownReason;
 use crate::format::snapshot::{Received, TreeReceiver};
 use crate::tree::{DataTree, TreeOptions};
@@ -51,7 +51,7 @@ impl LeaderStream {
         match QuorumPacket::split(bytes, self.value_len_max)? {
             Split::Partial(wanted) => Ok(Item::Part { consumed: 0, wanted }),
             Split::Whole(packet, consumed) => {
-                let packet = FromLeader::decode(&packet).map_err(PacketError::from)?;
+                let packet = FromLeader::decode(&packet)?;
                 if let FromLeader::Snap(zxid) = packet {
                     self.tree = Some(TreeReceiver::new(zxid, self.options, self.value_len_max));
                 }

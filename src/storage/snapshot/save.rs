@@ -1,4 +1,40 @@
-use std::fs::{self, File, OpenOptions};
+//! # What is assumed of the device and its file system
+//!
+//! What [`Disk`] says of every file. The snapshot's sums (see [`ringkeeper_core::format::snapshot`]) tell later
+//! what was damaged after it was synced; nothing here is read back.
+//!
+//! # What a crash leaves
+//!
+//! ```text
+//!   ringkeeper.snapshot.unfinished    1 created, allocated, written window by window, cut to its length
+//!                                     2 synced
+//!   ringkeeper.damaged.snapshot.<z>   3 a damaged file that has the name is renamed
+//!   snapshot.<z>                      4 the unfinished one is renamed
+//!                                     5 the folder is synced
+//! ```
+//!
+//! | crash                     | what is found                                    | what is done               |
+//! |---------------------------|--------------------------------------------------|----------------------------|
+//! | before 2 is done          | no unfinished file, or one with any part of its bytes, zeros for others, of any length | nobody reads it; the next snapshot begins it anew |
+//! | before 4                  | the same, with all of its bytes                  | the same                   |
+//! | between 3 and 4           | the damaged file under either name, none whole   | as before: an older snapshot and the log |
+//! | between 4 and 5           | the snapshot under its name, whole, or as before 4 | it is loaded, or as before 4 |
+//! |                           | the same, and the damaged file nowhere: its own new name was lost, and the old one taken | it is loaded |
+//! | after 5                   | the snapshot under its name, whole               | it is loaded               |
+//!
+//! So a file under a snapshot's name was whole once, and whatever is found, the state is what it was: of older
+//! snapshots and of the log nothing goes before step 5 is done and the [purge](crate::storage::purge) has seen
+//! that the new one is whole. Nor does a snapshot tell more than the log, since only what the log has made
+//! durable gets into its state.
+//!
+//! # What a failure leaves
+//!
+//! A disk that is full or fails ends the attempt at any step. Nothing is tried twice, for after a failed sync
+//! nobody knows what the device has. Before step 4 the unfinished file is removed, or tried to be: left, it is
+//! what a crash leaves. If step 5 fails the snapshot is there, and may be gone after a crash; it does not count
+//! until a purge has synced the folder.
+
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -8,10 +44,9 @@ use std::time::Instant;
 use ringkeeper_core::format::snapshot::{Compression, Packer, Sections, SnapshotName, SnapshotWriter};
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::Frozen;
-use rustix::fs::{FallocateFlags, fallocate};
 
 use super::load::names;
-use crate::storage::mapped::MappedMut;
+use crate::storage::disk::{Access, Disk};
 
 /// Writes a snapshot of this state, exact and on stable storage when this returns, and returns its path.
 ///
@@ -23,33 +58,41 @@ use crate::storage::mapped::MappedMut;
 ///
 /// # Errors
 ///
-/// If the disk is full or fails, or `pace` is [`Pace::GiveUp`]. Nothing is left of the attempt, and older
-/// snapshots are as they were.
-pub fn save(dir: &Path, state: Frozen, compression: Compression, pace: &SharedPace) -> io::Result<PathBuf> {
-    save_through(UNFINISHED, dir, state, compression, pace)
-}
-
-/// As [`save`], for a state that came from another server, while another thread may be saving one of ours.
-pub fn save_received(
+/// If the disk is full or fails, or `pace` is [`Pace::GiveUp`]. Nothing is left of the attempt, unless all
+/// but the last sync was done, and older snapshots are as they were.
+pub fn save(
+    disk: &dyn Disk,
     dir: &Path,
     state: Frozen,
     compression: Compression,
     pace: &SharedPace,
 ) -> io::Result<PathBuf> {
-    save_through(UNFINISHED_RECEIVED, dir, state, compression, pace)
+    save_through(UNFINISHED, disk, dir, state, compression, pace)
+}
+
+/// As [`save`], for a state that came from another server, while another thread may be saving one of ours.
+pub fn save_received(
+    disk: &dyn Disk,
+    dir: &Path,
+    state: Frozen,
+    compression: Compression,
+    pace: &SharedPace,
+) -> io::Result<PathBuf> {
+    save_through(UNFINISHED_RECEIVED, disk, dir, state, compression, pace)
 }
 
 /// Takes the snapshots of later states out of the way: they have what a leader never had. They stay in the
 /// folder, under a name that nobody takes for a snapshot's. Durable when this returns.
-pub fn set_aside_after(dir: &Path, zxid: Zxid) -> io::Result<()> {
+pub fn set_aside_after(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> io::Result<()> {
     for (name, path) in names(dir)?.into_iter().filter(|(name, _)| name.zxid > zxid) {
-        fs::rename(&path, dir.join(format!("{OUTVOTED}{name}")))?;
+        disk.rename(&path, &dir.join(format!("{OUTVOTED}{name}")))?;
     }
-    File::open(dir)?.sync_all()
+    disk.sync_dir(dir)
 }
 
 fn save_through(
     unfinished: &str,
+    disk: &dyn Disk,
     dir: &Path,
     state: Frozen,
     compression: Compression,
@@ -57,19 +100,19 @@ fn save_through(
 ) -> io::Result<PathBuf> {
     let name = SnapshotName { zxid: state.zxid(), compression };
     let (unfinished, path) = (dir.join(unfinished), dir.join(name.to_string()));
-    let written = write(&unfinished, state, compression, pace)
-        .and_then(|()| put_aside(&path, &dir.join(format!("{DAMAGED}{name}"))))
-        .and_then(|()| fs::rename(&unfinished, &path));
+    let written = write(disk, &unfinished, state, compression, pace)
+        .and_then(|()| put_aside(disk, &path, &dir.join(format!("{DAMAGED}{name}"))))
+        .and_then(|()| disk.rename(&unfinished, &path));
     if let Err(error) = written {
-        let _ = fs::remove_file(&unfinished);
+        let _ = disk.remove(&unfinished);
         return Err(error);
     }
-    File::open(dir)?.sync_all()?;
+    disk.sync_dir(dir)?;
     Ok(path)
 }
 
-fn put_aside(path: &Path, aside: &Path) -> io::Result<()> {
-    if path.exists() { fs::rename(path, aside) } else { Ok(()) }
+fn put_aside(disk: &dyn Disk, path: &Path, aside: &Path) -> io::Result<()> {
+    if path.try_exists()? { disk.rename(path, aside) } else { Ok(()) }
 }
 
 /// How fast a snapshot is written.
@@ -108,98 +151,84 @@ impl SharedPace {
     }
 }
 
-fn write(path: &Path, state: Frozen, compression: Compression, pace: &SharedPace) -> io::Result<()> {
+fn write(
+    disk: &dyn Disk,
+    path: &Path,
+    state: Frozen,
+    compression: Compression,
+    pace: &SharedPace,
+) -> io::Result<()> {
     let mut writer = SnapshotWriter::new(state, Sections::default());
-    let mut file = PacedFile::create(path, pace)?;
+    let mut file = PacedFile::create(disk, path, pace)?;
     if compression == Compression::None {
         // A disk that is too full says so now, and not after all the work.
-        file.reserve(0, writer.encoded_len())?;
+        disk.allocate(&file.file, 0..writer.encoded_len())?;
     }
     let mut packer = Packer::new(compression);
-    let (mut piece, mut packed) = (Vec::with_capacity(PIECE_LEN * 2), Vec::new());
+    let mut piece = Vec::with_capacity(PIECE_LEN * 2);
     loop {
         piece.clear();
-        packed.clear();
         let goes_on = writer.fill(&mut piece, PIECE_LEN);
-        packer.push(&piece, &mut packed);
-        file.write(&packed)?;
+        packer.push(&piece, &mut file.unwritten);
+        file.write_whole_windows()?;
         if !goes_on {
             break;
         }
     }
-    packed.clear();
-    packer.finish(&mut packed);
-    file.write(&packed)?;
+    packer.finish(&mut file.unwritten);
     file.finish()
 }
 
 /// A new file that is written through mmap, one window after the other. Each is on the device before the
 /// next is begun: a snapshot leaves no heap of dirty pages, behind which the log's next sync would wait.
 struct PacedFile<'a> {
+    disk: &'a dyn Disk,
     file: File,
-    window: Option<MappedMut>,
-    window_start: u64,
-    window_began: Instant,
+    /// How much of the file is written.
     len: u64,
+    /// What comes behind that.
+    unwritten: Vec<u8>,
+    window_began: Instant,
     pace: &'a SharedPace,
 }
 
 impl PacedFile<'_> {
-    fn create<'a>(path: &Path, pace: &'a SharedPace) -> io::Result<PacedFile<'a>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        Ok(PacedFile { file, window: None, window_start: 0, window_began: Instant::now(), len: 0, pace })
+    fn create<'a>(disk: &'a dyn Disk, path: &Path, pace: &'a SharedPace) -> io::Result<PacedFile<'a>> {
+        let file = disk.create(path, Access::Buffered)?;
+        let unwritten = Vec::with_capacity(WINDOW_LEN + PIECE_LEN * 2);
+        Ok(PacedFile { disk, file, len: 0, unwritten, window_began: Instant::now(), pace })
     }
 
-    /// Has the disk set this room aside, for [`MappedMut`] needs it.
-    fn reserve(&self, start: u64, len: u64) -> io::Result<()> {
-        if len > 0 {
-            fallocate(&self.file, FallocateFlags::empty(), start, len)?
+    fn write_whole_windows(&mut self) -> io::Result<()> {
+        while self.unwritten.len() >= WINDOW_LEN {
+            self.write_window(WINDOW_LEN)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let at = (self.len - self.window_start) as usize;
-            let (now, later) = bytes.split_at(bytes.len().min(WINDOW_LEN - at));
-            self.window()?[at..at + now.len()].copy_from_slice(now);
-            self.len += now.len() as u64;
-            bytes = later;
-            if self.len - self.window_start == WINDOW_LEN as u64 {
-                self.finish_window()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn window(&mut self) -> io::Result<&mut MappedMut> {
-        if self.window.is_none() {
-            self.reserve(self.window_start, WINDOW_LEN as u64)?;
-            self.window_began = Instant::now();
-        }
-        match &mut self.window {
-            Some(window) => Ok(window),
-            empty => Ok(empty.insert(MappedMut::new(&self.file, self.window_start, WINDOW_LEN)?)),
-        }
-    }
-
-    fn finish_window(&mut self) -> io::Result<()> {
-        if let Some(window) = self.window.take() {
-            window.sync()?;
-        }
-        self.window_start = self.len;
+    /// Writes so much of what is unwritten, and leaves the device to others as the pace says.
+    fn write_window(&mut self, len: usize) -> io::Result<()> {
+        let end = self.len + len as u64;
+        self.disk.allocate(&self.file, self.len..end)?;
+        self.disk.write_mapped(&self.file, &self.unwritten[..len], self.len)?;
+        self.unwritten.drain(..len);
+        self.len = end;
         match self.pace.get() {
             Pace::Shared => thread::sleep(self.window_began.elapsed()),
             Pace::Full => {}
             Pace::GiveUp => return Err(io::Error::new(io::ErrorKind::Interrupted, "it was given up")),
         }
+        self.window_began = Instant::now();
         Ok(())
     }
 
     fn finish(mut self) -> io::Result<()> {
-        self.finish_window()?;
-        self.file.set_len(self.len)?;
-        self.file.sync_all()
+        self.write_whole_windows()?;
+        if !self.unwritten.is_empty() {
+            self.write_window(self.unwritten.len())?;
+        }
+        self.disk.set_len(&self.file, self.len)?;
+        self.disk.sync(&self.file)
     }
 }
 
@@ -211,18 +240,21 @@ const OUTVOTED: &str = "ringkeeper.outvoted.";
 /// What a damaged snapshot's name is prefixed with when a good one takes its place.
 const DAMAGED: &str = "ringkeeper.damaged.";
 const PIECE_LEN: usize = 1 << 16;
-/// What is mapped and synced at once, in whole pages of every size.
+/// What is mapped and written at once, in whole pages of every size.
 const WINDOW_LEN: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use ringkeeper_core::tree::{DataTree, TreeOptions};
 
     use super::*;
+    use crate::storage::disk::Os;
     use crate::storage::snapshot::load_newest;
 
     fn save_now(dir: &Path, tree: &DataTree, compression: Compression) -> io::Result<PathBuf> {
-        save(dir, tree.freeze(), compression, &SharedPace::new(Pace::Full))
+        save(&Os, dir, tree.freeze(), compression, &SharedPace::new(Pace::Full))
     }
 
     fn tree_at(zxid: i64) -> DataTree {
@@ -262,8 +294,8 @@ mod tests {
     #[test]
     fn a_snapshot_that_is_given_up_leaves_nothing() {
         let dir = tempfile::tempdir().expect("a folder");
-        let given_up =
-            save(dir.path(), tree_at(1).freeze(), Compression::None, &SharedPace::new(Pace::GiveUp));
+        let pace = SharedPace::new(Pace::GiveUp);
+        let given_up = save(&Os, dir.path(), tree_at(1).freeze(), Compression::None, &pace);
         assert!(given_up.is_err());
         assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0);
     }

@@ -4,6 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
+use ringkeeper_core::Alone;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Compression, Snapshot, SnapshotError, SnapshotWriter};
 use ringkeeper_core::id::Zxid;
@@ -47,7 +48,7 @@ fuzz_target!(|input: Input| match input {
 
 fn load(file: &[u8]) -> Result<Snapshot, SnapshotError> {
     let options = TreeOptions { extended_types: true, seed: 1 };
-    Snapshot::decode(file, Zxid(1), options, &mut Interner::new())
+    Snapshot::decode(file, Zxid(1), options, &mut Interner::new(), &Alone)
 }
 
 fn check(file: &[u8]) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ringkeeper_core::Alone;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Compression, Snapshot, SnapshotName};
 use ringkeeper_core::tree::TreeOptions;
@@ -14,7 +15,8 @@ use ringkeeper_kit::server::{Server, Settings};
 use ringkeeper_kit::wire::{Client, ConnectRequest, ConnectResponse, Request};
 
 use crate::picture::{SUPER_DIGEST, assert_same, picture_of, super_user};
-use build::{Owners, build, change, must};
+use build::must;
+pub(crate) use build::{Owners, build, change};
 
 #[test]
 fn a_folder_of_3_4_14_that_was_killed_goes_to_ringkeeper_and_back() {
@@ -170,7 +172,7 @@ fn stop(server: &mut Server) {
     server.stop();
 }
 
-fn assert_lives(server: &Server, owner: &ConnectResponse) {
+pub(crate) fn assert_lives(server: &Server, owner: &ConnectResponse) {
     let guess = ConnectRequest { password: Some(vec![7; 16]), ..ConnectRequest::again(owner) };
     assert!(Client::connect_as(server.addr(), &guess).is_err(), "with a wrong password");
     let client = Client::connect_as(server.addr(), &ConnectRequest::again(owner)).expect("the session lives");
@@ -234,7 +236,7 @@ impl Place<'_> {
         assert_eq!(newest.compression, Compression::None, "ringkeeper has written {newest}");
         let bytes = fs::read(folder.join(newest.to_string())).expect("the snapshot");
         let options = TreeOptions { extended_types: true, seed: 1 };
-        let snapshot = Snapshot::decode(&bytes, newest.zxid, options, &mut Interner::new());
+        let snapshot = Snapshot::decode(&bytes, newest.zxid, options, &mut Interner::new(), &Alone);
         let tree = snapshot.unwrap_or_else(|error| panic!("{newest}: {error}")).tree;
         tree.sessions().iter().map(|(id, timeout_ms)| (id.0, *timeout_ms)).collect()
     }

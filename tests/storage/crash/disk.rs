@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -70,6 +71,13 @@ impl ModelDisk {
         ModelDisk { dir: dir.to_owned(), state: Mutex::new(state), on_step: Box::new(on_step) }
     }
 
+    /// Has only this of a file be durable.
+    pub(super) fn unsync(&self, name: &str, durable: &[u8]) {
+        let mut state = self.state();
+        let number = state.names[name];
+        state.files[number].durable = durable.to_vec();
+    }
+
     /// What a crash now would leave.
     pub(super) fn crash(&self, random: &mut fastrand::Rng) -> Image {
         self.state().crash(random)
@@ -124,13 +132,31 @@ impl Disk for ModelDisk {
         })
     }
 
-    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        Os.write_at(file, bytes, offset)?;
+    fn allocate(&self, file: &File, part: Range<u64>) -> io::Result<()> {
+        Os.allocate(file, part.clone())?;
         self.step(|state| {
             let now = &mut state.content(file)?.now;
-            let end = offset as usize + bytes.len();
-            now.resize(now.len().max(end), 0);
-            now[offset as usize..end].copy_from_slice(bytes);
+            now.resize(now.len().max(part.end as usize), 0);
+            Ok(())
+        })
+    }
+
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        Os.write_at(file, bytes, offset)?;
+        self.step(|state| state.content(file)?.write(bytes, offset))
+    }
+
+    fn write_mapped(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let end = offset + bytes.len() as u64;
+        assert!(file.metadata()?.len() >= end, "a map of what the file does not have");
+        Os.write_mapped(file, bytes, offset)?;
+        self.step(|state| state.content(file)?.write(bytes, offset))
+    }
+
+    fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
+        Os.set_len(file, len)?;
+        self.step(|state| {
+            state.content(file)?.now.resize(len as usize, 0);
             Ok(())
         })
     }
@@ -208,6 +234,13 @@ impl State {
 }
 
 impl Content {
+    fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let end = offset as usize + bytes.len();
+        self.now.resize(self.now.len().max(end), 0);
+        self.now[offset as usize..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
     fn crash(&self, random: &mut fastrand::Rng) -> Vec<u8> {
         if self.durable == self.now {
             return self.durable.clone();

@@ -1,32 +1,30 @@
 //! A server as far as its files go, one step at a time.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ringkeeper::storage::disk::{Access, Disk};
 use ringkeeper::storage::purge::{Purge, PurgeOptions};
 use ringkeeper::storage::recovery::{self, Folders};
+use ringkeeper::storage::snapshot::{self, Pace, SharedPace, save};
 use ringkeeper::storage::wal::{self, Segments};
 use ringkeeper_core::config::PurgeTime;
-use ringkeeper_core::format::snapshot::{Sections, SnapshotName, SnapshotWriter};
+use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::format::wal::{
     BLOCK_LEN, Cursor, RecordBatch, Recovery, SegmentHeader, Sync, encoded_len,
 };
 use ringkeeper_core::id::{SessionId, Zxid};
 use ringkeeper_core::proto::{Txn, TxnHeader};
 use ringkeeper_core::time::WallTime;
-use ringkeeper_core::tree::{DataTree, Delta, TreeOptions};
+use ringkeeper_core::tree::{DataTree, Delta};
 
 use super::disk::{Image, ModelDisk, State};
-use crate::pipeline;
-
-/// What each transaction has done: opened the session of its number, with this timeout.
-type Sessions = BTreeMap<i64, i32>;
+use super::origin::{Origin, TREE};
+use super::watch::{Found, SEGMENT_LEN, Sessions, WAL, Watch};
+use crate::{folder_in_memory, pipeline};
 
 pub(super) struct Server {
-    seed: u64,
     random: fastrand::Rng,
     dir: tempfile::TempDir,
     disk: Arc<ModelDisk>,
@@ -34,6 +32,7 @@ pub(super) struct Server {
     purge: Purge,
     released: Arc<Mutex<Zxid>>,
     segments: Segments,
+    tree: DataTree,
     sessions: Sessions,
     cursor: Cursor,
     active: fs::File,
@@ -46,38 +45,50 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(seed: u64) -> Server {
-        let watch = Arc::new(Watch {
-            seed,
-            dir: folder(),
-            expected: Mutex::new(Expected::default()),
-            looked_at: Mutex::new((fastrand::Rng::with_seed(!seed), 0)),
-        });
-        Server::on(&Image::new(), watch, fastrand::Rng::with_seed(seed), 1)
+    /// The first start in a folder that holds this. One step in so many is looked at.
+    pub(super) fn start(seed: u64, origin: Origin, one_in: u8) -> Server {
+        let (files, unsynced) = (origin.files().clone(), origin.unsynced().clone());
+        let watch = Arc::new(Watch::new(seed, origin, one_in));
+        Server::on(&files, &unsynced, watch, fastrand::Rng::with_seed(seed), 1)
     }
 
     /// How many images were recovered.
     pub(super) fn images(&self) -> usize {
-        self.watch.looked_at.lock().expect("no panic before").1
+        self.watch.images()
     }
 
     /// Ends here, and starts again from what that leaves.
     pub(super) fn crash(mut self) -> Server {
         let image = self.disk.crash(&mut self.random);
-        Server::on(&image, self.watch, self.random, self.generation + 1)
+        Server::on(&image, &Image::new(), self.watch, self.random, self.generation + 1)
     }
 
-    fn on(image: &Image, watch: Arc<Watch>, random: fastrand::Rng, generation: i32) -> Server {
-        let dir = folder();
+    fn on(
+        image: &Image,
+        unsynced: &Image,
+        watch: Arc<Watch>,
+        random: fastrand::Rng,
+        generation: i32,
+    ) -> Server {
+        let dir = folder_in_memory();
         let looker = watch.clone();
         let disk =
             Arc::new(ModelDisk::new(dir.path(), image, move |state: &mut State| looker.maybe_look(state)));
-        let sessions = watch.look(image);
-        watch.expect(|expected| *expected = Expected::exactly(&sessions));
+        unsynced.iter().for_each(|(name, durable)| disk.unsync(name, durable));
+        let Found { last, sessions } = watch.look(image);
 
+        let folders = Folders { snapshots: dir.path(), logs: dir.path() };
+        let read = recovery::read(folders, pipeline(), TREE, false).expect("it was read before");
         let segments = Segments::new(disk.clone(), dir.path(), Access::Buffered);
-        let log = wal::read(dir.path(), |_| Ok(())).expect("it was read before");
-        log.mend(&segments).expect("a sound disk");
+        let tree = read.tree().clone();
+        match Tail::is_in(image) {
+            // What is made ready then would go on to prepare segments in a thread of its own.
+            true => {
+                drop(wal::read(dir.path(), |_| Ok(())).and_then(|log| log.mend(&segments)).expect("sound"))
+            }
+            false => drop(read.make_ready(disk.clone(), WAL).expect("a sound disk")),
+        }
+        watch.expect_exactly(&sessions);
         let released = Arc::new(Mutex::new(Zxid(-1)));
         let options = PurgeOptions {
             snapshots: dir.path().to_owned(),
@@ -89,19 +100,10 @@ impl Server {
         let purge = Purge::new(options, disk.clone(), move |upto| {
             *release_to.lock().expect("no panic before") = upto
         });
-        let (seed, state) = (watch.seed, last_of(&sessions));
-        let tail = Tail::find(dir.path());
-        let (cursor, active, is_empty, next) = match tail {
-            Some(Tail { path, cursor, spare }) => (cursor, path, false, spare),
-            None => {
-                let header = segments.make(0, SEGMENT_LEN, || Ok(())).expect("room");
-                let cursor = Cursor::at_start(header, Default::default(), Sync::Promised);
-                (cursor, dir.path().join("wal.next"), true, None)
-            }
-        };
-        let active = disk.open(&active, Access::Buffered).expect("it is there");
-        let mut server = Server {
-            seed,
+        let Tail { path, mut cursor, is_empty, spare: next } = Tail::find(dir.path());
+        cursor.skip_to(Zxid(last));
+        let active = disk.open(&path, Access::Buffered).expect("it is there");
+        Server {
             random,
             dir,
             disk,
@@ -109,6 +111,7 @@ impl Server {
             purge,
             released,
             segments,
+            tree,
             sessions,
             cursor,
             active,
@@ -116,9 +119,7 @@ impl Server {
             is_empty,
             next,
             generation,
-        };
-        server.cursor.skip_to(Zxid(state));
-        server
+        }
     }
 
     /// Does one of the things that a server does.
@@ -136,8 +137,8 @@ impl Server {
         }
     }
 
-    fn write(&mut self) {
-        let first = last_of(&self.sessions) + 1;
+    pub(super) fn write(&mut self) {
+        let first = self.last() + 1;
         let fill = self.random.usize(0..2 * BLOCK_LEN);
         let zxids = first..=first + self.random.i64(0..3);
         let mut batch = RecordBatch::new();
@@ -154,8 +155,13 @@ impl Server {
         self.watch.expect(|expected| expected.maybe.extend(&written));
         self.disk.write_at(&self.active, &blocks, offset).expect("room");
         self.disk.sync(&self.active).expect("a sound disk");
+        for (zxid, timeout_ms) in &written {
+            let opened = Delta::OpenSession { id: SessionId(*zxid), timeout_ms: *timeout_ms };
+            self.tree.apply(Zxid(*zxid), &opened);
+        }
         self.sessions.extend(&written);
-        self.watch.expect(|expected| *expected = Expected::exactly(&self.sessions));
+        self.tree.advance(Zxid(self.last()));
+        self.watch.expect_exactly(&self.sessions);
         if self.is_empty {
             self.is_empty = false;
             self.unnamed = Some(Zxid(first));
@@ -182,22 +188,19 @@ impl Server {
         self.next = Some(self.segments.make(number, SEGMENT_LEN, || Ok(())).expect("room"));
     }
 
-    /// Writes a snapshot, as every writer of snapshots must: its name comes last.
-    fn save(&mut self) {
-        let zxid = last_of(&self.sessions);
-        let path = self.snapshot(zxid);
-        if path.exists() {
+    /// Writes a snapshot, unless that is given up, and purges.
+    pub(super) fn save(&mut self) {
+        if self.has_snapshot(self.last()) {
             return;
         }
-        let unfinished = self.dir.path().join("ringkeeper.snapshot.unfinished");
-        let mut bytes = Vec::new();
-        let mut writer = SnapshotWriter::new(state_of(&self.sessions).freeze(), Sections::default());
-        while writer.fill(&mut bytes, 1 << 16) {}
-        let file = self.disk.create(&unfinished, Access::Buffered).expect("room");
-        self.disk.write_at(&file, &bytes, 0).expect("room");
-        self.disk.sync(&file).expect("a sound disk");
-        self.disk.rename(&unfinished, &path).expect("a sound disk");
-        self.disk.sync_dir(self.dir.path()).expect("a sound disk");
+        let compressions = [Compression::None, Compression::Gzip, Compression::Snappy];
+        let compression = compressions[self.random.usize(0..compressions.len())];
+        let pace = if self.random.u8(0..8) == 0 { Pace::GiveUp } else { Pace::Full };
+        let (dir, state) = (self.dir.path(), self.tree.freeze());
+        let saved = save(&*self.disk, dir, state, compression, &SharedPace::new(pace));
+        assert_eq!(saved.is_ok(), pace == Pace::Full, "{saved:?}");
+        assert_eq!(saved.is_ok(), self.has_snapshot(self.last()));
+        assert!(!dir.join("ringkeeper.snapshot.unfinished").exists());
         let purged = self.purge.after_snapshot();
         assert!(purged.removed.iter().all(|path| !path.exists()));
     }
@@ -209,7 +212,7 @@ impl Server {
 
     /// Drops the newest transactions, as a learner does whose leader says so.
     fn truncate(&mut self) {
-        let last = last_of(&self.sessions);
+        let last = self.last();
         let mut begins = None;
         wal::read(self.dir.path(), |record| {
             begins = begins.or(Some(record.after.0));
@@ -218,30 +221,34 @@ impl Server {
         .expect("a sound log");
         // There must be a state left to start from; otherwise the leader would have to send one.
         let begins = begins.unwrap_or(last);
-        let base = (begins..=last).find(|zxid| *zxid == 0 || self.snapshot(*zxid).exists()).unwrap_or(last);
+        let base = (begins..=last).find(|zxid| *zxid == 0 || self.has_snapshot(*zxid)).unwrap_or(last);
         let zxid = self.random.i64(base..=last);
         let mut left = self.sessions.clone();
         left.split_off(&(zxid + 1));
-        self.watch.expect(|expected| expected.surely.clone_from(&left));
-        for snapshot in (zxid + 1..=last).rev().map(|zxid| self.snapshot(zxid)) {
-            if snapshot.exists() {
-                self.disk.remove(&snapshot).expect("a sound disk");
-                self.disk.sync_dir(self.dir.path()).expect("a sound disk");
-            }
+        self.watch.expect(|expected| expected.surely = zxid);
+        let snapshots = snapshot::names(self.dir.path()).expect("a folder");
+        for (_, path) in snapshots.iter().rev().take_while(|(name, _)| name.zxid.0 > zxid) {
+            self.disk.remove(path).expect("a sound disk");
+            self.disk.sync_dir(self.dir.path()).expect("a sound disk");
         }
         let end = wal::truncate(&*self.disk, self.dir.path(), Zxid(zxid)).expect("a sound disk");
-        assert!(end <= Zxid(zxid), "seed {}: the log ends at {end} when {zxid:#x} was asked for", self.seed);
-        self.watch.expect(|expected| *expected = Expected::exactly(&left));
+        let seed = self.watch.seed;
+        assert!(end <= Zxid(zxid), "seed {seed}: the log ends at {end} when {zxid:#x} was asked for");
+        self.watch.expect_exactly(&left);
         // It starts again, with what is there.
         let image = self.disk.crash(&mut self.random);
         let generation = self.generation + 1;
         let random = fastrand::Rng::with_seed(self.random.u64(..));
-        *self = Server::on(&image, self.watch.clone(), random, generation);
+        *self = Server::on(&image, &Image::new(), self.watch.clone(), random, generation);
     }
 
-    fn snapshot(&self, zxid: i64) -> PathBuf {
-        let name = SnapshotName { zxid: Zxid(zxid), compression: Default::default() };
-        self.dir.path().join(name.to_string())
+    fn last(&self) -> i64 {
+        self.watch.last_of(&self.sessions)
+    }
+
+    fn has_snapshot(&self, zxid: i64) -> bool {
+        let snapshots = snapshot::names(self.dir.path()).expect("a folder");
+        snapshots.iter().any(|(name, _)| name.zxid.0 == zxid)
     }
 }
 
@@ -249,18 +256,19 @@ impl Server {
 struct Tail {
     path: PathBuf,
     cursor: Cursor,
+    is_empty: bool,
     spare: Option<SegmentHeader>,
 }
 
 impl Tail {
-    fn find(dir: &Path) -> Option<Tail> {
+    fn is_in(image: &Image) -> bool {
+        image.keys().any(|name| is_segment(name))
+    }
+
+    fn find(dir: &Path) -> Tail {
         let paths = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("a file").path());
-        let is_segment = |path: &PathBuf| {
-            let rest = path.file_name()?.to_str()?.strip_prefix("wal.")?;
-            (rest == "next" || rest.len() == 16).then_some(())
-        };
         let mut segments: Vec<_> = paths
-            .filter(|path| is_segment(path).is_some())
+            .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_segment))
             .map(|path| {
                 let bytes = fs::read(&path).expect("readable");
                 (SegmentHeader::decode(&bytes).expect("mended"), path, bytes)
@@ -279,101 +287,19 @@ impl Tail {
             Some((tail, end)) => {
                 let (header, path, _) = segments.swap_remove(tail);
                 let cursor = Cursor::resume(header, end, recovered.chain, Sync::Promised);
-                Some(Tail { path, cursor, spare })
+                Tail { path, cursor, is_empty: false, spare }
             }
-            None => None,
-        }
-    }
-}
-
-/// What a recovery may find: all of `surely`, and of what `maybe` has behind it any beginning.
-#[derive(Default)]
-struct Expected {
-    surely: Sessions,
-    maybe: Sessions,
-}
-
-impl Expected {
-    fn exactly(sessions: &Sessions) -> Expected {
-        Expected { surely: sessions.clone(), maybe: sessions.clone() }
-    }
-}
-
-/// Looks at what crashes leave.
-struct Watch {
-    seed: u64,
-    dir: tempfile::TempDir,
-    expected: Mutex<Expected>,
-    looked_at: Mutex<(fastrand::Rng, usize)>,
-}
-
-impl Watch {
-    fn expect(&self, change: impl FnOnce(&mut Expected)) {
-        change(&mut self.expected());
-    }
-
-    fn expected(&self) -> MutexGuard<'_, Expected> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn maybe_look(&self, state: &State) {
-        let image = {
-            let mut looked_at = self.looked_at.lock().expect("no panic before");
-            let (random, _) = &mut *looked_at;
-            if random.u8(0..8) != 0 {
-                return;
+            None => {
+                let header = spare.expect("a log that is ready has a segment");
+                let cursor = Cursor::at_start(header, recovered.chain, Sync::Promised);
+                Tail { path: dir.join("wal.next"), cursor, is_empty: true, spare: None }
             }
-            state.crash(random)
-        };
-        self.look(&image);
-        // Of a log that nobody truncates, any one snapshot can be spared.
-        let snapshots = image.keys().filter_map(|name| Some((SnapshotName::parse(name)?, name)));
-        if !self.has_leader()
-            && let Some((_, newest)) = snapshots.clone().max()
-            && snapshots.count() > 1
-        {
-            let mut damaged = image.clone();
-            damaged.entry(newest.clone()).and_modify(|bytes| bytes.truncate(bytes.len() / 2));
-            self.look(&damaged);
         }
-    }
-
-    /// Whether this run is of a learner, which truncates its log now and then.
-    fn has_leader(&self) -> bool {
-        self.seed % 2 == 1
-    }
-
-    /// Recovers from an image, and compares.
-    fn look(&self, image: &Image) -> Sessions {
-        self.looked_at.lock().expect("no panic before").1 += 1;
-        let dir = self.dir.path();
-        for entry in fs::read_dir(dir).expect("a folder") {
-            fs::remove_file(entry.expect("a file").path()).expect("ours");
-        }
-        for (name, bytes) in image {
-            fs::write(dir.join(name), bytes).expect("room");
-        }
-        let found = recover(dir).unwrap_or_else(|error| {
-            panic!("seed {}: {error}; files: {:?}", self.seed, image.keys().collect::<Vec<_>>())
-        });
-        let expected = self.expected();
-        let (seed, last) = (self.seed, last_of(&found));
-        assert!(found.keys().copied().eq(1..=last), "seed {seed}: a hole before {last:#x}");
-        assert!(last >= last_of(&expected.surely), "seed {seed}: {last:#x} is left of what was durable");
-        assert!(last <= last_of(&expected.maybe), "seed {seed}: {last:#x} was never written");
-        for (zxid, generation) in &found {
-            assert_eq!(Some(generation), expected.maybe.get(zxid), "seed {seed}: {zxid:#x} is another");
-        }
-        found
     }
 }
 
-fn recover(dir: &Path) -> Result<Sessions, recovery::RecoverError> {
-    let folders = Folders { snapshots: dir, logs: dir };
-    let options = wal::Options { segment_len: SEGMENT_LEN, ..wal::Options::default() };
-    let found = recovery::recover(folders, pipeline(), TreeOptions::default(), options, false)?;
-    let sessions = found.pipeline.tree().sessions();
-    Ok(sessions.iter().map(|(id, timeout)| (id.0, *timeout)).collect())
+fn is_segment(name: &str) -> bool {
+    name.strip_prefix("wal.").is_some_and(|rest| rest == "next" || rest.len() == 16)
 }
 
 fn transaction(zxid: i64, generation: i32, fill: usize) -> Vec<u8> {
@@ -384,26 +310,3 @@ fn transaction(zxid: i64, generation: i32, fill: usize) -> Vec<u8> {
     payload.resize(payload.len() + fill, 0xd1);
     payload
 }
-
-fn state_of(sessions: &Sessions) -> DataTree {
-    let mut tree = DataTree::new(TreeOptions::default());
-    for (zxid, timeout_ms) in sessions {
-        let opened = Delta::OpenSession { id: SessionId(*zxid), timeout_ms: *timeout_ms };
-        tree.apply(Zxid(*zxid), &opened);
-    }
-    tree.advance(Zxid(last_of(sessions)));
-    tree
-}
-
-fn last_of(sessions: &Sessions) -> i64 {
-    sessions.last_key_value().map_or(0, |(zxid, _)| *zxid)
-}
-
-/// In memory where that is possible: what is durable is decided by the model.
-fn folder() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a temporary folder")
-}
-
-const SEGMENT_LEN: u64 = 8 * BLOCK_LEN as u64;

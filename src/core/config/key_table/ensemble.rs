@@ -1,6 +1,6 @@
 //! Ensemble tuning (config §7).
 
-use crate::config::Status::{Ensemble, IgnoredJvm};
+use crate::config::Status::{Ensemble, IgnoredJvm, MemberNotYet};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Flag, Int, Text, Word};
 
@@ -32,32 +32,37 @@ pub(in crate::config) static MAX_NOTIFICATION_INTERVAL: Key<Int<i32>> = Key::pro
 );
 
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
-    &Key::property("leaderServes", Word::turns_off("no"), Ensemble, "no: a leader serves no clients"),
+    &Key::property("leaderServes", Word::turns_off("no"), MemberNotYet, "no: a leader serves no clients"),
     &CNX_TIMEOUT,
     &QUORUM_CNXN_TIMEOUT,
     &ELECTION_PORT_BIND_RETRY,
     &MIN_NOTIFICATION_INTERVAL,
     &MAX_NOTIFICATION_INTERVAL,
-    &Key::property("tcpKeepAlive", Flag::or(false), Ensemble, "TCP keepalive on election connections"),
-    &Key::bare("leader.nodelay", Flag::or(true), Ensemble, "TCP_NODELAY towards learners"),
-    &Key::bare("follower.nodelay", Flag::or(true), Ensemble, "TCP_NODELAY towards the leader"),
+    &Key::property("tcpKeepAlive", Flag::or(false), MemberNotYet, "TCP keepalive on election connections"),
+    &Key::bare("leader.nodelay", Flag::or(true), MemberNotYet, "TCP_NODELAY towards learners"),
+    &Key::bare("follower.nodelay", Flag::or(true), MemberNotYet, "TCP_NODELAY towards the leader"),
     &Key::property(
         "leader.maxTimeToWaitForEpoch",
         Int::<i32>::any(-1),
-        Ensemble,
+        MemberNotYet,
         "ms to gather a quorum's epochs",
     ),
-    &Key::property("leader.maxConcurrentSnapSyncs", Int::<i32>::any(10), Ensemble, "snapshots sent at once"),
+    &Key::property(
+        "leader.maxConcurrentSnapSyncs",
+        Int::<i32>::any(10),
+        MemberNotYet,
+        "snapshots sent at once",
+    ),
     &Key::property(
         "leader.maxConcurrentDiffSyncs",
         Int::<i32>::any(100),
-        Ensemble,
+        MemberNotYet,
         "differences sent at once",
     ),
     &Key::property(
         "leaderConnectDelayDuringRetryMs",
         Int::<i32>::any(100),
-        Ensemble,
+        MemberNotYet,
         "ms between tries to connect",
     ),
     &Key::property(
@@ -69,12 +74,22 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::property("leader.closeSocketAsync", Flag::or(false), IgnoredJvm, "a thread to close sockets"),
     &Key::property("learner.closeSocketAsync", Flag::or(false), IgnoredJvm, "a thread to close sockets"),
     &Key::property("learner.asyncSending", Flag::or(false), IgnoredJvm, "a thread for packets to the leader"),
-    &Key::property("observer.reconnectDelayMs", Int::<i32>::any(0), Ensemble, "ms until an observer returns"),
-    &Key::property("observer.election.DelayMs", Int::<i32>::any(200), Ensemble, "ms until an observer looks"),
+    &Key::property(
+        "observer.reconnectDelayMs",
+        Int::<i32>::any(0),
+        MemberNotYet,
+        "ms until an observer returns",
+    ),
+    &Key::property(
+        "observer.election.DelayMs",
+        Int::<i32>::any(200),
+        MemberNotYet,
+        "ms until an observer looks",
+    ),
     &Key::property(
         "observerMaster.sizeLimit",
         Int::<i32>::any(33_554_432),
-        Ensemble,
+        MemberNotYet,
         "bytes kept for observers",
     ),
     &Key::property("follower.skipLearnerRequestToNextProcessor", Flag::or(false), IgnoredJvm, "a short cut"),

@@ -1,6 +1,6 @@
 //! Keys of ZooKeeper's parser (config §4): in `zoo.cfg` only, a bad value ends the start.
 
-use crate::config::Status::{Ensemble, IgnoredJvm, NotYet, Supported};
+use crate::config::Status::{Ensemble, IgnoredJvm, MemberNotYet, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{ElectionAlg, Flag, Int, Interval, MetricsProvider, PeerType, Port, Text};
 
@@ -81,13 +81,16 @@ pub(in crate::config) static MULTI_ADDRESS_ENABLED: Key<Flag> =
     Key::parser("multiAddress.enabled", Flag::or(false), Ensemble, "several addresses of one server");
 
 pub(in crate::config) static QUORUM_SASL: Key<Flag> =
-    Key::parser("quorum.auth.enableSasl", Flag::or(false), Ensemble, "SASL between servers");
+    Key::parser("quorum.auth.enableSasl", Flag::or(false), MemberNotYet, "SASL between servers");
+
+pub(in crate::config) static SSL_QUORUM: Key<Flag> =
+    Key::parser("sslQuorum", Flag::or(false), MemberNotYet, "TLS between servers");
 
 pub(in crate::config) static LEARNER_REQUIRES_SASL: Key<Flag> =
-    Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), Ensemble, "learners insist on SASL");
+    Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), MemberNotYet, "learners insist on SASL");
 
 pub(in crate::config) static SERVER_REQUIRES_SASL: Key<Flag> =
-    Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), Ensemble, "leaders insist on SASL");
+    Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), MemberNotYet, "leaders insist on SASL");
 
 pub(in crate::config) static INIT_LIMIT: Key<Int<i32>> =
     Key::parser("initLimit", Int::<i32>::any(0), Ensemble, "ticks that a learner has to connect and sync");
@@ -137,43 +140,58 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::parser(
         "connectToLearnerMasterLimit",
         Int::<i32>::any(0),
-        Ensemble,
+        MemberNotYet,
         "ticks to connect; 0: initLimit",
     ),
     &Key::parser("electionAlg", ElectionAlg, Ensemble, "the way to elect a leader; only 3 is left"),
     &QUORUM_LISTEN_ON_ALL_IPS,
     &PEER_TYPE,
-    &Key::parser("syncEnabled", Flag::or(true), Ensemble, "whether an observer writes log and snapshots"),
+    &Key::parser("syncEnabled", Flag::or(true), MemberNotYet, "whether an observer writes log and snapshots"),
     &Key::parser(
         "observerMasterPort",
         Int::<i32>::any(0),
-        Ensemble,
+        MemberNotYet,
         "port of followers for observers; 0: none",
     ),
-    &Key::parser("localSessionsEnabled", Flag::or(false), Ensemble, "sessions known to one server only"),
+    &Key::parser("localSessionsEnabled", Flag::or(false), MemberNotYet, "sessions known to one server only"),
     &Key::parser(
         "localSessionsUpgradingEnabled",
         Flag::or(false),
-        Ensemble,
+        MemberNotYet,
         "make local sessions global on need",
     ),
-    &Key::parser("sslQuorum", Flag::or(false), Ensemble, "TLS between servers"),
-    &Key::parser("portUnification", Flag::or(false), Ensemble, "TLS and plain on the ports between servers"),
-    &Key::parser("sslQuorumReloadCertFiles", Flag::or(false), Ensemble, "reread the certificates for peers"),
+    &SSL_QUORUM,
+    &Key::parser(
+        "portUnification",
+        Flag::or(false),
+        MemberNotYet,
+        "TLS and plain on the ports between servers",
+    ),
+    &Key::parser(
+        "sslQuorumReloadCertFiles",
+        Flag::or(false),
+        MemberNotYet,
+        "reread the certificates for peers",
+    ),
     &QUORUM_SASL,
     &LEARNER_REQUIRES_SASL,
     &SERVER_REQUIRES_SASL,
     &Key::parser(
         "quorum.auth.learner.saslLoginContext",
         Text::or("QuorumLearner"),
-        Ensemble,
+        MemberNotYet,
         "login section",
     ),
-    &Key::parser("quorum.auth.server.saslLoginContext", Text::or("QuorumServer"), Ensemble, "login section"),
+    &Key::parser(
+        "quorum.auth.server.saslLoginContext",
+        Text::or("QuorumServer"),
+        MemberNotYet,
+        "login section",
+    ),
     &Key::parser(
         "quorum.auth.kerberos.servicePrincipal",
         Text::or("zkquorum/localhost"),
-        Ensemble,
+        MemberNotYet,
         "Kerberos principal of peers; _HOST is the peer's host",
     ),
     &Key::parser(
@@ -185,16 +203,21 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::parser(
         "multiAddress.reachabilityCheckEnabled",
         Flag::or(true),
-        Ensemble,
+        MemberNotYet,
         "probe a peer's addresses",
     ),
     &Key::parser(
         "multiAddress.reachabilityCheckTimeoutMs",
         Int::<i32>::any(1000),
-        Ensemble,
+        MemberNotYet,
         "ms for such a probe",
     ),
-    &Key::parser("oraclePath", Text::optional(), Ensemble, "file that lets one of two servers go on alone"),
+    &Key::parser(
+        "oraclePath",
+        Text::optional(),
+        MemberNotYet,
+        "file that lets one of two servers go on alone",
+    ),
     &Key::parser(
         "metricsProvider.className",
         MetricsProvider,

@@ -1,6 +1,6 @@
 //! Storage and the write path (config §5).
 
-use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
+use crate::config::Status::{self, Ensemble, IgnoredJvm, MemberNotYet, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Choice, Flag, Int, Text, Word};
 use crate::format::snapshot::Compression;
@@ -67,6 +67,16 @@ pub(in crate::config) static SNAPSHOT_TRUST_EMPTY: Key<Flag> = Key::property(
     "start from Java's logs without a snapshot, as 3.4 may leave them",
 );
 
+pub(in crate::config) static COMMIT_LOG_COUNT: Key<Int<i32>> = Key::property(
+    "commitLogCount",
+    Int::any(500).raised_to(500),
+    Ensemble,
+    "writes kept in memory for peers that lag",
+);
+
+pub(in crate::config) static FORCE_SNAPSHOT_SYNC: Key<Flag> =
+    Key::property("forceSnapshotSync", Flag::or(false), Ensemble, "send learners snapshots only");
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &DATADIR_AUTOCREATE,
     &FORCE_SYNC,
@@ -90,13 +100,13 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         NO_DELAY,
         "writes that are flushed together at most",
     ),
+    &COMMIT_LOG_COUNT,
     &Key::property(
-        "commitLogCount",
-        Int::<i32>::any(500),
-        Ensemble,
-        "writes kept in memory for peers that lag",
+        "snapshotSizeFactor",
+        Text::or("0.33"),
+        MemberNotYet,
+        "log files for peers, by snapshot size",
     ),
-    &Key::property("snapshotSizeFactor", Text::or("0.33"), Ensemble, "log files for peers, by snapshot size"),
     &SNAPSHOT_COMPRESSION,
     &SNAPSHOT_TRUST_EMPTY,
     &Key::property(
@@ -111,11 +121,11 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         NotYet("there are no digests, on or off"),
         "digests of the tree in log and snapshots",
     ),
-    &Key::property("db.autocreate", Flag::or(true), Ensemble, "whether a server with no data may vote"),
+    &Key::property("db.autocreate", Flag::or(true), MemberNotYet, "whether a server with no data may vote"),
     &Key::property(
         "closeSessionTxn.enabled",
         Flag::or(true),
-        Ensemble,
+        MemberNotYet,
         "list ephemerals when a session closes",
     ),
     &Key::property("maxResponseCacheSize", Int::<i32>::any(400), IgnoredJvm, "replies that are cached"),
@@ -125,7 +135,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         IgnoredJvm,
         "replies that are cached",
     ),
-    &Key::property("forceSnapshotSync", Flag::or(false), Ensemble, "send learners snapshots only"),
+    &FORCE_SNAPSHOT_SYNC,
 ];
 
 const NO_FILES: Status = NotYet("the log has files of preAllocSize");

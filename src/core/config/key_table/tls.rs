@@ -1,6 +1,6 @@
 //! TLS (config §9): `ssl.` for clients, `ssl.quorum.` between servers.
 
-use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet};
+use crate::config::Status::{self, IgnoredJvm, MemberNotYet, NotYet};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Flag, Text};
 
@@ -12,7 +12,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         IgnoredJvm,
         "class that makes TLS contexts",
     ),
-    &Key::property("ssl.quorum.*", Text::optional(), Ensemble, "TLS between servers"),
+    &Key::property("ssl.quorum.*", Text::optional(), MemberNotYet, "TLS between servers"),
     &Key::property("ssl.*", Text::optional(), NO_TLS, "TLS for clients"),
     &Key::property("client.portUnification", Flag::or(false), NO_TLS, "TLS and plain on secureClientPort"),
     &Key::property("client.certReload", Flag::or(false), NO_TLS, "reread the certificates for clients"),

@@ -1,16 +1,19 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
-use simd_adler32::Adler32;
 use thiserror::Error;
 
+use super::sum::Sum;
 use super::{
-    DIGEST_LEN, Digest, END, LAST_ZXID_LEN, MAGIC, OPEN_ACL_ID, SEAL_LEN, SESSION_LEN, Sections, VERSION,
+    DIGEST_LEN, Digest, END, LAST_ZXID_LEN, MAGIC, OPEN_ACL_ID, SEAL_LEN, SESSION_LEN, STAT_LEN, Sections,
+    VERSION,
 };
 use crate::acl::Interner;
 use crate::id::{SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
 use crate::proto::{Acl, AclRef};
-use crate::tree::{DataTree, LoadError, Loader, Node, NodeFields, TreeOptions};
+use crate::tree::{DataTree, LoadError, Loader, Node, NodeFields, Part, TreeOptions};
+use crate::workers::Workers;
 
 /// What a snapshot holds.
 pub struct Snapshot {
@@ -80,37 +83,104 @@ impl Snapshot {
         zxid: Zxid,
         options: TreeOptions,
         interner: &mut Interner,
+        workers: &impl Workers,
     ) -> Result<Snapshot, SnapshotError> {
-        let mut decoder = Decoder {
-            bytes,
-            reader: Reader::new(bytes),
-            sum: Adler32::new(),
-            summed: 0,
-            lists: HashMap::new(),
-            nobody: interner.share(nobody()),
-            lists_missing: 0,
-        };
-        let mut loader = Loader::new(options);
+        let mut decoder = Decoder { bytes, reader: Reader::new(bytes), sum: Sum::EMPTY };
         decoder.header()?;
-        decoder.sessions(&mut loader)?;
-        decoder.lists(interner)?;
-        decoder.nodes(&mut loader)?;
+        let sessions = decoder.sessions()?;
+        let lists = decoder.lists(interner)?;
+        decoder.sum_up();
+        let ranges = decoder.ranges()?;
+        let loader = Loader::new(options);
+        let decoded = workers.map(ranges.len(), |number| {
+            let range = ranges[number].clone();
+            decode_part(bytes, range, &lists, loader.part(number))
+        });
+        let mut parts = Vec::with_capacity(ranges.len());
+        let mut lists_missing = 0;
+        for decoded in decoded {
+            let decoded = decoded?;
+            decoder.take_sum(decoded.sum);
+            lists_missing += decoded.lists_missing;
+            parts.push(decoded.part);
+        }
         decoder.seal()?;
         let sections = decoder.sections()?;
-        let tree = loader.finish(zxid).map_err(|error| decoder.misplaced(error))?;
-        Ok(Snapshot { tree, sections, lists_missing: decoder.lists_missing })
+        let tree = loader.finish(parts, sessions, zxid, workers);
+        let tree = tree.map_err(|misplaced| SnapshotError {
+            offset: offset_of_node(bytes, &ranges, misplaced.number),
+            reason: Reason::Node(misplaced.error),
+        })?;
+        Ok(Snapshot { tree, sections, lists_missing })
     }
+}
+
+/// The nodes of one part, and what else is seen when they are read.
+struct Decoded<'l> {
+    part: Part<'l>,
+    lists_missing: usize,
+    sum: Sum,
+}
+
+fn decode_part<'l>(
+    bytes: &[u8],
+    range: Range<usize>,
+    lists: &Lists,
+    mut part: Part<'l>,
+) -> Result<Decoded<'l>, SnapshotError> {
+    let sum = Sum::of(&bytes[range.clone()]);
+    let mut reader = Reader::new(&bytes[..range.end]);
+    reader.skip(range.start)?;
+    let mut lists_missing = 0;
+    while reader.offset() < range.end {
+        let offset = reader.offset();
+        let path = reader.text()?;
+        let path = if path.is_empty() { "/" } else { &path };
+        let (node, cversion, pzxid) = read_node(path, &mut reader, |number| {
+            let acl = lists.by_number.get(&number);
+            lists_missing += usize::from(acl.is_none());
+            acl.unwrap_or(&lists.nobody).clone()
+        })?;
+        let pushed = part.push(node, cversion, pzxid);
+        pushed.map_err(|error| SnapshotError { offset, reason: Reason::Node(error) })?;
+    }
+    Ok(Decoded { part, lists_missing, sum })
+}
+
+/// Where the node with this number begins; the end of all of them if there is none.
+fn offset_of_node(bytes: &[u8], ranges: &[Range<usize>], number: usize) -> usize {
+    let Some(range) = ranges.get(number / Part::LEN) else {
+        return ranges.last().map_or(0, |range| range.end);
+    };
+    let mut reader = Reader::new(&bytes[..range.end]);
+    let passed = reader
+        .skip(range.start)
+        .and_then(|()| (0..number % Part::LEN).try_for_each(|_| skip_node(&mut reader).map(|_| ())));
+    passed.map_or(range.start, |()| reader.offset())
+}
+
+/// Passes a node, or says that the end of the nodes was passed.
+fn skip_node(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
+    let offset = reader.offset();
+    if reader.buffer()?.ok_or(DecodeError::UnexpectedNull { offset })? == END {
+        return Ok(false);
+    }
+    reader.buffer()?;
+    reader.skip(size_of::<i64>() + STAT_LEN)?;
+    Ok(true)
+}
+
+/// The lists of a file, by the numbers that they have in it.
+struct Lists {
+    by_number: HashMap<i64, AclRef>,
+    nobody: AclRef,
 }
 
 struct Decoder<'a> {
     bytes: &'a [u8],
     reader: Reader<'a>,
-    sum: Adler32,
-    /// How far the sum has got.
-    summed: usize,
-    lists: HashMap<i64, AclRef>,
-    nobody: AclRef,
-    lists_missing: usize,
+    /// Of the bytes from the first on, as far as it has got.
+    sum: Sum,
 }
 
 impl Decoder<'_> {
@@ -127,51 +197,42 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn sessions(&mut self, loader: &mut Loader) -> Result<(), SnapshotError> {
+    fn sessions(&mut self) -> Result<BTreeMap<SessionId, i32>, SnapshotError> {
+        let mut sessions = BTreeMap::new();
         for _ in 0..self.count(SESSION_LEN)? {
             let id = SessionId(self.reader.long()?);
-            loader.add_session(id, self.reader.int()?);
+            sessions.insert(id, self.reader.int()?);
         }
-        Ok(())
+        Ok(sessions)
     }
 
-    fn lists(&mut self, interner: &mut Interner) -> Result<(), SnapshotError> {
+    fn lists(&mut self, interner: &mut Interner) -> Result<Lists, SnapshotError> {
+        let mut by_number = HashMap::new();
         for _ in 0..self.count(LIST_LEN_MIN)? {
             let number = self.reader.long()?;
             let list = AclRef::decode(&mut self.reader)?;
-            self.lists.insert(number, interner.share(list));
+            by_number.insert(number, interner.share(list));
         }
-        self.lists.insert(OPEN_ACL_ID, interner.share(AclRef::open()));
-        Ok(())
+        by_number.insert(OPEN_ACL_ID, AclRef::open());
+        Ok(Lists { by_number, nobody: interner.share(nobody()) })
     }
 
-    fn nodes(&mut self, loader: &mut Loader) -> Result<(), SnapshotError> {
+    /// Where the parts of the nodes are: looks only at their lengths, and passes them and their end.
+    fn ranges(&mut self) -> Result<Vec<Range<usize>>, SnapshotError> {
+        let mut ranges = Vec::new();
+        let (mut start, mut count) = (self.reader.offset(), 0);
         loop {
             let offset = self.reader.offset();
-            let path = self.reader.text()?;
-            if path.as_bytes() == END {
-                return Ok(());
+            let is_node = skip_node(&mut self.reader)?;
+            if count == Part::LEN || (!is_node && count > 0) {
+                ranges.push(start..offset);
+                (start, count) = (offset, 0);
             }
-            let path = if path.is_empty() { "/" } else { &path };
-            let (node, cversion, pzxid) = self.node(path)?;
-            loader
-                .add(node, cversion, pzxid)
-                .map_err(|error| SnapshotError { offset, reason: Reason::Node(error) })?;
-            if self.reader.offset() - self.summed >= SUM_LEN {
-                self.sum_up();
+            if !is_node {
+                return Ok(ranges);
             }
+            count += 1;
         }
-    }
-
-    fn node(&mut self, path: &str) -> Result<(Node, i32, Zxid), DecodeError> {
-        let (lists, nobody, missing) = (&self.lists, &self.nobody, &mut self.lists_missing);
-        read_node(path, &mut self.reader, |number| match lists.get(&number) {
-            Some(list) => list.clone(),
-            None => {
-                *missing += 1;
-                nobody.clone()
-            }
-        })
     }
 
     fn sections(&mut self) -> Result<Sections, SnapshotError> {
@@ -202,7 +263,7 @@ impl Decoder<'_> {
     fn seal(&mut self) -> Result<(), SnapshotError> {
         self.sum_up();
         let offset = self.reader.offset();
-        let (stored, computed) = (self.reader.long()?, self.sum.finish().into());
+        let (stored, computed) = (self.reader.long()?, self.sum.value().into());
         if stored != computed {
             return Err(SnapshotError { offset, reason: Reason::Seal { stored, computed } });
         }
@@ -213,20 +274,20 @@ impl Decoder<'_> {
         }
     }
 
-    /// Sums what was read just before, while it is in the processor's cache.
+    /// Sums what was read and is not summed yet.
     fn sum_up(&mut self) {
         let offset = self.reader.offset();
-        self.sum.write(&self.bytes[self.summed..offset]);
-        self.summed = offset;
+        self.take_sum(Sum::of(&self.bytes[self.sum.len()..offset]));
+    }
+
+    /// Takes the sum of what comes next.
+    fn take_sum(&mut self, next: Sum) {
+        self.sum = self.sum.join(next);
     }
 
     fn count(&mut self, item_len_min: usize) -> Result<usize, DecodeError> {
         let offset = self.reader.offset();
         self.reader.count(item_len_min)?.ok_or(DecodeError::BadLength { offset, len: -1 })
-    }
-
-    fn misplaced(&self, error: LoadError) -> SnapshotError {
-        self.wrong(Reason::Node(error))
     }
 
     fn wrong(&self, reason: Reason) -> SnapshotError {
@@ -264,11 +325,21 @@ impl From<DecodeError> for SnapshotError {
     }
 }
 
+/// The same error in a text in which what was read starts at offset `by`.
+pub(super) fn shifted(error: DecodeError, by: usize) -> DecodeError {
+    match error {
+        DecodeError::Truncated { offset, wanted } => DecodeError::Truncated { offset: offset + by, wanted },
+        DecodeError::BadLength { offset, len } => DecodeError::BadLength { offset: offset + by, len },
+        DecodeError::UnexpectedNull { offset } => DecodeError::UnexpectedNull { offset: offset + by },
+        DecodeError::BadValue { offset, what, value } => {
+            DecodeError::BadValue { offset: offset + by, what, value }
+        }
+    }
+}
+
 /// An empty list would let everybody do everything.
 pub(super) fn nobody() -> AclRef {
     AclRef::new([Acl { perms: 0, scheme: "world".into(), id: "anyone".into() }])
 }
 
 const LIST_LEN_MIN: usize = 12;
-/// Small enough for the cache, large enough to be summed fast.
-const SUM_LEN: usize = 64 * 1024;

@@ -57,7 +57,7 @@ impl SnapshotWriter {
         let mut lists = Lists::default();
         let mut len = 4 + sessions.len() * SESSION_LEN + 4 + END_LEN;
         for FrozenNode { node, .. } in &nodes {
-            lists.number(&node.fields().acl);
+            lists.number(node.acl());
             len += Writer::text_len(stored_path(node)) + 4 + node.data_len() + 8 + STAT_LEN;
         }
         len += lists.by_number.iter().map(list_len).sum::<usize>();
@@ -135,7 +135,7 @@ impl SnapshotWriter {
             },
             Stage::Nodes => match self.nodes.next() {
                 Some(frozen) => {
-                    let list = self.lists.number(&frozen.node.fields().acl);
+                    let list = self.lists.number(frozen.node.acl());
                     encode_node(&frozen, list, &mut writer);
                 }
                 None => {
@@ -179,18 +179,17 @@ impl SnapshotWriter {
 
 fn encode_node(frozen: &FrozenNode, list: i64, writer: &mut Writer<'_>) {
     let FrozenNode { node, pzxid, cversion } = frozen;
-    let fields = node.fields();
     writer.text(stored_path(node));
     writer.buffer(node.data());
     writer.long(list);
-    writer.long(fields.czxid.0);
-    writer.long(fields.mzxid.0);
-    writer.long(fields.ctime);
-    writer.long(fields.mtime);
-    writer.int(fields.version);
+    writer.long(node.czxid().0);
+    writer.long(node.mzxid().0);
+    writer.long(node.ctime());
+    writer.long(node.mtime());
+    writer.int(node.version());
     writer.int(*cversion);
-    writer.int(fields.aversion);
-    writer.long(fields.owner);
+    writer.int(node.aversion());
+    writer.long(node.owner());
     writer.long(pzxid.0);
 }
 

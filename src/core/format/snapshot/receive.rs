@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::decode::{nobody, read_node};
 use super::{END, OPEN_ACL_ID, Reason, SIGNATURE, SnapshotError};
@@ -6,7 +6,8 @@ use crate::acl::Interner;
 use crate::id::{SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
 use crate::proto::AclRef;
-use crate::tree::{DataTree, Loader, TreeOptions};
+use crate::tree::{DataTree, FrozenNode, Loader, Part, TreeOptions};
+use crate::workers::Alone;
 
 /// Takes in the tree that a leader sends behind its SNAP, as its bytes come (zab §6.3).
 ///
@@ -15,6 +16,8 @@ pub struct TreeReceiver {
     zxid: Zxid,
     stage: Stage,
     loader: Loader,
+    sessions: BTreeMap<SessionId, i32>,
+    nodes: Vec<FrozenNode>,
     interner: Interner,
     lists: HashMap<i64, AclRef>,
     /// How many bytes were taken in before.
@@ -54,6 +57,8 @@ impl TreeReceiver {
             zxid,
             stage: Stage::SessionCount,
             loader: Loader::new(options),
+            sessions: BTreeMap::new(),
+            nodes: Vec::new(),
             interner: Interner::new(),
             lists: HashMap::new(),
             received: 0,
@@ -86,8 +91,7 @@ impl TreeReceiver {
             consumed += reader.offset();
             self.received += reader.offset();
             if self.stage == Stage::Done {
-                let loader = std::mem::replace(&mut self.loader, Loader::new(TreeOptions::default()));
-                let tree = loader.finish(self.zxid).map_err(|error| self.wrong(Reason::Node(error)))?;
+                let tree = self.build()?;
                 return Ok(Received::Whole(Box::new(tree), consumed));
             }
         }
@@ -100,7 +104,7 @@ impl TreeReceiver {
             Stage::Sessions(0) => Stage::ListCount,
             Stage::Sessions(left) => {
                 let (id, timeout_ms) = (SessionId(reader.long()?), reader.int()?);
-                self.loader.add_session(id, timeout_ms);
+                self.sessions.insert(id, timeout_ms);
                 Stage::Sessions(left - 1)
             }
             Stage::ListCount => Stage::Lists(count(reader)?),
@@ -136,8 +140,23 @@ impl TreeReceiver {
             Some(list) => list.clone(),
             None => interner.share(nobody()),
         })?;
-        self.loader.add(node, cversion, pzxid).map_err(|error| Wrong::Tree(Reason::Node(error)))?;
+        self.nodes.push(FrozenNode { node, pzxid, cversion });
         Ok(Stage::Nodes)
+    }
+
+    fn build(&mut self) -> Result<DataTree, SnapshotError> {
+        let (nodes, sessions) = (std::mem::take(&mut self.nodes), std::mem::take(&mut self.sessions));
+        let mut parts = Vec::with_capacity(nodes.len().div_ceil(Part::LEN));
+        for (number, nodes) in nodes.chunks(Part::LEN).enumerate() {
+            let mut part = self.loader.part(number);
+            for FrozenNode { node, pzxid, cversion } in nodes {
+                let pushed = part.push(node.clone(), *cversion, *pzxid);
+                pushed.map_err(|error| self.wrong(Reason::Node(error)))?;
+            }
+            parts.push(part);
+        }
+        let built = self.loader.finish(parts, sessions, self.zxid, &Alone);
+        built.map_err(|misplaced| self.wrong(Reason::Node(misplaced.error)))
     }
 
     fn wrong(&self, reason: Reason) -> SnapshotError {

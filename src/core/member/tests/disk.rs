@@ -1,11 +1,13 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::id::Zxid;
 use crate::jute::Reader;
 use crate::tree::DataTree;
-use crate::zab::{EpochFile, Epochs, LogExcerpt, Logged};
+use crate::zab::{Epochs, LogExcerpt, Logged};
 
-/// What a crash leaves, and what is being written.
+/// What a crash leaves, and what is being written to log and snapshot. The files of the epochs are written on
+/// their own.
 #[derive(Default)]
 pub(super) struct Disk {
     pub(super) epochs: Epochs,
@@ -18,15 +20,23 @@ pub(super) struct Disk {
 
 pub(super) enum Write {
     Append(Vec<Logged>),
-    Epoch(EpochFile, u32),
     Truncate { zxid: Zxid, rebuild: bool },
-    Tree(DataTree),
+    Tree(Arc<DataTree>),
+}
+
+impl Write {
+    /// Whether the write is one of what came before an epoch.
+    pub(super) fn is_before(&self, epoch_zxid: Zxid) -> bool {
+        match self {
+            Write::Append(records) => records.iter().any(|logged| logged.zxid < epoch_zxid),
+            Write::Truncate { .. } | Write::Tree(_) => true,
+        }
+    }
 }
 
 /// What the disk says when a write is done.
 pub(super) enum Done {
     Durable(Zxid, u64),
-    Epoch(EpochFile, u32),
     Truncated(Zxid, bool),
     Tree,
 }
@@ -39,13 +49,6 @@ impl Disk {
                 self.append(&records);
                 Done::Durable(records.last()?.zxid, self.cuts)
             }
-            Write::Epoch(file, epoch) => {
-                match file {
-                    EpochFile::Accepted => self.epochs.accepted = epoch,
-                    EpochFile::Current => self.epochs.current = epoch,
-                }
-                Done::Epoch(file, epoch)
-            }
             Write::Truncate { zxid, rebuild } => {
                 self.log.retain(|logged| logged.zxid <= zxid);
                 self.cuts += 1;
@@ -53,7 +56,7 @@ impl Disk {
             }
             Write::Tree(tree) => {
                 self.log.clear();
-                self.snapshot = Some(tree);
+                self.snapshot = Some((*tree).clone());
                 self.cuts += 1;
                 Done::Tree
             }

@@ -13,7 +13,7 @@ use crate::member::{Action, Member, Moment, ROLLOVER_AT};
 use crate::testing::picture;
 use crate::time::{Instant, WallTime};
 use crate::zab::packet::{FromLearner, LearnerKind, QuorumPacket, Split};
-use crate::zab::{Item, LeaderStream, LinkId};
+use crate::zab::{CloseReason, DownReason, EpochFile, Item, LeaderStream, LinkId};
 
 /// What may go wrong.
 #[derive(Clone, Copy)]
@@ -50,6 +50,7 @@ pub(super) struct World {
     checks: Checks,
     trace: Vec<String>,
     is_loud: bool,
+    sessions_lost: usize,
 }
 
 struct Link {
@@ -57,11 +58,14 @@ struct Link {
     leader: (usize, u64),
     /// When the last bytes arrive, to the leader and to the learner.
     arrives_us: [u64; 2],
+    /// The leader is not to hear of its end soon.
+    is_half_open: bool,
 }
 
 enum Event {
     Tick(usize),
     Disk(usize, u64),
+    Epoch { server: usize, life: u64, file: EpochFile, epoch: u32 },
     Bytes { link: LinkId, to_learner: bool, bytes: Vec<u8> },
     Closed { link: LinkId, to_learner: bool },
     Elect,
@@ -94,6 +98,7 @@ impl World {
             elected: None,
             checks: Checks::default(),
             trace: Vec::new(),
+            sessions_lost: 0,
             is_loud: std::env::var_os("TRACE").is_some(),
         };
         (0..world.servers.len()).for_each(|server| world.after(1, Event::Tick(server)));
@@ -115,6 +120,7 @@ impl World {
                 self.after(1, Event::Restart(server));
             }
         }
+        self.sessions_lost = self.clients.iter().map(|client| client.sessions_lost).sum();
         let before = self.checks.acknowledged.len();
         self.run_until(self.now_us + 4_000_000);
         assert!(self.checks.acknowledged.len() > before, "nothing goes on after the faults");
@@ -142,8 +148,9 @@ impl World {
         self.checks.elections()
     }
 
+    /// How many sessions were lost before the faults ended.
     pub(super) fn sessions_lost(&self) -> usize {
-        self.clients.iter().map(|client| client.sessions_lost).sum()
+        self.sessions_lost
     }
 
     pub(super) fn trace(self) -> Vec<String> {
@@ -175,6 +182,16 @@ impl World {
                 });
             }
             Event::Disk(server, life) => self.on_disk(server, life),
+            Event::Epoch { server, life, file, epoch } => {
+                if self.process(server, life).is_some() {
+                    let epochs = &mut self.servers[server].disk.epochs;
+                    match file {
+                        EpochFile::Accepted => epochs.accepted = epoch,
+                        EpochFile::Current => epochs.current = epoch,
+                    }
+                    self.tell(server, |member, at, out| member.on_epoch_saved(file, epoch, at, out));
+                }
+            }
             Event::Bytes { link, to_learner, bytes } => self.on_bytes(link, to_learner, bytes),
             Event::Closed { link, to_learner } => self.on_closed(link, to_learner),
             Event::Elect => self.elect(),
@@ -205,9 +222,6 @@ impl World {
             Done::Durable(zxid, cuts) => self.tell(server, |member, at, out| {
                 member.on_durable(Durable::in_a_test(zxid), cuts, at, out);
             }),
-            Done::Epoch(file, epoch) => {
-                self.tell(server, |member, at, out| member.on_epoch_saved(file, epoch, at, out));
-            }
             Done::Truncated(zxid, rebuild) => {
                 let tree = rebuild.then(|| self.servers[server].rebuilt(zxid));
                 self.tell(server, |member, at, out| member.on_truncated(tree, at, out));
@@ -321,7 +335,8 @@ impl World {
         process.leader = Some((id, LeaderStream::new(Default::default(), 4 << 20), Vec::new()));
         self.next_link += 1;
         let ends = [(server, life), (leader, self.servers[leader].lives)];
-        self.links.insert(id, Link { learner: ends[0], leader: ends[1], arrives_us: [0, 0] });
+        self.links
+            .insert(id, Link { learner: ends[0], leader: ends[1], arrives_us: [0, 0], is_half_open: false });
         self.tell(leader, |member, at, out| member.on_accepted(id, at, out));
         self.tell(server, |member, at, out| member.follow(kind, at, out));
     }
@@ -347,7 +362,8 @@ impl World {
         if self.rng.below(40) == 0 {
             return self.clients[number].disconnect();
         }
-        let syncs = self.rng.below(4) == 0;
+        // One only syncs, so that nothing holds it up where nothing is committed.
+        let syncs = number == 0 || self.rng.below(4) == 0;
         let acknowledged = self.checks.acknowledged.len();
         if let Some((server, turn)) = self.clients[number].ask(syncs, acknowledged, now) {
             self.tell(server, |member, at, out| member.on_turn(turn, at, out));
@@ -363,7 +379,7 @@ impl World {
         let delay = 50_000 + self.rng.below(400_000);
         self.after(delay, Event::Fault);
         let server = self.rng.below(self.servers.len() as u64) as usize;
-        match self.rng.below(4) {
+        match self.rng.below(5) {
             0 if self.faults.crashes => self.crash(server),
             1 if self.faults.broken_links => {
                 let id = LinkId(self.next_link.saturating_sub(1 + self.rng.below(5)));
@@ -371,6 +387,7 @@ impl World {
                 self.close(id);
             }
             2 => self.snapshot(server),
+            3 if self.faults.broken_links => self.isolate_leader(),
             _ => {}
         }
     }
@@ -405,11 +422,25 @@ impl World {
         }
     }
 
+    /// The followers leave a leader that does not hear of it before its own time runs out.
+    fn isolate_leader(&mut self) {
+        let Some(leader) = self.elected else { return };
+        self.note(format!("server {leader} is isolated"));
+        let led: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.leader.0 == leader).map(|(id, _)| *id).collect();
+        for id in led {
+            self.links.get_mut(&id).into_iter().for_each(|link| link.is_half_open = true);
+            self.close(id);
+        }
+    }
+
     /// Each end learns of it in its own time: one may take its peer to be there for long.
     fn close(&mut self, id: LinkId) {
         for to_learner in [true, false] {
             let delay = self.rng.below(20_000);
-            let late = if self.faults.broken_links && self.rng.below(3) == 0 { 700_000 } else { 0 };
+            let is_half_open = self.links.get(&id).is_some_and(|link| link.is_half_open && !to_learner);
+            let is_late = is_half_open || (self.faults.broken_links && self.rng.below(3) == 0);
+            let late = if is_late { 700_000 } else { 0 };
             self.after(delay + late, Event::Closed { link: id, to_learner });
         }
     }
@@ -436,7 +467,7 @@ impl World {
             }
             Action::SendTree(link) => {
                 let tree = process.taken.remove(&link).expect("it was taken");
-                let (mut bytes, mut writer) = (Vec::new(), SnapshotWriter::for_learner(&tree));
+                let (mut bytes, mut writer) = (Vec::new(), SnapshotWriter::for_learner(tree.freeze()));
                 while writer.fill(&mut bytes, 1 << 16) {}
                 let half = bytes.len() / 2;
                 self.send(link, true, bytes[..half].to_vec());
@@ -452,6 +483,9 @@ impl World {
                 self.tell(server, |member, at, out| member.on_log_read(link, excerpt, at, out));
             }
             Action::CloseLearner(link, reason) => {
+                let blames_a_peer =
+                    matches!(reason, CloseReason::Unexpected { .. } | CloseReason::LaterConfig { .. });
+                assert!(!blames_a_peer, "server {server}: {reason}");
                 self.note(format!("server {server} closes link {}: {reason}", link.0));
                 let delay = self.rng.below(20_000);
                 self.after(delay, Event::Closed { link, to_learner: true });
@@ -463,12 +497,28 @@ impl World {
                     let durable = disk.durable();
                     assert!(zxid <= durable, "server {server} acknowledges {zxid}, its disk has {durable}");
                 }
+                if let FromLearner::Ack(zxid) = packet
+                    && zxid.counter() == 0
+                {
+                    assert_eq!(disk.epochs.current, zxid.epoch(), "server {server} has entered the epoch");
+                    assert!(
+                        !disk.writes.iter().any(|write| write.is_before(zxid)),
+                        "server {server} has it all"
+                    );
+                }
+                if let FromLearner::AckEpoch { .. } = packet {
+                    let accepted = process.member.learner().map(|learner| learner.epoch());
+                    assert_eq!(Some(disk.epochs.accepted), accepted, "server {server} has promised on disk");
+                }
                 let link = process.leader_link;
                 let mut bytes = Vec::new();
                 packet.encode(&mut bytes);
                 self.send(link, false, bytes);
             }
-            Action::SaveEpoch(file, epoch) => self.write(server, Write::Epoch(file, epoch)),
+            Action::SaveEpoch(file, epoch) => {
+                let delay = self.rng.below(15_000);
+                self.after(delay, Event::Epoch { server, life, file, epoch });
+            }
             Action::Append(batch) => self.write(server, Write::Append(records(batch.bytes()))),
             Action::Truncate { zxid, rebuild } => {
                 self.note(format!("server {server} truncates to {zxid}, {rebuild}"));
@@ -477,7 +527,7 @@ impl World {
             Action::SaveTree(tree) => {
                 (process.shard, process.last) = ((*tree).clone(), tree.last_zxid());
                 self.note(format!("server {server} gets the tree of {}", tree.last_zxid()));
-                self.write(server, Write::Tree((*tree).clone()));
+                self.write(server, Write::Tree(tree));
             }
             Action::Replace(tree) => {
                 (process.shard, process.last) = ((*tree).clone(), tree.last_zxid());
@@ -489,6 +539,14 @@ impl World {
                 self.note(format!("server {server} serves, {epoch:?}"));
             }
             Action::Down(reason) => {
+                let blames_a_peer = matches!(
+                    reason,
+                    DownReason::OutOfOrder { .. }
+                        | DownReason::Unexpected { .. }
+                        | DownReason::Undecodable { .. }
+                        | DownReason::CannotTruncate { .. }
+                );
+                assert!(!blames_a_peer, "server {server}: {reason}");
                 (process.leader, process.inputs) = (None, Default::default());
                 self.note(format!("server {server} is down at {}: {reason}", at.now.ms()));
                 self.drop_clients(server);
@@ -542,7 +600,7 @@ impl World {
     }
 
     fn send(&mut self, id: LinkId, to_learner: bool, bytes: Vec<u8>) {
-        let delay = 200 + self.rng.below(if self.rng.0 % 8 == 0 { 20_000 } else { 2000 });
+        let delay = 200 + self.rng.below(if self.rng.0.is_multiple_of(8) { 20_000 } else { 2000 });
         let Some(link) = self.links.get_mut(&id) else { return };
         let arrives_us = &mut link.arrives_us[usize::from(to_learner)];
         *arrives_us = (*arrives_us).max(self.now_us + delay) + 1;

@@ -145,7 +145,7 @@ impl Harness {
 
     pub(super) fn change(&self, path: &str, data: &[u8]) -> Delta {
         let node = self.shard.tree().get(path).expect("a node").node;
-        Delta::SetData(node.with_data(Some(data), node.fields().version + 1, Zxid(self.zxid + 1), 2))
+        Delta::SetData(node.with_data(Some(data), node.version() + 1, Zxid(self.zxid + 1), 2))
     }
 
     pub(super) fn deletion(&self, path: &str) -> Delta {

@@ -97,7 +97,7 @@ fn delta(tree: &DataTree, step: &Step, zxid: i64) -> Option<Delta> {
         }
         Step::SetData(path, data) => {
             let found = tree.get(PATHS[*path])?;
-            let version = found.node.fields().version + 1;
+            let version = found.node.version() + 1;
             Some(Delta::SetData(found.node.with_data(Some(data), version, Zxid(zxid), zxid)))
         }
         Step::Delete(path) => {

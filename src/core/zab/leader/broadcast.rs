@@ -3,6 +3,7 @@
 use super::link::Stage;
 use super::{Leader, LeaderAction, LinkId, Phase};
 use crate::id::Zxid;
+use crate::queue::pop_front_if;
 use crate::time::Instant;
 use crate::zab::history::Logged;
 use crate::zab::packet::{FromLeader, LearnerKind, Payload};
@@ -67,7 +68,7 @@ impl Leader {
     }
 
     fn commit(&mut self, zxid: Zxid, out: &mut Vec<LeaderAction>) {
-        while let Some(logged) = self.outstanding.pop_front_if(|logged| logged.zxid <= zxid) {
+        while let Some(logged) = pop_front_if(&mut self.outstanding, |logged| logged.zxid <= zxid) {
             let observers = self
                 .links
                 .values_mut()
@@ -104,7 +105,7 @@ impl Leader {
                 }
                 LearnerKind::Observer => {
                     while let Some(Logged { zxid, payload }) =
-                        link.informs.pop_front_if(|logged| logged.zxid <= upto)
+                        pop_front_if(&mut link.informs, |logged| logged.zxid <= upto)
                     {
                         out.push(LeaderAction::Send(id, FromLeader::Inform { zxid, payload }));
                     }

@@ -1,6 +1,7 @@
 //! Taking part (zab §7).
 
 use super::{Learner, LearnerAction};
+use crate::queue::pop_front_if;
 use crate::zab::packet::{FromLeader, FromLearner, LearnerKind};
 use crate::zab::reason::DownReason;
 
@@ -48,7 +49,7 @@ impl Learner {
 
     /// Acknowledges what is on disk, each transaction by itself and in order, as Java leaders need it.
     pub(super) fn ack(&mut self, out: &mut Vec<LearnerAction>) {
-        while let Some(zxid) = self.unacked.pop_front_if(|zxid| *zxid <= self.durable) {
+        while let Some(zxid) = pop_front_if(&mut self.unacked, |zxid| *zxid <= self.durable) {
             out.push(LearnerAction::Send(FromLearner::Ack(zxid)));
         }
     }

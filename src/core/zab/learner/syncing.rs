@@ -116,9 +116,8 @@ impl Learner {
         if self.stage != Stage::Stabilizing || !is_stored {
             return;
         }
-        if self.epochs.current == self.epoch {
-            return self.ack_new_leader(out);
-        }
+        // Even if it is the epoch that it was in: what is known of that may come from the log's last
+        // transaction, which may just have been cut off.
         self.stage = Stage::SavingCurrent;
         out.push(LearnerAction::SaveEpoch(EpochFile::Current, self.epoch));
     }

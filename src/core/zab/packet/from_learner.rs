@@ -107,7 +107,7 @@ impl FromLearner {
                 FromLearner::AckEpoch { zxid: packet.zxid, current_epoch }
             }
             ACK => FromLearner::Ack(packet.zxid),
-            PING if data.len() % TOUCH_LEN != 0 => {
+            PING if !data.len().is_multiple_of(TOUCH_LEN) => {
                 return Err(PacketError::DataLength { kind, len: data.len() });
             }
             PING => {

@@ -16,7 +16,7 @@ fn served(tree: &DataTree) -> String {
 
 fn line(found: crate::tree::Found<'_>) -> String {
     let data = found.node.data().map_or("null".into(), |data| format!("\"{}\"", data.escape_ascii()));
-    let acl = found.node.fields().acl.iter();
+    let acl = found.node.acl().iter();
     let acl: Vec<String> =
         acl.map(|entry| format!("{} {}:{}", entry.perms, entry.scheme, entry.id)).collect();
     let stat = found.stat();
@@ -48,7 +48,7 @@ fn snapshots_of_java_hold_what_java_served() {
     ] {
         assert!(compression.seems_whole(file));
         let plain = compression.unpack(file, 1 << 20).expect("sound");
-        let read = Snapshot::decode(&plain, LAST, OPTIONS, &mut Interner::new()).expect("sound");
+        let read = Snapshot::decode(&plain, LAST, OPTIONS, &mut Interner::new(), &Alone).expect("sound");
         assert_eq!(served(&read.tree), SERVED);
         assert_eq!(read.sections.last_zxid, Some(LAST));
         let digest = read.sections.digest.map(|digest| (digest.zxid, digest.version));
@@ -59,7 +59,7 @@ fn snapshots_of_java_hold_what_java_served() {
 
 #[test]
 fn kinds_of_nodes_are_read_that_clients_do_not_see() {
-    let tree = Snapshot::decode(PLAIN, LAST, OPTIONS, &mut Interner::new()).expect("sound").tree;
+    let tree = Snapshot::decode(PLAIN, LAST, OPTIONS, &mut Interner::new(), &Alone).expect("sound").tree;
     let owner = |path: &str| tree.get(path).expect("it is there").owner();
     assert_eq!(owner("/container"), Owner::Container);
     assert_eq!(owner("/ttl"), Owner::Ttl(86_400_000));
@@ -69,7 +69,7 @@ fn kinds_of_nodes_are_read_that_clients_do_not_see() {
 
 #[test]
 fn a_snapshot_of_java_is_written_to_the_same_length() {
-    let read = Snapshot::decode(PLAIN, LAST, OPTIONS, &mut Interner::new()).expect("sound");
+    let read = Snapshot::decode(PLAIN, LAST, OPTIONS, &mut Interner::new(), &Alone).expect("sound");
     let again = encode(&read.tree, read.sections);
     // Java gives the list that is open to everybody a number in the table, unless it made the node itself.
     let open = 8 + 4 + 4 + (4 + 5) + (4 + 6);
@@ -78,7 +78,7 @@ fn a_snapshot_of_java_is_written_to_the_same_length() {
 
 #[test]
 fn a_log_of_java_leads_where_java_was() {
-    let read = Snapshot::decode(EMPTY, Zxid::ZERO, OPTIONS, &mut Interner::new()).expect("sound");
+    let read = Snapshot::decode(EMPTY, Zxid::ZERO, OPTIONS, &mut Interner::new(), &Alone).expect("sound");
     let mut database = Database::new(read.tree);
     let mut reader = LogReader::new(LOG).expect("a log");
     let mut again = Vec::new();

@@ -2,10 +2,12 @@
 
 mod damage;
 mod golden;
+mod stream;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::Alone;
 use crate::acl::Interner;
 use crate::id::SessionId;
 use crate::proto::{Acl, AclRef, perms};
@@ -27,7 +29,7 @@ fn encode_by(tree: &DataTree, sections: Sections, piece_len: usize) -> Vec<u8> {
 }
 
 fn decode(file: &[u8]) -> Result<Snapshot, SnapshotError> {
-    Snapshot::decode(file, Zxid(99), OPTIONS, &mut Interner::new())
+    Snapshot::decode(file, Zxid(99), OPTIONS, &mut Interner::new(), &Alone)
 }
 
 /// Every kind of node, list and section.
@@ -189,10 +191,10 @@ fn lists_are_shared_by_the_nodes_that_have_them_and_with_the_interner() {
     let file = encode(&tree, sections);
     let mut interner = Interner::new();
     let known = interner.share(lists(1));
-    let read = Snapshot::decode(&file, Zxid(1), OPTIONS, &mut interner).expect("a snapshot");
+    let read = Snapshot::decode(&file, Zxid(1), OPTIONS, &mut interner, &Alone).expect("a snapshot");
     for path in ["/a/null", "/a/c"] {
         let found = read.tree.get(path).expect("it was written");
-        assert!(std::ptr::eq(&found.node.fields().acl[0], &known[0]), "{path}");
+        assert!(std::ptr::eq(&found.node.acl()[0], &known[0]), "{path}");
     }
 }
 
@@ -204,7 +206,7 @@ fn a_node_whose_list_the_table_lacks_lets_nobody_in() {
     file[table..table + 8].copy_from_slice(&77i64.to_be_bytes());
     damage::seal_anew(&mut file);
     let read = decode(&file).expect("a fuzzy snapshot");
-    let missing = read.tree.walk().filter(|found| found.node.fields().acl[..] == [NOBODY.clone()]).count();
+    let missing = read.tree.walk().filter(|found| found.node.acl()[..] == [NOBODY.clone()]).count();
     assert_eq!(missing, read.lists_missing);
     assert!(missing > 0);
 }

@@ -1,0 +1,339 @@
+//! What a pipeline does for an ensemble, and what a replica does with it.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::error::Code;
+use crate::flow::{
+    ConnId, ForwardedRequest, Origin, Outcome, PartOutcome, Reply, ShardId, ShardTurn, Step, Submission,
+    Submitted,
+};
+use crate::id::{ServerId, SessionId, Zxid};
+use crate::jute::Writer;
+use crate::ops::Settings;
+use crate::proto::{Identity, OpCode, Txn, TxnHeader};
+use crate::session::password_of;
+use crate::testing::{create, multi, path_version, picture, set_data};
+use crate::time::{Instant, WallTime};
+use crate::tree::{DataTree, TreeOptions};
+
+const NOW: Instant = Instant(5_000_000_000);
+const WALL: WallTime = WallTime(1_700_000_000_000);
+const TIMEOUT_MS: i32 = 4000;
+
+#[derive(Default)]
+struct Log(Vec<Vec<u8>>);
+
+impl LogSink for Log {
+    fn append(&mut self, _: Zxid, header: &TxnHeader, txn: &Txn<'_>) {
+        let mut payload = Vec::new();
+        header.encode(txn, &mut payload);
+        self.0.push(payload);
+    }
+}
+
+fn pipeline(server: i64) -> Pipeline {
+    let options = PipelineOptions {
+        server: ServerId(server),
+        shards: 1,
+        tick_ms: 1000,
+        settings: Settings::default(),
+        reaper: ReaperOptions::default(),
+    };
+    Pipeline::new(options, DataTree::new(TreeOptions::default()))
+}
+
+fn conn(conn: u64) -> Origin {
+    Origin { shard: ShardId(0), conn: ConnId(conn) }
+}
+
+fn turn(origin: Origin, session: SessionId, what: Submission) -> ShardTurn {
+    let submitted = vec![Submitted { origin, session, what }];
+    ShardTurn { shard: ShardId(0), submitted, heard: vec![], as_of: NOW }
+}
+
+fn request(xid: i32, op: OpCode, record: Vec<u8>) -> Submission {
+    let identities: Arc<[Identity]> = [Identity { scheme: "ip".into(), id: "1.2.3.4".into() }].into();
+    Submission::Request { xid, op, record: record.into(), identities }
+}
+
+/// A leader, and a follower whose requests it orders and which applies what it logs.
+struct Pair {
+    leader: Pipeline,
+    log: Log,
+    follower: Replica,
+    sent: Vec<Forward>,
+}
+
+const FOLLOWER: u64 = 9;
+
+impl Pair {
+    fn new() -> Pair {
+        let (mut leader, mut log) = (pipeline(1), Log::default());
+        leader.lead(1, [], NOW, WALL, &mut log);
+        let follower = pipeline(2).into_replica();
+        Pair { leader, log, follower, sent: Vec::new() }
+    }
+
+    fn hand_in(&mut self, origin: Origin, session: SessionId, what: Submission) {
+        self.follower.on_turn(turn(origin, session, what), WALL, &mut self.sent);
+    }
+
+    /// The leader orders what was sent, by this connection's server, and commits it; the follower hears of it.
+    fn exchange(&mut self) -> Vec<Step> {
+        for forward in std::mem::take(&mut self.sent) {
+            match forward {
+                Forward::Request(request) if request.op == OpCode::Sync.number() => {
+                    self.deliver();
+                    self.follower.on_synced();
+                }
+                Forward::Request(request) => {
+                    let from = Origin::peer(FOLLOWER);
+                    self.leader.order_forwarded(from, request, NOW, WALL, &mut self.log);
+                }
+                Forward::Revalidate { session, timeout_ms } => {
+                    let valid = self.leader.revalidate(session, timeout_ms, Origin::peer(FOLLOWER), NOW);
+                    self.follower.on_revalidated(session, valid);
+                }
+            }
+        }
+        self.deliver();
+        self.follower.publish().map_or(Vec::new(), |batch| batch.steps)
+    }
+
+    fn deliver(&mut self) {
+        for payload in std::mem::take(&mut self.log.0) {
+            self.follower.on_txn(&payload).expect("a transaction");
+        }
+        self.leader.on_durable(self.leader.last_zxid());
+        self.leader.publish();
+    }
+
+    fn open(&mut self, origin: Origin) -> SessionId {
+        self.hand_in(origin, SessionId::NONE, Submission::Connect { password: None, timeout_ms: TIMEOUT_MS });
+        match &outcomes(&self.exchange())[..] {
+            [(_, _, Outcome::Connected { session, .. })] => *session,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn outcomes(steps: &[Step]) -> Vec<(Origin, i32, &Outcome)> {
+    let replies = steps.iter().filter_map(|step| match step {
+        Step::Reply(Reply { to, xid, outcome }) => Some((*to, *xid, outcome)),
+        _ => None,
+    });
+    replies.collect()
+}
+
+#[test]
+fn a_followers_clients_get_their_answers_from_the_leaders_transactions() {
+    let mut pair = Pair::new();
+    let me = conn(1);
+    let session = pair.open(me);
+    assert_eq!(session.0 >> 56, 2, "the follower numbers its sessions");
+    assert_eq!(pair.follower.take_touched(), [(session, TIMEOUT_MS)]);
+    let two = multi(&[(OpCode::Create, create("/m", b"", 0)), (OpCode::Check, path_version("/nowhere", -1))]);
+    let asked = [
+        (1, OpCode::Create, create("/a", b"", 0)),
+        (2, OpCode::Create, create("/a", b"", 0)),
+        (3, OpCode::Sync, vec![0, 0, 0, 1, b'/']),
+        (4, OpCode::SetData, vec![1, 2, 3]),
+        (5, OpCode::SetData, set_data("/a", Some(b"x"), 0)),
+        (6, OpCode::Multi, two),
+        (7, OpCode::Delete, path_version("/a", -1)),
+        (8, OpCode::CloseSession, vec![]),
+    ];
+    for (xid, op, record) in asked {
+        pair.hand_in(me, session, request(xid, op, record));
+    }
+    assert_eq!(pair.sent.len(), 7, "what cannot be read is not forwarded");
+    let steps = pair.exchange();
+    let outcomes = outcomes(&steps);
+    assert!(outcomes.iter().map(|(_, xid, _)| *xid).eq(1..=8), "in the client's order");
+    let [
+        _,
+        (_, _, exists),
+        (_, _, synced),
+        (_, _, unread),
+        (_, _, changed),
+        (_, _, failed),
+        (_, _, done),
+        (_, _, closed),
+    ] = &outcomes[..]
+    else {
+        panic!("{outcomes:?}")
+    };
+    assert!(matches!(exists, Outcome::Failed(Code::NodeExists)));
+    assert!(matches!(synced, Outcome::Synced(Some(path)) if &**path == "/"));
+    assert!(matches!(unread, Outcome::Failed(Code::MarshallingError)));
+    assert!(matches!(changed, Outcome::Changed(stat) if stat.version == 1));
+    let Outcome::Multi(parts) = failed else { panic!("{failed:?}") };
+    assert!(matches!(parts[..], [PartOutcome::Failed(Code::Ok), PartOutcome::Failed(Code::NoNode)]));
+    assert!(matches!((done, closed), (Outcome::Done, Outcome::Closed)));
+    assert_eq!(picture(pair.follower.tree()), picture(pair.leader.tree()));
+    assert_eq!(pair.follower.outstanding(), 0);
+}
+
+#[test]
+fn what_another_server_asks_for_answers_nobody_here() {
+    let mut pair = Pair::new();
+    let me = conn(1);
+    let session = pair.open(me);
+    pair.hand_in(me, session, request(5, OpCode::Create, create("/a", b"", 0)));
+    let other = ForwardedRequest {
+        session,
+        cxid: 4,
+        op: OpCode::Create.number(),
+        record: create("/b", b"", 0).into(),
+        identities: None,
+    };
+    pair.leader.order_forwarded(Origin::peer(FOLLOWER), other, NOW, WALL, &mut pair.log);
+    let steps = pair.exchange();
+    assert!(matches!(outcomes(&steps)[..], [(_, 5, Outcome::Created(_))]), "{steps:?}");
+}
+
+#[test]
+fn a_session_that_comes_back_is_asked_for_and_one_that_moved_on_writes_no_more() {
+    let mut pair = Pair::new();
+    let (old, new) = (conn(1), conn(2));
+    let session = pair.open(old);
+    let connect = |password| Submission::Connect { password: Some(password), timeout_ms: TIMEOUT_MS };
+    pair.hand_in(new, session, connect([0; 16]));
+    let steps = pair.exchange();
+    assert!(matches!(steps[..], [Step::Close(_), Step::Reply(Reply { outcome: Outcome::Refused, .. })]));
+    pair.hand_in(new, session, connect(password_of(session)));
+    assert_eq!(pair.sent, [Forward::Revalidate { session, timeout_ms: TIMEOUT_MS }]);
+    assert!(matches!(outcomes(&pair.exchange())[..], [(_, 0, Outcome::Connected { .. })]));
+    pair.hand_in(old, session, request(1, OpCode::Create, create("/a", b"", 0)));
+    assert!(matches!(pair.exchange()[..], [Step::Close(closed)] if closed == old));
+    assert!(pair.leader.revalidate(session, TIMEOUT_MS, Origin::peer(7), NOW), "it goes to another server");
+    pair.hand_in(new, session, request(2, OpCode::Create, create("/a", b"", 0)));
+    let steps = pair.exchange();
+    assert!(matches!(outcomes(&steps)[..], [(_, 2, Outcome::Failed(Code::SessionMoved))]), "{steps:?}");
+    assert!(!pair.leader.revalidate(SessionId(77), TIMEOUT_MS, Origin::peer(7), NOW));
+}
+
+#[test]
+fn a_session_that_expires_closes_its_connection_on_the_follower() {
+    let mut pair = Pair::new();
+    let me = conn(1);
+    let session = pair.open(me);
+    pair.hand_in(me, session, request(1, OpCode::Create, create("/e", b"", 1)));
+    pair.exchange();
+    let late = NOW + std::time::Duration::from_secs(10);
+    let as_of = ShardTurn { shard: ShardId(0), submitted: vec![], heard: vec![], as_of: late };
+    pair.leader.on_turn(as_of, late, WALL, &mut pair.log);
+    pair.leader.on_tick(late, WALL, &mut pair.log);
+    let steps = pair.exchange();
+    assert!(matches!(steps.last(), Some(Step::Close(closed)) if *closed == me), "{steps:?}");
+    assert!(pair.follower.tree().get("/e").is_none() && pair.follower.tree().sessions().is_empty());
+}
+
+#[test]
+fn every_forwarded_request_gets_a_transaction() {
+    let mut pair = Pair::new();
+    let session = pair.open(conn(1));
+    let before = pair.leader.last_zxid();
+    for (op, record, expected) in [
+        (OpCode::SetData.number(), vec![1], Code::MarshallingError),
+        (OpCode::Multi.number(), vec![1], Code::MarshallingError),
+        (OpCode::CreateSession.number(), vec![], Code::MarshallingError),
+        (OpCode::Check.number(), path_version("/", -1), Code::Unimplemented),
+        (12345, vec![], Code::Unimplemented),
+        (OpCode::Delete.number(), path_version("/a", -1), Code::NoNode),
+    ] {
+        let identities = None;
+        let request = ForwardedRequest { session, cxid: 1, op, record: record.into(), identities };
+        pair.leader.order_forwarded(Origin::peer(FOLLOWER), request, NOW, WALL, &mut pair.log);
+        let payload = pair.log.0.pop().expect("a transaction");
+        assert!(payload.ends_with(&expected.number().to_be_bytes()), "{op}: {payload:x?}");
+    }
+    assert_eq!(pair.leader.last_zxid(), Zxid(before.0 + 6));
+}
+
+#[test]
+fn a_sync_at_the_leader_waits_for_its_proof_with_what_is_behind_it() {
+    let (mut leader, mut log) = (pipeline(1), Log::default());
+    leader.lead(1, [], NOW, WALL, &mut log);
+    let open = Submission::Connect { password: None, timeout_ms: TIMEOUT_MS };
+    leader.on_turn(turn(conn(1), SessionId::NONE, open), NOW, WALL, &mut log);
+    leader.on_durable(leader.last_zxid());
+    let session = *leader.tree().sessions().keys().next().expect("a session");
+    leader.publish().expect("the session");
+    leader.await_round(Some(3));
+    for (xid, op, record) in [(1, OpCode::Sync, vec![0, 0, 0, 0]), (2, OpCode::Create, create("/a", b"", 0))]
+    {
+        leader.on_turn(turn(conn(1), session, request(xid, op, record)), NOW, WALL, &mut log);
+    }
+    leader.on_durable(leader.last_zxid());
+    leader.on_confirmed(2);
+    assert!(leader.publish().is_none());
+    leader.on_confirmed(3);
+    assert_eq!(outcomes(&leader.publish().expect("both").steps).len(), 2);
+}
+
+#[test]
+fn what_was_not_published_is_rolled_back_without_a_trace() {
+    let (mut leader, mut log) = (pipeline(1), Log::default());
+    leader.lead(1, [], NOW, WALL, &mut log);
+    let mut shard = leader.tree().clone();
+    let open = Submission::Connect { password: None, timeout_ms: TIMEOUT_MS };
+    leader.on_turn(turn(conn(1), SessionId::NONE, open), NOW, WALL, &mut log);
+    let session = *leader.tree().sessions().keys().next().expect("a session");
+    let mut xid = 0;
+    let mut ask = |leader: &mut Pipeline, op, record| {
+        xid += 1;
+        leader.on_turn(turn(conn(1), session, request(xid, op, record)), NOW, WALL, &mut Log::default());
+    };
+    for path in ["/a", "/a/b", "/c", "/d"] {
+        ask(&mut leader, OpCode::Create, create(path, b"data", 0));
+    }
+    ask(&mut leader, OpCode::Create, create("/e", b"", 1));
+    let committed = leader.last_zxid();
+    leader.on_durable(committed);
+    let mut current = Zxid::ZERO;
+    for step in leader.publish().expect("all so far").steps {
+        match step {
+            Step::Zxid(zxid) => {
+                current = zxid;
+                shard.advance(zxid);
+            }
+            Step::Delta(delta) => drop(shard.apply(current, &delta)),
+            Step::Reply(_) | Step::Close(_) => {}
+        }
+    }
+    ask(&mut leader, OpCode::Delete, path_version("/a/b", -1));
+    ask(&mut leader, OpCode::Delete, path_version("/a", -1));
+    let parts = [(OpCode::SetData, set_data("/c", Some(b"y"), -1)), (OpCode::Delete, path_version("/d", -1))];
+    ask(&mut leader, OpCode::Multi, multi(&parts));
+    let failing = [(OpCode::Create, create("/f", b"", 0)), (OpCode::Check, path_version("/f", 9))];
+    ask(&mut leader, OpCode::Multi, multi(&failing));
+    ask(&mut leader, OpCode::Create, create("/g", b"", 0));
+    ask(&mut leader, OpCode::CloseSession, vec![]);
+    assert_ne!(picture(leader.tree()), picture(&shard));
+    leader.roll_back();
+    assert_eq!(picture(leader.tree()), picture(&shard));
+    assert_eq!((leader.tree().last_zxid(), leader.last_zxid()), (committed, committed));
+    assert_eq!((leader.outstanding(), leader.publish().is_none()), (0, true));
+}
+
+#[test]
+fn a_new_leaders_tail_and_the_nodes_of_sessions_that_are_gone_are_published_with_its_epoch() {
+    let (mut leader, mut log) = (pipeline(1), Log::default());
+    let mut payload = Vec::new();
+    let header = TxnHeader { client_id: SessionId(5), cxid: 1, zxid: Zxid(1), time: WALL };
+    let mut record = Vec::new();
+    Writer::new(&mut record).int(1);
+    header.encode(&Txn::CreateSession { timeout_ms: TIMEOUT_MS }, &mut payload);
+    leader.lead(1, [&payload[..]], NOW, WALL, &mut log);
+    assert!(leader.publish().is_none(), "no quorum has it");
+    leader.on_durable(Zxid::new(1, 0));
+    let steps = leader.publish().expect("the tail").steps;
+    let zxids: Vec<Zxid> = steps
+        .iter()
+        .filter_map(|step| if let Step::Zxid(zxid) = step { Some(*zxid) } else { None })
+        .collect();
+    assert_eq!(zxids, [Zxid(1), Zxid::new(1, 0)]);
+    assert_eq!((leader.session_count(), leader.published()), (1, Zxid::new(1, 0)));
+}

@@ -1,0 +1,129 @@
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use ringkeeper_kit::server::{Server, Settings, until};
+use ringkeeper_kit::wire::Wire;
+use ringkeeper_kit::{ports::Port, ringkeeper};
+use rustix::process::Signal;
+
+use crate::network::Network;
+
+/// Servers with the ids from 0, in processes of their own.
+pub(crate) struct Ensemble {
+    servers: Vec<Server>,
+    _ports: Vec<Port>,
+}
+
+/// What a server that serves says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) leads: bool,
+    /// That of its last transaction.
+    pub(crate) epoch: u32,
+}
+
+impl Ensemble {
+    /// An ensemble whose servers reach each other directly; none is started yet.
+    pub(crate) fn prepare(count: usize, settings: impl Fn(Settings) -> Settings) -> Ensemble {
+        let ports: Vec<Port> = (0..2 * count).map(|_| Port::claim()).collect();
+        let address = |id: usize| (ports[2 * id].number(), ports[2 * id + 1].number());
+        let servers = (0..count).map(|id| prepare_one(id, count, &settings, |_, to| address(to))).collect();
+        Ensemble { servers, _ports: ports }
+    }
+
+    /// An ensemble whose servers reach each other through `network`.
+    pub(crate) fn prepare_in(network: &Network, settings: impl Fn(Settings) -> Settings) -> Ensemble {
+        let count = network.server_count();
+        let one = |id| prepare_one(id, count, &settings, |from, to| network.ports(from, to));
+        Ensemble { servers: (0..count).map(one).collect(), _ports: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Where clients connect.
+    pub(crate) fn addrs(&self) -> Vec<SocketAddr> {
+        self.servers.iter().map(Server::addr).collect()
+    }
+
+    /// Starts servers one after the other, without waiting for any.
+    pub(crate) fn launch(&mut self, ids: impl IntoIterator<Item = usize>) {
+        ids.into_iter().for_each(|id| self.servers[id].launch());
+    }
+
+    /// Stops a server in order.
+    pub(crate) fn stop(&mut self, id: usize) {
+        self.servers[id].stop();
+    }
+
+    /// Kills a server.
+    pub(crate) fn kill(&mut self, id: usize) {
+        self.servers[id].kill();
+    }
+
+    /// Stops a server from running any further, and lets it go on.
+    pub(crate) fn signal(&self, id: usize, signal: Signal) {
+        self.servers[id].signal(signal);
+    }
+
+    /// Removes all that a stopped server has on disk but who it is.
+    pub(crate) fn wipe(&mut self, id: usize) {
+        fs::remove_dir_all(self.servers[id].data_dir()).expect("the server's folder can be removed");
+        write_id(&self.servers[id], id);
+    }
+
+    /// What a server says of itself; none if it does not serve.
+    pub(crate) fn status(&self, id: usize) -> Option<Status> {
+        let answer = srvr(self.servers[id].addr()).ok()?;
+        let field = |name| answer.lines().find_map(|line| line.strip_prefix(name));
+        let mode = field("Mode: ")?;
+        let zxid = u64::from_str_radix(field("Zxid: 0x")?, 16).expect("a zxid is hexadecimal");
+        Some(Status { leads: mode == "leader", epoch: (zxid >> 32) as u32 })
+    }
+
+    /// Waits until every server serves, and exactly one of them leads: which, and how long it took.
+    pub(crate) fn until_all_serve(&self) -> (usize, Duration) {
+        let (began, mut leader) = (Instant::now(), None);
+        until("every server serves, and one of them leads", || {
+            let all: Vec<Option<Status>> = (0..self.len()).map(|id| self.status(id)).collect();
+            let leads = |id: &usize| all[*id].is_some_and(|status| status.leads);
+            let leaders: Vec<usize> = (0..self.len()).filter(leads).collect();
+            leader = leaders.first().copied();
+            all.iter().all(Option::is_some) && leaders.len() == 1
+        });
+        (leader.expect("one of them leads"), began.elapsed())
+    }
+}
+
+fn prepare_one(
+    id: usize,
+    count: usize,
+    settings: &impl Fn(Settings) -> Settings,
+    ports: impl Fn(usize, usize) -> (u16, u16),
+) -> Server {
+    let mut settings = settings(ringkeeper::server(BINARY).config("initLimit", 10).config("syncLimit", 5));
+    for other in 0..count {
+        let (quorum, election) = ports(id, other);
+        settings = settings.config(&format!("server.{other}"), format!("127.0.0.1:{quorum}:{election}"));
+    }
+    let server = settings.prepare();
+    write_id(&server, id);
+    server
+}
+
+fn write_id(server: &Server, id: usize) {
+    fs::create_dir_all(server.data_dir()).expect("the server's folder can be written");
+    fs::write(server.data_dir().join("myid"), id.to_string()).expect("the server's folder can be written");
+}
+
+/// A server that is stopped in its tracks accepts connections, and answers nothing: the wait is short.
+fn srvr(addr: SocketAddr) -> io::Result<String> {
+    let mut wire = Wire::dial(addr)?;
+    wire.send_bytes(b"srvr")?;
+    let answer = wire.receive_all(Duration::from_secs(1))?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+const BINARY: &str = env!("CARGO_BIN_EXE_ringkeeper");
