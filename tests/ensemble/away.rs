@@ -8,7 +8,6 @@ use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
 use ringkeeper_kit::server::until;
 use ringkeeper_kit::wire::{Client, Request, create_mode};
-use rustix::process::Signal;
 
 use crate::ensemble;
 use crate::observe::assert_alike;
@@ -16,27 +15,25 @@ use crate::observe::assert_alike;
 #[test]
 fn a_ringkeeper_gets_from_java_leaders_what_it_missed_what_it_must_forget_and_all() {
     let mut ensemble = few_in_memory(&[Java(Release::V3_9), Java(Release::V3_9), Ringkeeper]);
-    let java = |ensemble: &mut Ensemble, text: &str, count| ensemble.server(2).until_logged(text, count);
     start_led_by_the_last(&mut ensemble);
 
-    leave_a_tail(&mut ensemble, "/only-in-the-tail-1");
+    leave_a_tail(&mut ensemble, "/only-in-the-tail");
     ensemble.start(&[3]);
     assert_eq!(ensemble.leader_among(&[1, 2]), 2);
-    java(&mut ensemble, "Sending TRUNC", 1);
     ensemble.server(3).until_logged("what the log has beyond it is dropped", 1);
-    assert_without(&ensemble, "/only-in-the-tail-1");
+    assert_without(&ensemble, "/only-in-the-tail");
 
     ensemble.server(3).kill();
     write(&ensemble, 1, "/missed", 5);
     ensemble.start(&[3]);
-    java(&mut ensemble, "Sending DIFF", 1);
+    assert!(!ensemble.server(3).log().contains(WHOLE_TREE));
     assert_alike(&ensemble, &[1, 2, 3]);
 
     // More than the leader keeps in memory.
     ensemble.server(3).kill();
     write(&ensemble, 1, "/missed-many", 600);
     ensemble.start(&[3]);
-    ensemble.server(3).until_logged("the leader has sent its whole tree", 1);
+    ensemble.server(3).until_logged(WHOLE_TREE, 1);
     assert_alike(&ensemble, &[1, 2, 3]);
 
     // What came whole is there after a crash.
@@ -48,7 +45,18 @@ fn a_ringkeeper_gets_from_java_leaders_what_it_missed_what_it_must_forget_and_al
     ensemble.server(3).kill();
     empty(&ensemble.server(3).data_dir());
     ensemble.start(&[3]);
-    ensemble.server(3).until_logged("the leader has sent its whole tree", 2);
+    ensemble.server(3).until_logged(WHOLE_TREE, 2);
+    assert_alike(&ensemble, &[1, 2, 3]);
+
+    // Its log begins there now: it cannot bring others up to date from it.
+    ensemble.server(2).kill();
+    assert_eq!(ensemble.leader_among(&[1, 3]), 3);
+    ensemble.server(1).kill();
+    empty(&ensemble.server(1).data_dir());
+    let whole = ensemble.server(1).log().matches(JAVA_GETS_WHOLE_TREE).count();
+    ensemble.start(&[1, 2]);
+    assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3);
+    ensemble.server(1).until_logged(JAVA_GETS_WHOLE_TREE, whole + 1);
     assert_alike(&ensemble, &[1, 2, 3]);
 }
 
@@ -57,10 +65,11 @@ fn a_java_server_gets_from_ringkeeper_leaders_what_it_missed_what_it_must_forget
     let mut ensemble = few_in_memory(&[Ringkeeper, Ringkeeper, Java(Release::V3_9)]);
     start_led_by_the_last(&mut ensemble);
 
-    leave_a_tail(&mut ensemble, "/only-in-the-tail-1");
+    leave_a_tail(&mut ensemble, "/only-in-the-tail");
     ensemble.start(&[3]);
     assert_eq!(ensemble.leader_among(&[1, 2]), 2);
-    assert_without(&ensemble, "/only-in-the-tail-1");
+    ensemble.server(3).until_logged("Truncating log to get in sync with the leader", 1);
+    assert_without(&ensemble, "/only-in-the-tail");
 
     ensemble.server(3).kill();
     write(&ensemble, 1, "/missed", 5);
@@ -76,7 +85,6 @@ fn a_java_server_gets_from_ringkeeper_leaders_what_it_missed_what_it_must_forget
     ensemble.server(3).kill();
     empty(&ensemble.server(3).data_dir());
     ensemble.start(&[3]);
-    ensemble.server(3).until_logged("Getting a snapshot from leader", 1);
     assert_alike(&ensemble, &[1, 2, 3]);
 }
 
@@ -99,7 +107,7 @@ fn start_led_by_the_last(ensemble: &mut Ensemble) {
 fn leave_a_tail(ensemble: &mut Ensemble, path: &str) {
     let mut client = Client::connect(ensemble.addr(3)).expect("a session");
     for id in [1, 2] {
-        ensemble.server(id).signal(Signal::STOP);
+        ensemble.server(id).freeze();
     }
     client.send(&Request::create(path, b"", create_mode::PERSISTENT)).expect("the server reads");
     let data = ensemble.server(3).data_dir();
@@ -142,6 +150,10 @@ fn any_file_has(dir: &Path, text: &[u8]) -> bool {
         fs::read(&path).is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text))
     })
 }
+
+/// What ringkeeper logs when it gets a SNAP, and Java.
+const WHOLE_TREE: &str = "the leader has sent its whole tree";
+const JAVA_GETS_WHOLE_TREE: &str = "Getting a snapshot from leader";
 
 /// Removes all of a server's data but its id.
 fn empty(data_dir: &Path) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 
 use crate::java::{self, Release};
@@ -24,8 +24,8 @@ pub struct Ensemble {
 struct Member {
     server: Server,
     kind: Kind,
-    /// Held as long as the ensemble lives, so that a server gets its own again.
-    _ports: [Port; 2],
+    /// The quorum port and the election port, held as long as the ensemble lives.
+    ports: [Port; 2],
 }
 
 /// What a server of an ensemble is.
@@ -55,7 +55,7 @@ impl Ensemble {
             let server = settings(kind, &binary, &config).prepare();
             fs::create_dir_all(server.data_dir()).expect("a folder of the server's own");
             fs::write(server.data_dir().join("myid"), id.to_string()).expect("its folder can be written");
-            (id, Member { server, kind, _ports: ports })
+            (id, Member { server, kind, ports })
         });
         let mut ensemble = Self { members: members.collect(), binary, config };
         for id in (1..).skip(voters.len()).take(observers.len()) {
@@ -101,11 +101,12 @@ impl Ensemble {
         self.until_serving(ids);
     }
 
-    /// Starts a server that is stopped, and waits until it looks for others.
+    /// Starts a server that is stopped, and waits until others can reach it for an election.
     pub fn start_alone(&mut self, id: u8) {
         self.server(id).launch();
-        let server = &self.members[&id].server;
-        until(&format!("server {id} is there"), || server.word("ruok").is_ok_and(|answer| answer == "imok"));
+        let [_, election] = &self.members[&id].ports;
+        let addr = (Ipv4Addr::LOCALHOST, election.number());
+        until(&format!("server {id} is there"), || TcpStream::connect(addr).is_ok());
     }
 
     /// Waits until each of these servers serves clients.

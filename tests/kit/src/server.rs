@@ -214,6 +214,23 @@ impl Server {
         kill_process(pid, signal).expect("a child that was not waited for can be signalled");
     }
 
+    /// Halts the server (SIGSTOP) and waits until none of its threads runs any more: they go on for a moment
+    /// after the signal.
+    ///
+    /// # Panics
+    /// When it is not running, or is not halted within [`START_TIMEOUT`].
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.pid()));
+        until("every thread is halted", || {
+            let tasks = fs::read_dir(&tasks).expect("a process has threads").filter_map(Result::ok);
+            // The state follows the name, which is in parentheses. A thread that has ended runs no more.
+            tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok()).all(|stat| {
+                stat.rsplit_once(") ").is_some_and(|(_, behind)| behind.starts_with(['T', 'Z', 'X']))
+            })
+        });
+    }
+
     /// Waits until the server has ended.
     ///
     /// # Panics
