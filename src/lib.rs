@@ -30,8 +30,9 @@
 //! | [`topology`] | which role runs on which executor | |
 //! | [`server`] | builds the roles and joins their inboxes | |
 //! | [`preflight`] | what must be right about the machine | |
+//! | [`tools`] | what is done with data folders offline: dump, verify, compare, repair, export | [`ringkeeper_core::format`] |
 //! | [`cli`] | the command line | [`ringkeeper_core::config`] |
-//! | [`runtime`] | the thin layer over glommio: executors, inboxes, sockets, `fatal` | |
+//! | [`runtime`] | the thin layer over glommio and the process: executors, inboxes, sockets, signals, `fatal` | |
 //!
 //! # Invariants
 //!
@@ -72,6 +73,7 @@ pub mod server;
 pub mod shard;
 pub mod snapshotter;
 pub mod storage;
+pub mod tools;
 pub mod topology;
 pub mod version;
 pub mod wiring;

@@ -3,6 +3,7 @@
 mod config_files;
 mod key_list;
 mod logging;
+mod tools;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -19,7 +20,6 @@ use crate::{server, version};
 /// Runs the command that the arguments ask for, and says how it ended. The first argument is the
 /// program's name. Exit statuses are the Java server's (config §2).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    logging::start();
     let (properties, rest) = split_properties(arguments);
     let arguments = match Arguments::try_parse_from(rest) {
         Ok(arguments) => arguments,
@@ -29,7 +29,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(INVALID) } else { ExitCode::SUCCESS };
         }
     };
+    // What a tool has to say goes to stdout.
+    logging::start(if matches!(arguments.verb, Some(Verb::Tool(_))) { "warn" } else { "info" });
     let start = match arguments.verb {
+        Some(Verb::Tool(tool)) => return tools::run(tool),
         Some(Verb::Version) => return print(format_args!("Apache ZooKeeper, version {}\n", version::FULL)),
         Some(Verb::Keys { part }) => return print(key_list::text(part.as_deref().unwrap_or_default())),
         Some(Verb::StartForeground { start }) if start.is_empty() => Start::Default,
@@ -101,6 +104,8 @@ enum Verb {
     },
     /// Say which version this is.
     Version,
+    #[command(flatten)]
+    Tool(tools::Tool),
 }
 
 /// One argument is a configuration file, two to four are `port dataDir [tickTime] [maxClientCnxns]`.
@@ -146,7 +151,8 @@ ringkeeper [-Dname=value]... start-foreground [ZOO_CFG]
        ringkeeper [-Dname=value]... ZOO_CFG
        ringkeeper [-Dname=value]... PORT DATADIR [TICKTIME] [MAXCLIENTCNXNS]
        ringkeeper keys [PART]
-       ringkeeper version";
+       ringkeeper version
+       ringkeeper dump|verify|compare|summary|largest|repair|export ...   (--help says more)";
 
 const USAGE_OF_START_FOREGROUND: &str = "\
 ringkeeper start-foreground [ZOO_CFG]
@@ -156,17 +162,19 @@ const MORE: &str = "\
 -Dname=value sets a Java system property such as zookeeper.maxCnxns, anywhere on the command line. The
 variables SERVER_JVMFLAGS and JVMFLAGS may hold some too. What zoo.cfg says comes before a property.
 
-RINGKEEPER_LOG says what is logged: error, warn, info (the default), debug or trace, for all or for a part
-of the program, as in `info,ringkeeper::net=debug`.
+RINGKEEPER_LOG says what is logged: error, warn (the tools' default), info (the server's), debug or trace, for
+all or for a part of the program, as in `info,ringkeeper::net=debug`.
 
 SIGTERM or SIGINT stops the server cleanly. A second one ends it at once, by that signal and without a last
 snapshot; nothing acknowledged is lost.
 
 Exit status: 0 stopped as asked, 1 anything not named here, 2 bad arguments or configuration, 3 a data
-folder that cannot be used.";
+folder that cannot be used. Those of the offline tools are in their --help.";
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn words(text: &str) -> Vec<OsString> {
@@ -192,6 +200,11 @@ mod tests {
                 max_client_cnxns: None
             }
         );
+    }
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub enum LockError {
 ///
 /// The lock is the kernel's, so a server that was killed leaves none behind. The file stays: it holds the
 /// number of the last process, for the message that the next one gives.
-pub(super) fn lock(folder: &Path) -> Result<File, LockError> {
+pub(crate) fn lock(folder: &Path) -> Result<File, LockError> {
     let path = folder.join(LOCK_FILE);
     let mut options = OpenOptions::new();
     let opened = options.read(true).write(true).create(true).truncate(false).open(&path);

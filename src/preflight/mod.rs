@@ -3,7 +3,7 @@
 mod folders;
 mod io_uring;
 mod limits;
-mod lock;
+pub(crate) mod lock;
 mod pair;
 mod room;
 

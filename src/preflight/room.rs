@@ -1,8 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use rustix::fs::statvfs;
 use thiserror::Error;
 use tracing::warn;
+
+use crate::storage::disk::free_bytes;
 
 /// There is too little room for the log.
 #[derive(Debug, Error)]
@@ -23,8 +24,8 @@ pub struct RoomError {
 /// twice.
 pub(super) fn check(path: &Path, needed: u64, more: u64) -> Result<(), RoomError> {
     // A file system that won't say is none that we can judge.
-    let Ok(space) = statvfs(path) else { return Ok(()) };
-    judge(path, space.f_bavail.saturating_mul(space.f_frsize), needed, more)
+    let Some(free) = free_bytes(path) else { return Ok(()) };
+    judge(path, free, needed, more)
 }
 
 fn judge(path: &Path, free: u64, needed: u64, more: u64) -> Result<(), RoomError> {

@@ -2,6 +2,7 @@
 //! clock, sockets, signals, threads for a while, and the end. Nothing outside this module and `storage` names the runtime.
 
 mod bell;
+mod bus_errors;
 mod clock;
 mod executor;
 mod fatal;
@@ -11,6 +12,7 @@ mod socket;
 mod threads;
 
 pub use bell::Bell;
+pub use bus_errors::Watch;
 pub use clock::Clock;
 pub use executor::{Executor, ExecutorOptions, Running, sleep, spawn};
 pub use fatal::{Reason, fatal, make_panics_fatal};

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ringkeeper_core::log_room::{LogRoom, RoomJudge};
-use rustix::fs::statvfs;
 
+use crate::storage::disk::free_bytes;
 use crate::storage::wal::WalStats;
 
 /// Watches how much the log can still take, and tells when that changes what may be written.
@@ -28,8 +28,7 @@ impl SpaceWatch {
     /// Looks now.
     pub(super) fn look(&mut self) {
         // A file system that won't say is none that we can judge.
-        let Ok(space) = statvfs(&self.folder) else { return };
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        let Some(free) = free_bytes(&self.folder) else { return };
         let Some(room) = self.judge.judge(self.log.room(), free) else { return };
         let (folder, free) = (self.folder.display(), free >> 20);
         match room {

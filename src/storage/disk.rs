@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, OFlags};
+use rustix::fs::{FallocateFlags, OFlags, statvfs};
 use rustix::io::Errno;
 
 /// How bytes get to the device.
@@ -26,6 +26,13 @@ pub enum Access {
     Direct,
     /// Through the page cache.
     Buffered,
+}
+
+/// How many bytes the file system of this path has free for us; `None` if it won't say, as those in memory
+/// without a limit don't.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let space = statvfs(path).ok().filter(|space| space.f_blocks > 0)?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 /// A file system. Every method is what its name says, by default on the real one.

@@ -111,6 +111,9 @@ impl JavaLog {
     /// The zxid of the next entry.
     pub fn next_zxid(&mut self) -> Result<Option<Zxid>, JavaLogError> {
         while self.current.as_ref().is_none_or(|current| current.entries.is_empty()) {
+            if let Some(done) = self.current.take() {
+                done.check()?;
+            }
             let Some(path) = self.files.pop() else { return Ok(None) };
             self.current = Some(read(&path, self.after)?);
             self.opened.push(path);
@@ -170,20 +173,35 @@ pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
     Ok(None)
 }
 
+impl Current {
+    /// Whether the disk gave all that was taken.
+    fn check(&self) -> Result<(), JavaLogError> {
+        self.file.check().map_err(|source| JavaLogError::Io { path: self.path.clone(), source })
+    }
+}
+
 /// The entries of a file with later zxids.
 fn read(path: &Path, after: Zxid) -> Result<Current, JavaLogError> {
     let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
     let mut entries = Vec::new();
-    if LogReader::is_unwritten(&file) {
-        info!("{} has no entries: Java ended before it wrote any", path.display());
-    } else {
-        let end = collect(&file, after, &mut entries);
-        if end.map_err(|source| JavaLogError::Damaged { path: path.to_owned(), source })? == Some(End::Torn) {
+    let end = match LogReader::is_unwritten(&file) {
+        true => Ok(None),
+        false => collect(&file, after, &mut entries),
+    };
+    entries.reverse();
+    let current = Current { path: path.to_owned(), is_taken: false, file, entries };
+    // What seems damaged may just not have been read.
+    current.check()?;
+    match end.map_err(|source| JavaLogError::Damaged { path: path.to_owned(), source })? {
+        None => {
+            info!("{} has no entries: Java ended before it wrote any", path.display());
+        }
+        Some(End::Torn) => {
             warn!("{}: the last entry was not finished when Java ended, and is left out", path.display());
         }
+        _ => {}
     }
-    entries.reverse();
-    Ok(Current { path: path.to_owned(), is_taken: false, file, entries })
+    Ok(current)
 }
 
 fn collect(

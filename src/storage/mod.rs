@@ -1,6 +1,6 @@
 //! What is kept on disk.
 
-mod mapped;
+pub(crate) mod mapped;
 
 pub mod disk;
 pub mod java_log;

@@ -188,7 +188,12 @@ impl Known {
         let Some(name) = name else { return Ok(false) };
         let sealed = match meta.len() {
             0 => Err("it is empty".to_owned()),
-            _ => check_seal(name.compression, &Mapped::open(path)?).map_err(|error| error.to_string()),
+            _ => {
+                let mapped = Mapped::open(path)?;
+                let sealed = check_seal(name.compression, &mapped).map_err(|error| error.to_string());
+                mapped.check()?;
+                sealed
+            }
         };
         if let Err(reason) = &sealed {
             tracing::warn!("{} is damaged and not counted as a snapshot: {reason}", path.display());

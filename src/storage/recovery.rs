@@ -103,21 +103,14 @@ pub fn recover(
     wal_options: wal::Options,
     trust_empty: bool,
 ) -> Result<Recovery, RecoverError> {
-    let newest = snapshot::newest_zxid(folders.snapshots);
     let loaded = snapshot::load_newest(folders.snapshots, tree_options)?;
     let (snapshot, path, tree) = match loaded {
         Some(Loaded { tree, path }) => (Some(tree.last_zxid()), Some(path), tree),
         None => (None, None, DataTree::new(tree_options)),
     };
-    let mut java = JavaLog::open(folders.logs, tree.last_zxid())?;
     let mut pipeline = Pipeline::new(options, tree);
     let base = if snapshot.is_some() { Base::Snapshot } else { Base::Nothing { trust_empty } };
-    let log = wal::read(folders.logs, |record| replay_ours(record, &mut java, base, &mut pipeline))?;
-    replay(&mut java, Zxid(i64::MAX), base, &mut pipeline)?;
-    let state = pipeline.last_zxid();
-    if let Some(snapshot) = newest.filter(|newest| *newest > state) {
-        return Err(RecoverError::Short { state, snapshot });
-    }
+    let Replayed { java, log } = replay(folders, base, &mut pipeline)?;
     if java.taken() > 0 {
         info!("{} entries of Java's log are replayed", java.taken());
     }
@@ -127,40 +120,89 @@ pub fn recover(
     Ok(Recovery { pipeline, wal, snapshot })
 }
 
+/// A state, to which transactions are added.
+pub trait State {
+    /// The zxid of the last transaction that is in it.
+    fn last_zxid(&self) -> Zxid;
+
+    /// Adds a transaction, given as it is stored: header and transaction. One that is in it changes nothing.
+    fn recover(&mut self, payload: &[u8]) -> Result<(), wal::BoxError>;
+}
+
+impl State for Pipeline {
+    fn last_zxid(&self) -> Zxid {
+        Pipeline::last_zxid(self)
+    }
+
+    fn recover(&mut self, payload: &[u8]) -> Result<(), wal::BoxError> {
+        Ok(Pipeline::recover(self, payload)?)
+    }
+}
+
+/// Logs that have been replayed.
+pub struct Replayed {
+    /// Java's.
+    pub java: JavaLog,
+    /// Ours, not ready to be written yet.
+    pub log: wal::ReadLog,
+}
+
+/// Adds to a state what both logs of a folder hold after it. Changes nothing on disk.
+pub fn replay(folders: Folders<'_>, base: Base, state: &mut impl State) -> Result<Replayed, RecoverError> {
+    let mut java = JavaLog::open(folders.logs, state.last_zxid())?;
+    let log = wal::read(folders.logs, |record| replay_ours(record, &mut java, base, state))?;
+    replay_java(&mut java, Zxid(i64::MAX), base, state)?;
+    let state = state.last_zxid();
+    match snapshot::newest_zxid(folders.snapshots).filter(|newest| *newest > state) {
+        Some(snapshot) => Err(RecoverError::Short { state, snapshot }),
+        None => Ok(Replayed { java, log }),
+    }
+}
+
 /// What the logs are replayed on.
-#[derive(Clone, Copy)]
-enum Base {
+#[derive(Clone, Copy, Debug)]
+pub enum Base {
     /// A snapshot.
     Snapshot,
     /// An empty tree, which a log of Java's may go on from wherever it begins, if `trust_empty`.
-    Nothing { trust_empty: bool },
+    Nothing {
+        /// `snapshot.trust.empty`.
+        trust_empty: bool,
+    },
 }
 
 fn replay_ours(
     record: Record<'_>,
     java: &mut JavaLog,
     base: Base,
-    pipeline: &mut Pipeline,
+    replayed: &mut impl State,
 ) -> Result<(), wal::BoxError> {
     let Record { after, zxid, payload } = record;
-    replay(java, after, base, pipeline)?;
-    let state = pipeline.last_zxid();
+    replay_java(java, after, base, replayed)?;
+    let state = replayed.last_zxid();
     if state < after {
         return Err(RecoverError::Gap { after, state }.into());
     }
     match java.next_zxid()? {
         Some(javas) if javas <= zxid => Err(RecoverError::Diverged { zxid: javas }.into()),
-        _ => Ok(pipeline.recover(payload)?),
+        _ => replayed.recover(payload),
     }
 }
 
-fn replay(java: &mut JavaLog, upto: Zxid, base: Base, pipeline: &mut Pipeline) -> Result<(), RecoverError> {
+fn replay_java(
+    java: &mut JavaLog,
+    upto: Zxid,
+    base: Base,
+    replayed: &mut impl State,
+) -> Result<(), RecoverError> {
     while let Some(entry) = java.next_upto(upto)? {
-        check_place(&entry, pipeline.last_zxid(), base)?;
+        check_place(&entry, replayed.last_zxid(), base)?;
         let Entry { zxid, payload, path, offset, .. } = entry;
-        pipeline.recover(payload).map_err(|source| {
-            let (path, source) = (path.to_owned(), source.into());
-            RecoverError::Entry { path, offset, zxid, source }
+        replayed.recover(payload).map_err(|source| RecoverError::Entry {
+            path: path.to_owned(),
+            offset,
+            zxid,
+            source,
         })?;
     }
     Ok(())

@@ -8,3 +8,4 @@ mod peers;
 mod protocol;
 mod settings;
 mod snapshots;
+mod tools;

@@ -13,6 +13,7 @@ mod java_files;
 mod java_folder;
 mod kazoo;
 mod launcher;
+mod offline_tools;
 mod picture;
 mod words;
 mod zkcli;

@@ -120,10 +120,14 @@ fn two_histories_are_told_apart_and_nothing_is_changed() {
 #[test]
 fn javas_entries_without_a_snapshot_are_refused_before_anything_is_made() {
     let folder = Folder::new();
-    folder.javas_log(1..=10);
+    let begins_late = folder.javas_log(2..=10);
     assert!(folder.refusal().contains("No snapshot found"), "there is no wal.next either");
     let recovery = folder.recover_trusting(true).expect("trusted");
-    assert_eq!(last_of(&recovery), 10);
+    assert_eq!(recovery.pipeline.last_zxid(), Zxid(10));
+    drop(recovery);
+    fs::remove_file(begins_late).expect("Java's log");
+    folder.javas_log(1..=10);
+    assert_eq!(folder.last(), 10, "nothing can have come before the first");
 }
 
 #[test]

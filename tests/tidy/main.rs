@@ -25,10 +25,10 @@ fn only_the_runtime_wrapper_and_mmap_are_unsafe() {
 }
 
 #[test]
-fn only_fatal_a_second_signal_and_main_end_the_process() {
+fn only_fatal_signals_and_main_end_the_process() {
     assert_only_in("process::exit", &["src/runtime/fatal.rs", "src/main.rs", "bench/", "tests/"]);
     assert_only_in("process::abort", &["src/runtime/fatal.rs"]);
-    assert_only_in("emulate_default_handler", &["src/runtime/signals.rs"]);
+    assert_only_in("emulate_default_handler", &["src/runtime/signals.rs", "src/runtime/bus_errors.rs"]);
 }
 
 #[test]

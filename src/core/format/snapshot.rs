@@ -58,6 +58,7 @@ mod decode;
 mod encode;
 mod name;
 mod seal;
+mod stream;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,7 @@ pub use decode::{Reason, Snapshot, SnapshotError};
 pub use encode::SnapshotWriter;
 pub use name::SnapshotName;
 pub use seal::{SealError, check_seal};
+pub use stream::{Item, SnapshotStream, StoredNode, StreamError};
 
 use crate::id::Zxid;
 

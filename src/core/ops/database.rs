@@ -40,6 +40,11 @@ impl Database {
         &self.tree
     }
 
+    /// The tree alone, which is changed no further.
+    pub fn into_tree(self) -> DataTree {
+        self.tree
+    }
+
     /// Applies a transaction, and notes that everything up to its zxid is applied.
     pub fn apply(&mut self, header: &TxnHeader, txn: &Txn<'_>, trail: &mut impl Trail) {
         match txn {

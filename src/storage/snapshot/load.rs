@@ -85,13 +85,10 @@ pub fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
 
 fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTree, String> {
     let file = Mapped::open(path).map_err(|error| error.to_string())?;
-    if !name.compression.seems_whole(&file) {
-        return Err("it does not end as a snapshot does".into());
-    }
-    let unpacked = name.compression.unpack(&file, unpacked_len_max()).map_err(|error| error.to_string())?;
-    let mut interner = Interner::new();
-    let snapshot = Snapshot::decode(&unpacked, name.zxid, options, &mut interner, &Threads::per_cpu());
-    let snapshot = snapshot.map_err(|error| error.to_string())?;
+    let snapshot = decode(name, &file, options);
+    // What seems damaged may just not have been read.
+    file.check().map_err(|error| format!("its disk fails: {error}"))?;
+    let snapshot = snapshot?;
     if snapshot.lists_missing > 0 {
         warn!(
             "{}: {} znodes have an ACL that the snapshot lacks; the log must bring it",
@@ -100,4 +97,13 @@ fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTre
         );
     }
     Ok(snapshot.tree)
+}
+
+fn decode(name: SnapshotName, file: &[u8], options: TreeOptions) -> Result<Snapshot, String> {
+    if !name.compression.seems_whole(file) {
+        return Err("it does not end as a snapshot does".into());
+    }
+    let unpacked = name.compression.unpack(file, unpacked_len_max()).map_err(|error| error.to_string())?;
+    let snapshot = Snapshot::decode(&unpacked, name.zxid, options, &mut Interner::new(), &Threads::per_cpu());
+    snapshot.map_err(|error| error.to_string())
 }

@@ -30,6 +30,7 @@ pub use preparer::WalHandle;
 pub use read::{BoxError, ReadLog, RecoverError, read};
 pub use recover::{Recovered, recover};
 pub use role::{Batches, Wal, WriteFailure};
+pub use segment::Name as SegmentName;
 pub use segment::{SPARES_MAX, Segments};
 pub use stats::{WalFigures, WalStats};
 pub use truncate::{reset, truncate};

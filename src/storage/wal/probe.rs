@@ -10,6 +10,7 @@ use ringkeeper_core::format::wal::BLOCK_LEN;
 use rustix::fs::{AtFlags, OFlags, StatxFlags};
 use rustix::io::Errno;
 
+use super::device::runtime_knows_device_of;
 use super::segment::AlignedBuf;
 use crate::storage::disk::{Access, Disk, Os};
 
@@ -45,14 +46,28 @@ impl Method {
 
 fn probe(path: &Path, force_sync: bool) -> io::Result<Method> {
     let dir = path.parent().unwrap_or(path).display();
-    let Some(file) = open_direct(path)? else {
+    let sync_by_write = if force_sync { SyncBy::Write } else { SyncBy::Nothing };
+    let opened = match open_direct(path) {
+        Err(error) if is_full(&error) => {
+            // So that what is there can be read at least. It was written directly, or there would be nothing.
+            tracing::warn!("{dir} is full: there is no room to measure how its device is written best");
+            return Ok(Method { access: Access::Direct, sync: sync_by_write });
+        }
+        opened => opened?,
+    };
+    let Some(file) = opened else {
         tracing::warn!(
             "the filesystem of {dir} has no direct I/O in blocks of {BLOCK_LEN} bytes: the log is written \
              through the page cache, which is slower and is meant for tests. Put dataLogDir on ext4 or XFS."
         );
-        let sync = if force_sync { SyncBy::Write } else { SyncBy::Nothing };
-        return Ok(Method { access: Access::Buffered, sync });
+        return Ok(Method { access: Access::Buffered, sync: sync_by_write });
     };
+    if !runtime_knows_device_of(path)? {
+        tracing::warn!(
+            "the runtime cannot tell what the device of {dir} is: the log is written by a helper thread, which is \
+             slower"
+        );
+    }
     if !force_sync {
         tracing::warn!("forceSync=no: transactions in {dir} are acknowledged before they are durable");
         return Ok(Method { access: Access::Direct, sync: SyncBy::Nothing });
@@ -67,7 +82,6 @@ fn open_direct(path: &Path) -> io::Result<Option<File>> {
         Err(err) if is_unsupported(&err) => return Ok(None),
         file => file?,
     };
-    Os.reserve(&file, PROBE_LEN as u64)?;
     // Old kernels and some filesystems don't tell; then the write below does.
     let told = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN);
     if let Ok(told) = told
@@ -78,6 +92,7 @@ fn open_direct(path: &Path) -> io::Result<Option<File>> {
             return Ok(None);
         }
     }
+    Os.reserve(&file, PROBE_LEN as u64)?;
     match file.write_all_at(AlignedBuf::new(PROBE_LEN).bytes(), 0) {
         Err(err) if is_unsupported(&err) => return Ok(None),
         result => result?,
@@ -129,6 +144,10 @@ fn median(mut write: impl FnMut(u64) -> io::Result<()>) -> io::Result<Duration> 
 fn is_unsupported(err: &io::Error) -> bool {
     let unsupported = [Errno::INVAL, Errno::OPNOTSUPP].map(|errno| errno.raw_os_error());
     err.raw_os_error().is_some_and(|errno| unsupported.contains(&errno))
+}
+
+fn is_full(err: &io::Error) -> bool {
+    matches!(err.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 const PROBE_FILE: &str = "wal.probe";

@@ -162,7 +162,13 @@ fn start(
         }
     };
     cursor.skip_to(state);
-    Ok(Recovered { dir, options, method, cursor, active, is_empty, preparer, next, stats: Arc::default() })
+    // Whoever watches the room looks before the log is open.
+    let stats = Arc::<WalStats>::default();
+    stats.on_room(cursor.room());
+    if let Some(spare) = spare.filter(|_| !is_empty) {
+        stats.on_next(spare.room());
+    }
+    Ok(Recovered { dir, options, method, cursor, active, is_empty, preparer, next, stats })
 }
 
 fn first_segment(segments: &Segments, options: Options) -> Result<SegmentHeader, RecoverError> {

@@ -49,7 +49,6 @@ impl Wal {
     pub async fn open(recovered: Recovered) -> io::Result<Wal> {
         let Recovered { dir, options, method, cursor, active, is_empty, preparer, next, stats } = recovered;
         let file = LogFile::open(&active, method).await?;
-        stats.on_room(cursor.room());
         let next = next.map(|coming| open_when_made(coming, Name::Next.path_in(&dir), method, stats.clone()));
         let active = Active { path: active, file, is_empty, first: None };
         Ok(Wal { dir, options, method, cursor, active, next, preparer, stats })
@@ -188,7 +187,7 @@ fn open_when_made(
         let made =
             coming.await.map_err(|_| io::Error::other("the thread that makes log segments is gone"))?;
         let segment = Segment { header: made?, file: LogFile::open(&path, method).await? };
-        stats.on_next(segment.header.len - BLOCK_LEN as u64);
+        stats.on_next(segment.header.room());
         Ok(segment)
     })
 }

@@ -181,7 +181,7 @@ impl Segments {
 
 /// What the file name of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub enum Name {
     /// It has records, the first with this zxid.
     First(Zxid),
     /// It is ready, or has only just got its first records.
@@ -194,7 +194,7 @@ pub(super) enum Name {
 
 impl Name {
     /// What a file in the log's folder is to the log, if it is a segment.
-    pub(super) fn parse(file_name: &str) -> Option<Name> {
+    pub fn parse(file_name: &str) -> Option<Name> {
         match file_name.strip_prefix("wal.")? {
             "next" => Some(Name::Next),
             "tmp" => Some(Name::Unfinished),

@@ -7,7 +7,7 @@ use ringkeeper_kit::wire::{
 };
 
 /// Sessions that are open when the server ends.
-pub(super) struct Owners {
+pub(crate) struct Owners {
     /// Two of different timeouts, which have ephemerals and stay to the end of the journey.
     pub staying: [ConnectResponse; 2],
     /// One that ringkeeper is to close, whose ephemeral is `/leaving`.
@@ -15,7 +15,7 @@ pub(super) struct Owners {
 }
 
 /// Makes the tree on a server of this release.
-pub(super) fn build(server: &Server, release: Release) -> Owners {
+pub(crate) fn build(server: &Server, release: Release) -> Owners {
     let connect = |timeout_ms| {
         let request = ConnectRequest { timeout_ms, ..ConnectRequest::default() };
         Client::connect_as(server.addr(), &request).expect("a session")
@@ -46,7 +46,7 @@ pub(super) fn build(server: &Server, release: Release) -> Owners {
 }
 
 /// Some of each kind of change, on top of whatever is there.
-pub(super) fn change(server: &Server, who: &str) {
+pub(crate) fn change(server: &Server, who: &str) {
     let mut client = Client::connect(server.addr()).expect("a session");
     let requests = [
         Request::create("/plain/s-", who.as_bytes(), create_mode::PERSISTENT_SEQUENTIAL),

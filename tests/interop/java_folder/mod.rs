@@ -15,7 +15,8 @@ use ringkeeper_kit::server::{Server, Settings};
 use ringkeeper_kit::wire::{Client, ConnectRequest, ConnectResponse, Request};
 
 use crate::picture::{SUPER_DIGEST, assert_same, picture_of, super_user};
-use build::{Owners, build, change, must};
+use build::must;
+pub(crate) use build::{Owners, build, change};
 
 #[test]
 fn a_folder_of_3_4_14_that_was_killed_goes_to_ringkeeper_and_back() {
@@ -171,7 +172,7 @@ fn stop(server: &mut Server) {
     server.stop();
 }
 
-fn assert_lives(server: &Server, owner: &ConnectResponse) {
+pub(crate) fn assert_lives(server: &Server, owner: &ConnectResponse) {
     let guess = ConnectRequest { password: Some(vec![7; 16]), ..ConnectRequest::again(owner) };
     assert!(Client::connect_as(server.addr(), &guess).is_err(), "with a wrong password");
     let client = Client::connect_as(server.addr(), &ConnectRequest::again(owner)).expect("the session lives");

@@ -65,6 +65,22 @@ impl Compression {
         }
     }
 
+    /// What the file holds, to be read in pieces and in little memory. A damage to the file is an error of
+    /// the kind [`io::ErrorKind::InvalidData`], or what gzip makes of it.
+    pub fn unpacking<'a>(self, file: impl Read + 'a) -> Box<dyn Read + 'a> {
+        match self {
+            Compression::None => Box::new(file),
+            Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
+            Compression::Snappy => Box::new(SnappyReader {
+                file,
+                offset: 0,
+                decoder: snap::raw::Decoder::new(),
+                block: Vec::new(),
+                taken: 0,
+            }),
+        }
+    }
+
     /// What the file holds, which is no more than `len_max` bytes.
     ///
     /// # Errors
@@ -236,6 +252,79 @@ fn each_snappy_block(
         offset += 4 + packed.len();
     }
     Ok(())
+}
+
+/// Unpacks a snappy file block by block.
+struct SnappyReader<R> {
+    file: R,
+    /// How much of the file was read.
+    offset: usize,
+    decoder: snap::raw::Decoder,
+    block: Vec<u8>,
+    /// How much of the block was handed on.
+    taken: usize,
+}
+
+impl<R: Read> SnappyReader<R> {
+    /// Unpacks the next block; false if there is none.
+    fn next_block(&mut self) -> io::Result<bool> {
+        if self.offset == 0 {
+            let mut header = [0; SNAPPY_MAGIC.len() + SNAPPY_VERSIONS.len()];
+            self.file.read_exact(&mut header).map_err(|error| self.ended(error))?;
+            if header[..8] != SNAPPY_MAGIC || header[12..] != SNAPPY_VERSIONS[4..] {
+                return Err(self.damaged("it does not begin as such files do"));
+            }
+            self.offset = header.len();
+        }
+        let mut head = Vec::with_capacity(4);
+        self.file.by_ref().take(4).read_to_end(&mut head)?;
+        let head = match *head {
+            [] => return Ok(false),
+            [a, b, c, d] => u32::from_be_bytes([a, b, c, d]),
+            _ => return Err(self.damaged("it ends early")),
+        };
+        let mut packed = Vec::new();
+        self.file.by_ref().take(head.into()).read_to_end(&mut packed)?;
+        if packed.len() as u64 != u64::from(head) {
+            return Err(self.damaged("it ends early"));
+        }
+        let len = snap::raw::decompress_len(&packed).map_err(|error| self.damaged(&error.to_string()))?;
+        if len > SNAPPY_BLOCK_LEN_MAX {
+            return Err(self.damaged("a block claims to be too large"));
+        }
+        self.block.resize(len, 0);
+        let unpacked = self.decoder.decompress(&packed, &mut self.block);
+        unpacked.map_err(|error| self.damaged(&error.to_string()))?;
+        self.taken = 0;
+        self.offset += 4 + packed.len();
+        Ok(true)
+    }
+
+    fn ended(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.damaged("it ends early"),
+            _ => error,
+        }
+    }
+
+    fn damaged(&self, reason: &str) -> io::Error {
+        let error = UnpackError::Snappy { offset: self.offset, reason: reason.into() };
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
+impl<R: Read> Read for SnappyReader<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.taken == self.block.len() {
+            if !self.next_block()? {
+                return Ok(0);
+            }
+        }
+        let len = out.len().min(self.block.len() - self.taken);
+        out[..len].copy_from_slice(&self.block[self.taken..self.taken + len]);
+        self.taken += len;
+        Ok(len)
+    }
 }
 
 const PIECE_LEN: usize = 64 * 1024;

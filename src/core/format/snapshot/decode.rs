@@ -313,6 +313,18 @@ impl From<DecodeError> for SnapshotError {
     }
 }
 
+/// The same error in a text in which what was read starts at offset `by`.
+pub(super) fn shifted(error: DecodeError, by: usize) -> DecodeError {
+    match error {
+        DecodeError::Truncated { offset, wanted } => DecodeError::Truncated { offset: offset + by, wanted },
+        DecodeError::BadLength { offset, len } => DecodeError::BadLength { offset: offset + by, len },
+        DecodeError::UnexpectedNull { offset } => DecodeError::UnexpectedNull { offset: offset + by },
+        DecodeError::BadValue { offset, what, value } => {
+            DecodeError::BadValue { offset: offset + by, what, value }
+        }
+    }
+}
+
 /// An empty list would let everybody do everything.
 fn nobody() -> AclRef {
     AclRef::new([Acl { perms: 0, scheme: "world".into(), id: "anyone".into() }])

@@ -16,6 +16,11 @@ pub struct SegmentHeader {
 }
 
 impl SegmentHeader {
+    /// How many bytes an empty segment has for batches.
+    pub fn room(&self) -> u64 {
+        self.len - BLOCK_LEN as u64
+    }
+
     /// The block to write at the start of the segment.
     pub fn encode(&self) -> Box<[u8; BLOCK_LEN]> {
         assert!(self.has_whole_blocks(), "a segment of {} bytes", self.len);

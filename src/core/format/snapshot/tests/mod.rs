@@ -2,6 +2,7 @@
 
 mod damage;
 mod golden;
+mod stream;
 
 use proptest::prelude::*;
 

@@ -1,0 +1,34 @@
+//! What ringkeeper does when its disks are full, fail, or can't do what it needs.
+//!
+//! Each test has ext4 file systems of its own, on loop devices: see [`disk::Disk`]. That needs root; where it is
+//! not to be had, or the kernel has no loop devices, a test says so and is skipped.
+
+mod disk;
+mod failing;
+mod folders;
+mod full;
+mod snapshots;
+mod writes;
+
+use ringkeeper_kit::ringkeeper;
+use ringkeeper_kit::server::{NotServing, Server, Settings};
+
+/// The program under test, with segments so short that it soon needs the next.
+fn server() -> Settings {
+    ringkeeper::server(env!("CARGO_BIN_EXE_ringkeeper")).config("preAllocSize", SEGMENT_KIB)
+}
+
+fn refused(settings: Settings) -> NotServing {
+    settings.try_start().err().expect("a server that does not start")
+}
+
+fn assert_ended_for_its_log(server: &mut Server, reasons: &[&str]) {
+    let status = server.await_end();
+    assert_eq!(status.code(), Some(1), "{status}");
+    let log = server.log();
+    let last = log.lines().rfind(|line| line.contains("ERROR")).unwrap_or_default();
+    assert!(last.contains("the log could not be written, this server stops"), "{last}");
+    assert!(reasons.iter().any(|reason| last.contains(reason)), "{last}");
+}
+
+const SEGMENT_KIB: u64 = 4096;
