@@ -1,43 +1,40 @@
+mod small;
+
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 use super::node::Node;
 use super::slots::{Slot, Slots};
+use small::{Place, SmallTable};
 
 /// Finds a node's slot by its path. Made of many small tables, so that none of their growths takes
-/// long: with five million nodes the largest hold about 900. A table grows to twice its size when it is
-/// full; they get unequal shares of the paths, so that they don't do so all at the same time.
+/// long: with five million nodes one holds about 600.
 #[derive(Clone)]
 pub(super) struct Table {
     hasher: FixedState,
-    parts: Vec<HashTable<Place>>,
+    parts: Vec<SmallTable>,
 }
 
 impl Table {
     /// An empty table; `seed` keeps clients from choosing paths that collide.
     pub(super) fn new(seed: u64) -> Table {
-        Table { hasher: FixedState::with_seed(seed), parts: (0..PARTS).map(|_| HashTable::new()).collect() }
+        Table { hasher: FixedState::with_seed(seed), parts: vec![SmallTable::default(); PARTS] }
     }
 
     pub(super) fn find(&self, path: &str, slots: &Slots) -> Option<Slot> {
         let hash = self.hash(path.as_bytes());
-        let is_at =
-            |place: &Place| slots.node(place.slot()).is_some_and(|node| node.path_bytes() == path.as_bytes());
-        self.parts[hash.part()].find(hash.in_part(), is_at).map(Place::slot)
+        let is_at = |slot| slots.node(slot).is_some_and(|node| node.path_bytes() == path.as_bytes());
+        self.parts[hash.part()].find(hash.in_part(), is_at)
     }
 
     /// Adds a path that is not there yet.
     pub(super) fn insert(&mut self, slot: Slot, hash: Hash) {
-        self.parts[hash.part()].insert_unique(hash.in_part(), Place::new(slot, hash), Place::hash_in_part);
+        self.parts[hash.part()].insert(Place::new(slot, hash.in_part()));
     }
 
     /// Takes out a path that is there.
     pub(super) fn remove(&mut self, slot: Slot, hash: Hash) {
-        let place = Place::new(slot, hash);
-        if let Ok(entry) = self.parts[hash.part()].find_entry(hash.in_part(), |other| *other == place) {
-            entry.remove();
-        }
+        self.parts[hash.part()].remove(Place::new(slot, hash.in_part()));
     }
 
     /// A table of what [`Table::fill`] made for each group.
@@ -53,24 +50,21 @@ impl Table {
     ) -> (Group, Option<Slot>) {
         let mut counts = [0; PARTS_IN_GROUP];
         filed.clone().for_each(|filed| counts[filed.part_in_group()] += 1);
-        let mut parts: Vec<HashTable<Place>> = counts.map(HashTable::with_capacity).into();
-        let path = |place: &Place| slots.node(place.slot()).map(Node::path_bytes);
+        let mut parts: Vec<SmallTable> = counts.map(SmallTable::with_room_for).into();
+        let path = |slot| slots.node(slot).map(Node::path_bytes);
         let mut duplicate = None;
         for filed in filed {
             let (part, place) = (&mut parts[filed.part_in_group()], filed.place);
-            let is_same = |other: &Place| other.hash == place.hash && path(other) == path(&place);
-            match part.find(place.hash_in_part(), is_same) {
+            match part.find(place.hash, |other| path(other) == path(place.slot())) {
                 Some(_) => duplicate = duplicate.or(Some(place.slot())),
-                None => {
-                    part.insert_unique(place.hash_in_part(), place, Place::hash_in_part);
-                }
+                None => part.insert(place),
             }
         }
         (Group(parts), duplicate)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.parts.iter().map(HashTable::len).sum()
+        self.parts.iter().map(SmallTable::len).sum()
     }
 
     pub(super) fn hash(&self, path: &[u8]) -> Hash {
@@ -79,7 +73,7 @@ impl Table {
 }
 
 /// Neighbours among the small tables.
-pub(super) struct Group(Vec<HashTable<Place>>);
+pub(super) struct Group(Vec<SmallTable>);
 
 /// A slot that is to be put into a table, later and with others.
 #[derive(Clone, Copy)]
@@ -90,7 +84,7 @@ pub(super) struct Filed {
 
 impl Filed {
     pub(super) fn new(slot: Slot, hash: Hash) -> Filed {
-        Filed { part: hash.part() as u16, place: Place::new(slot, hash) }
+        Filed { part: hash.part() as u16, place: Place::new(slot, hash.in_part()) }
     }
 
     /// Which group of small tables it goes into, below [`GROUPS`].
@@ -108,44 +102,15 @@ impl Filed {
 pub(super) struct Hash(u64);
 
 impl Hash {
-    /// Which of the small tables: the last gets about twice as many paths as the first.
+    /// Which of the small tables.
     fn part(self) -> usize {
-        let even = self.0 >> 32;
-        // About 2^32 times log2(1 + x), for x from 0 to 1 as an x of 32 bits.
-        let skewed = even + ((even * (u64::from(u32::MAX) - even)) >> 32) * 88 / 256;
-        ((skewed * PARTS as u64) >> 32) as usize
+        (self.0 >> 32) as usize % PARTS
     }
 
     /// The hash within that table.
-    fn in_part(self) -> u64 {
-        spread(self.0 as u16)
+    fn in_part(self) -> u16 {
+        self.0 as u16
     }
-}
-
-/// A slot, and as much of its path's hash as the small table needs, so that growing looks at no node.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
-    slot: [u16; 2],
-    hash: u16,
-}
-
-impl Place {
-    fn new(Slot(slot): Slot, hash: Hash) -> Place {
-        Place { slot: [slot as u16, (slot >> 16) as u16], hash: hash.0 as u16 }
-    }
-
-    fn slot(&self) -> Slot {
-        Slot(u32::from(self.slot[0]) | u32::from(self.slot[1]) << 16)
-    }
-
-    fn hash_in_part(&self) -> u64 {
-        spread(self.hash)
-    }
-}
-
-/// The lowest bits choose the bucket, the highest seven are its tag.
-fn spread(hash: u16) -> u64 {
-    u64::from(hash) | u64::from(hash) << 48
 }
 
 /// So many that the 16 bits of a hash in a small table are enough up to some ten million nodes: beyond that, a
@@ -154,23 +119,4 @@ const PARTS: usize = 8192;
 /// How many groups the small tables make: one should fit the processor's cache.
 pub(super) const GROUPS: usize = 64;
 const PARTS_IN_GROUP: usize = PARTS / GROUPS;
-const _: () = assert!(size_of::<Place>() == 6 && size_of::<Filed>() == 8);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parts_get_unequal_shares_and_each_gets_some() {
-        let table = Table::new(1);
-        let mut counts = [0; PARTS];
-        for number in 0..PARTS * 100 {
-            counts[table.hash(format!("/parent/{number}").as_bytes()).part()] += 1;
-        }
-        let share = |parts: std::ops::Range<usize>| counts[parts.clone()].iter().sum::<usize>() / parts.len();
-        let (first, last) = (share(0..PARTS / 16), share(PARTS - PARTS / 16..PARTS));
-        assert!((65..=80).contains(&first) && (130..=150).contains(&last), "{first} to {last}");
-        assert!(counts.iter().all(|count| *count > 0));
-        assert_eq!((Hash(0).part(), Hash(u64::MAX).part()), (0, PARTS - 1));
-    }
-}
+const _: () = assert!(size_of::<Filed>() == 8);
