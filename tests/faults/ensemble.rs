@@ -27,7 +27,8 @@ impl Ensemble {
     /// An ensemble whose servers reach each other directly; none is started yet.
     pub(crate) fn prepare(count: usize, settings: impl Fn(Settings) -> Settings) -> Ensemble {
         let ports: Vec<Port> = (0..2 * count).map(|_| Port::claim()).collect();
-        let address = |id: usize| (ports[2 * id].number(), ports[2 * id + 1].number());
+        let address =
+            |id: usize| format!("127.0.0.1:{}:{}", ports[2 * id].number(), ports[2 * id + 1].number());
         let servers = (0..count).map(|id| prepare_one(id, count, &settings, |_, to| address(to))).collect();
         Ensemble { servers, _ports: ports }
     }
@@ -35,7 +36,7 @@ impl Ensemble {
     /// An ensemble whose servers reach each other through `network`.
     pub(crate) fn prepare_in(network: &Network, settings: impl Fn(Settings) -> Settings) -> Ensemble {
         let count = network.server_count();
-        let one = |id| prepare_one(id, count, &settings, |from, to| network.ports(from, to));
+        let one = |id| prepare_one(id, count, &settings, |from, to| network.address(from, to));
         Ensemble { servers: (0..count).map(one).collect(), _ports: Vec::new() }
     }
 
@@ -101,12 +102,11 @@ fn prepare_one(
     id: usize,
     count: usize,
     settings: &impl Fn(Settings) -> Settings,
-    ports: impl Fn(usize, usize) -> (u16, u16),
+    address: impl Fn(usize, usize) -> String,
 ) -> Server {
     let mut settings = settings(ringkeeper::server(BINARY).config("initLimit", 10).config("syncLimit", 5));
     for other in 0..count {
-        let (quorum, election) = ports(id, other);
-        settings = settings.config(&format!("server.{other}"), format!("127.0.0.1:{quorum}:{election}"));
+        settings = settings.config(&format!("server.{other}"), address(id, other));
     }
     let server = settings.prepare();
     write_id(&server, id);

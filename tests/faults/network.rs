@@ -45,10 +45,14 @@ impl Network {
         self.own.len()
     }
 
-    /// The quorum and the election port at which `from` finds `to`, which may be the same.
-    pub(crate) fn ports(&self, from: usize, to: usize) -> (u16, u16) {
-        let [quorum, election] = self.between[from][to].as_ref().unwrap_or(&self.own[to]);
-        (quorum.number(), election.number())
+    /// Where `from` finds `to`, which may be itself: host, quorum port and election port. A server's own host
+    /// is the wildcard, which it does not advertise: or the others would call it back past this network.
+    pub(crate) fn address(&self, from: usize, to: usize) -> String {
+        let (host, [quorum, election]) = match &self.between[from][to] {
+            Some(ports) => ("127.0.0.1", ports),
+            None => ("0.0.0.0", &self.own[to]),
+        };
+        format!("{host}:{}:{}", quorum.number(), election.number())
     }
 
     /// Holds back what `from` sends to `to` from now on.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::notification::{Notification, VERSION};
@@ -14,7 +14,7 @@ use crate::time::Instant;
 ///            better vote or newer round: adopt it, tell everyone
 ///              .----.
 ///              v    |
-///  start --> Looking ---- quorum agrees ---> settling ---- 200 ms, or all voters agree ---> Decided
+///  start --> Looking ---- quorum agrees ---> settling -- 200 ms, or all who are left agree -> Decided
 ///              ^ ^                               |                                            |
 ///              | '----------- better vote -------'                                            |
 ///              '---------------------- look(), when the leader or the followers are lost -----'
@@ -23,8 +23,9 @@ use crate::time::Instant;
 /// Besides, what followers and a leader say of an election that is over decides at once, when they are a
 /// quorum and the leader itself says that it leads.
 ///
-/// Votes are counted as Java counts them, with three exceptions: when all voters have voted for the same
-/// nobody waits for a better vote, what followers and leaders say counts while settling as well, and a
+/// Votes are counted as Java counts them, with three exceptions: nobody waits for a better vote when all
+/// voters have voted for the same but those whose connection has ended, as a killed leader's does; what
+/// followers and leaders say counts while settling as well; and a
 /// server without a vote only follows what others have decided.
 #[derive(Debug)]
 pub struct Election {
@@ -34,6 +35,8 @@ pub struct Election {
     timing: ElectionTiming,
     last_logged: LastLogged,
     round: i64,
+    /// Whose connection has ended, and who has not come back since.
+    gone: BTreeSet<ServerId>,
     phase: Phase,
 }
 
@@ -120,7 +123,8 @@ impl Election {
     ) -> Election {
         let Electorate { me, quorum, config } = electorate;
         let phase = Phase::Looking(Looking::new(Vote::OBSERVER, now, &timing));
-        let mut election = Election { me, quorum, config, timing, last_logged, round: 0, phase };
+        let mut election =
+            Election { me, quorum, config, timing, last_logged, round: 0, gone: BTreeSet::new(), phase };
         election.look(last_logged, now, out);
         election
     }
@@ -182,12 +186,15 @@ impl Election {
 
     /// There is a fresh connection to a server, which may have missed what was said before.
     pub fn on_connected(&mut self, peer: ServerId, out: &mut Vec<ElectionAction>) {
+        self.gone.remove(&peer);
         self.tell_again(peer, out);
     }
 
     /// The connection to a server has broken, and with it what was on the way.
-    pub fn on_disconnected(&mut self, peer: ServerId, out: &mut Vec<ElectionAction>) {
+    pub fn on_disconnected(&mut self, peer: ServerId, now: Instant, out: &mut Vec<ElectionAction>) {
+        self.gone.insert(peer);
         self.tell_again(peer, out);
+        self.count(now, out);
     }
 
     /// Time has passed; to be called at [`Election::next_timeout`], and harmless at other times.
@@ -299,9 +306,11 @@ impl Election {
         let (vote, round) = (looking.proposal, self.round);
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
+        // A leader that has just gone may be back in a moment, but is not to be followed in haste.
+        let has_left = |id: ServerId| self.gone.contains(&id) && !self.gone.contains(&vote.leader);
         if !self.quorum.contains_quorum(agrees) {
             looking.settled_at = None;
-        } else if self.quorum.voters().into_iter().all(agrees) {
+        } else if self.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
             // No voter is left who could know of a better vote.
             self.decide(vote, out);
         } else {

@@ -138,7 +138,7 @@ impl ElectionPeer {
                     ConnectionAction::Close { link } => out.push(Action::Close { link }),
                     ConnectionAction::Note { link, note } => out.push(Action::Note { link, note }),
                     ConnectionAction::Connected { peer } => self.election.on_connected(peer, said),
-                    ConnectionAction::Disconnected { peer } => self.election.on_disconnected(peer, said),
+                    ConnectionAction::Disconnected { peer } => self.election.on_disconnected(peer, now, said),
                     ConnectionAction::Received { from, notification } => {
                         self.election.on_notification(from, &notification, now, said);
                     }

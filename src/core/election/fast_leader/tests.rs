@@ -249,3 +249,34 @@ fn votes_are_repeated_less_and_less_often_and_at_once_to_who_reconnects() {
     table.election.on_connected(ServerId(3), &mut table.out);
     assert_eq!(table.does(), ["3: Looking 0/0/1 r1"]);
 }
+
+#[test]
+fn a_voter_whose_connection_has_ended_is_not_waited_for() {
+    let mut table = Table::new(2, 3);
+    table.hears(1, Looking, vote(0, 0, 2), 1).does();
+    table.election.on_disconnected(ServerId(3), table.now, &mut table.out);
+    assert_eq!(table.does(), ["3: Looking 0/0/2 r1", "decided: Leading 0/0/2 r1"]);
+
+    table.election.look(table.election.last_logged, table.now, &mut table.out);
+    table.does();
+    assert_eq!(table.hears(1, Looking, vote(0, 0, 2), 2).does(), ["decided: Leading 0/0/2 r2"]);
+
+    table.election.on_connected(ServerId(3), &mut table.out);
+    table.election.look(table.election.last_logged, table.now, &mut table.out);
+    table.does();
+    assert_eq!(
+        table.hears(1, Looking, vote(0, 0, 2), 3).does(),
+        [""; 0],
+        "it is back, and may have a better vote"
+    );
+}
+
+#[test]
+fn a_leader_that_has_just_gone_is_not_followed_in_haste() {
+    let mut table = Table::new(1, 4);
+    table.hears(4, Looking, vote(0, 0, 4), 1).hears(2, Looking, vote(0, 0, 4), 1).does();
+    for gone in [4, 3] {
+        table.election.on_disconnected(ServerId(gone), table.now, &mut table.out);
+    }
+    assert_eq!(table.does(), ["4 3: Looking 0/0/4 r1"]);
+}
