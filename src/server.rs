@@ -85,8 +85,12 @@ pub fn run(config: Config) -> Result<(), StartError> {
         pipeline.last_zxid()
     );
     let address = listener.local_addr()?;
+    let is_member = config.ensemble.is_some();
     let server = Server::start(config, &topology, clock, recovery, listener)?;
-    info!("client port: {address}");
+    match is_member {
+        false => info!("serving clients on {address}"),
+        true => info!("client port: {address}"),
+    }
     stop_requests.wait();
     server.stop();
     info!("stopped");

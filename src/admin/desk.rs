@@ -98,9 +98,6 @@ impl Desk {
         let known = Word::from_bytes(word);
         match known.filter(|_| self.options.config.admin.allows_word(&name)) {
             None => self.answer(shard, conn, not_allowed(&name)),
-            Some(word) if self.mode().is_none() && word.needs_service() => {
-                self.answer(shard, conn, word.answer_out_of_service().into());
-            }
             Some(word) => self.send_round(word, shard, conn),
         }
     }
@@ -115,8 +112,13 @@ impl Desk {
         self.add(question, |reports| reports.sessions.extend(deadlines));
     }
 
-    fn mode(&self) -> Option<Mode> {
-        *self.mode.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What a word answers, by what the server is when all has been said.
+    fn compose(&self, word: Word, reports: Reports) -> String {
+        let mode = *self.mode.lock().unwrap_or_else(PoisonError::into_inner);
+        match mode {
+            None if word.needs_service() => word.answer_out_of_service().into(),
+            mode => word.answer(&Facts::gather(&self.options, mode, reports)),
+        }
     }
 
     fn send_round(&self, word: Word, shard: ShardId, conn: ConnId) {
@@ -124,8 +126,7 @@ impl Desk {
         let needs = word.needs();
         let commits = usize::from(needs == Needs::ShardsAndSessions);
         if needs == Needs::Nothing {
-            let facts = Facts::gather(&self.options, self.mode(), Reports::default());
-            return self.answer(shard, conn, word.answer(&facts));
+            return self.answer(shard, conn, self.compose(word, Reports::default()));
         }
         let awaited = AtomicUsize::new(shards.len() + commits);
         let question = Arc::new(Question { word, shard, conn, reports: Mutex::default(), awaited });
@@ -141,8 +142,8 @@ impl Desk {
         let mut reports = question.reports.lock().unwrap_or_else(PoisonError::into_inner);
         report(&mut reports);
         if question.awaited.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let facts = Facts::gather(&self.options, self.mode(), std::mem::take(&mut *reports));
-            self.answer(question.shard, question.conn, question.word.answer(&facts));
+            let text = self.compose(question.word, std::mem::take(&mut *reports));
+            self.answer(question.shard, question.conn, text);
         }
     }
 

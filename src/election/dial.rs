@@ -1,5 +1,4 @@
-use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,9 +6,10 @@ use std::time::Duration;
 use ringkeeper_core::config::HostPort;
 use ringkeeper_core::election::LinkId;
 use ringkeeper_core::id::ServerId;
-use tracing::{debug, info};
+use tracing::info;
 
-use super::{ToElection, listen};
+use super::ToElection;
+use crate::net::peers;
 use crate::runtime::Sender;
 
 /// Connects to other servers: a thread for each address of each attempt, since resolving a name can take
@@ -53,7 +53,7 @@ impl Dialler {
             }
             let (target, timeout) = (address.clone(), self.timeout);
             let thread = std::thread::Builder::new().name("election dial".into()).spawn(move || {
-                match connect(&target, timeout) {
+                match peers::connect(&target, timeout) {
                     Ok(stream) => dialling.connected(stream),
                     Err(error) => dialling.failed(&target, &error),
                 }
@@ -83,31 +83,6 @@ impl Attempt {
     }
 }
 
-/// Resolves the name anew and tries each of its addresses.
-fn connect(address: &HostPort, timeout: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for resolved in (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX) {
-        match connect_to(resolved, timeout) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, timeout)?;
-    if stream.local_addr()? == stream.peer_addr()? {
-        // On the machine itself, a port that nobody listens on can be given to the one who asks for it.
-        debug!("{address} is nobody's but this attempt's own");
-        return Err(io::ErrorKind::ConnectionRefused.into());
-    }
-    listen::prepare(&stream)?;
-    Ok(stream)
-}
-
 /// More attempts than an ensemble of any sensible size has under way; the machine gives each up in time,
 /// but the resolver may not.
 const THREADS_MAX: usize = 64;
-/// How many addresses of one name are tried.
-const RESOLVED_MAX: usize = 8;

@@ -10,7 +10,6 @@
 mod dial;
 mod driver;
 mod link;
-mod listen;
 
 use std::net::TcpStream;
 use std::rc::Rc;
@@ -19,10 +18,10 @@ use futures_lite::future;
 use ringkeeper_core::config::Ensemble;
 use ringkeeper_core::election::{LastLogged, LinkId, Outcome};
 
+use crate::net::peers::PeerPort;
 use crate::runtime::{Clock, Inbox, Sender, sleep, spawn};
 use dial::Dialler;
 use driver::Driver;
-use listen::Listening;
 
 /// The election role, ready to run.
 pub struct ElectionRole {
@@ -60,7 +59,15 @@ impl ElectionRole {
     /// election port can't be had.
     pub async fn run(self) {
         let ElectionRole { ensemble, last_logged, mut inbox, sender, decided, clock } = self;
-        let listening = Listening::start(&ensemble, sender.clone());
+        let own = ensemble.election_addresses().find(|(id, _)| *id == ensemble.my_id);
+        let (addresses, accepted) = (own.map(|(_, addresses)| addresses).unwrap_or_default(), sender.clone());
+        let port = PeerPort::listen(
+            "election port",
+            addresses,
+            ensemble.listens_on_all,
+            ensemble.bind_attempts,
+            move |stream| accepted.post(ToElection::Accepted(stream)),
+        );
         let dialler = Dialler::new(sender, ensemble.election.connect);
         let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, decided, clock));
         driver.begin();
@@ -75,7 +82,7 @@ impl ElectionRole {
             }
         }
         driver.stop();
-        listening.stop();
+        port.stop();
     }
 }
 

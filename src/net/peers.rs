@@ -1,7 +1,7 @@
 //! The ports on which servers meet: listening, connecting, and sockets that notice a peer that is gone.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,8 +13,19 @@ use tracing::{debug, info, warn};
 use super::listen;
 use crate::runtime::{Reason, fatal};
 
-/// Connects to a server.
-pub fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+/// Connects to a server: resolves its name anew, and tries each address for at most so long.
+pub fn connect(address: &HostPort, timeout: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for resolved in (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX) {
+        match connect_to(resolved, timeout) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, timeout)?;
     if stream.local_addr()? == stream.peer_addr()? {
         // On the machine itself, a port that nobody listens on can be given to the one who asks for it.
@@ -39,14 +50,21 @@ struct Shared {
 }
 
 impl PeerPort {
-    /// Starts to listen. `what` names the port to the operator; `attempts_max` is how often to try to bind an
-    /// address, for ever if none: after that the process ends.
+    /// Starts to listen on this server's own addresses, as its `server.` line has them, or, with
+    /// `quorumListenOnAllIPs`, on their ports of all addresses. `what` names the port to the operator;
+    /// `attempts_max` is how often to try to bind an address, for ever if none: after that the process ends.
     pub fn listen(
         what: &'static str,
-        addresses: Vec<HostPort>,
+        mut addresses: Vec<HostPort>,
+        listens_on_all: bool,
         attempts_max: Option<u32>,
         accepted: impl Fn(TcpStream) + Send + Sync + 'static,
     ) -> PeerPort {
+        if listens_on_all {
+            let wildcard = Ipv4Addr::UNSPECIFIED.to_string();
+            addresses.iter_mut().for_each(|address| address.host.clone_from(&wildcard));
+            addresses.dedup();
+        }
         let shared = Arc::new(Shared {
             what,
             stopping: AtomicBool::new(false),
@@ -150,6 +168,8 @@ fn try_bind(address: &HostPort) -> Result<TcpListener, String> {
 }
 
 const BACKLOG: u32 = 128;
+/// How many addresses of one name are tried.
+const RESOLVED_MAX: usize = 8;
 const AFTER_A_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 const AFTER_A_FAILED_BIND: Duration = Duration::from_secs(1);
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(15);

@@ -1,5 +1,4 @@
-use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ pub(super) fn start(
 fn connect(addresses: &[HostPort], deadline: Instant) -> Option<TcpStream> {
     loop {
         for address in addresses {
-            match connect_to(address) {
+            match peers::connect(address, CONNECT_TIMEOUT) {
                 Ok(stream) => return Some(stream),
                 Err(error) => info!("the leader does not answer at {address} yet: {error}"),
             }
@@ -35,17 +34,6 @@ fn connect(addresses: &[HostPort], deadline: Instant) -> Option<TcpStream> {
         }
         thread::sleep(AFTER_A_FAILURE);
     }
-}
-
-fn connect_to(address: &HostPort) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for resolved in (address.host.as_str(), address.port).to_socket_addrs()? {
-        match peers::connect(resolved, CONNECT_TIMEOUT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 /// The leader may just be about to listen: it learns of its election when we do.

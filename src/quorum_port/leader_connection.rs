@@ -8,7 +8,7 @@ use ringkeeper_core::zab::packet::FromLearner;
 use ringkeeper_core::zab::{Item, LeaderStream};
 
 use super::dial;
-use super::link::{self, Link, Taken};
+use super::link::{self, BACKLOG_MAX, Link, Taken};
 use super::{Attempt, FromLeaderPort, FromPeers};
 use crate::runtime::Sender;
 use crate::wiring::ToCommit;
@@ -49,8 +49,13 @@ impl LeaderConnection {
         let Ok(link) = Link::new(stream) else { return tell(FromLeaderPort::Closed) };
         self.link = Some(link.clone());
         let mut stream = LeaderStream::new(options, value_len_max);
-        let ended = tell.clone();
-        link::read(link, move |bytes| take(&mut stream, bytes, &tell), move || ended(FromLeaderPort::Closed));
+        let (ended, backlog) = (tell.clone(), self.post.clone());
+        link::read(
+            link,
+            move |bytes| take(&mut stream, bytes, &tell),
+            move || backlog.waiting() > BACKLOG_MAX,
+            move || ended(FromLeaderPort::Closed),
+        );
     }
 
     /// Adds a packet to what the next flush sends.

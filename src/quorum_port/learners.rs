@@ -7,7 +7,7 @@ use ringkeeper_core::zab::LinkId;
 use ringkeeper_core::zab::packet::{FromLearner, QuorumPacket, Split};
 
 use super::FromPeers;
-use super::link::{self, Link, Taken};
+use super::link::{self, BACKLOG_MAX, Link, Taken};
 use crate::runtime::Sender;
 use crate::wiring::ToCommit;
 
@@ -25,17 +25,26 @@ impl Learners {
         Learners { links: BTreeMap::new(), next: 0, post, value_len_max }
     }
 
-    /// Takes over an accepted connection; `None` if it has ended already. Ids are never used again.
+    /// Takes over an accepted connection; `None` if it has ended already, or there are too many. Ids are
+    /// never used again.
     pub fn accept(&mut self, stream: TcpStream) -> Option<LinkId> {
         let link = Link::new(stream).ok()?;
+        if self.links.len() >= LEARNERS_MAX {
+            tracing::warn!(
+                "{} is not let in: {LEARNERS_MAX} connections to the quorum port are open",
+                link.remote()
+            );
+            return None;
+        }
         let id = LinkId(self.next);
         self.next += 1;
         self.links.insert(id, link.clone());
         let (post, len_max) = (self.post.clone(), self.value_len_max);
-        let closed = post.clone();
+        let (closed, backlog) = (post.clone(), post.clone());
         link::read(
             link,
             move |bytes| take(id, bytes, len_max, &post),
+            move || backlog.waiting() > BACKLOG_MAX,
             move || closed.post(ToCommit::Peers(FromPeers::Closed(id))),
         );
         Some(id)
@@ -117,5 +126,7 @@ fn take(id: LinkId, bytes: &[u8], len_max: usize, post: &Sender<ToCommit>) -> Op
     }
 }
 
+/// More than any ensemble has: those that have not said who they are let go in time.
+const LEARNERS_MAX: usize = 1000;
 /// What may wait for one learner: seconds of writes at the highest rate.
 const WAITING_MAX: usize = 512 << 20;

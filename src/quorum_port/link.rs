@@ -4,12 +4,13 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_lite::future::yield_now;
 use ringkeeper_core::format::snapshot::SnapshotWriter;
 use ringkeeper_core::tree::Frozen;
 
-use crate::runtime::{Socket, spawn};
+use crate::runtime::{Socket, sleep, spawn};
 
 /// A connection between two servers: what is to be sent, in order.
 pub(super) struct Link {
@@ -82,12 +83,18 @@ impl Link {
         self.waiting.get()
     }
 
-    /// Ends the connection. What was pushed and not sent is lost.
+    /// Ends the connection; its reader says nothing more. What was pushed and not sent is lost.
     pub(super) fn close(&self) {
         if !self.is_closed.replace(true) {
-            self.out.borrow_mut().clear();
-            self.socket.end();
+            self.break_off();
         }
+    }
+
+    /// Ends the connection so that its reader sees that it has ended, and says so.
+    fn break_off(&self) {
+        self.out.borrow_mut().clear();
+        self.waiting.set(0);
+        self.socket.end();
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -137,7 +144,7 @@ async fn write(link: Rc<Link>) {
         });
         match sent.await {
             Ok(sent) => link.sent(sent),
-            Err(_) => link.close(),
+            Err(_) => link.break_off(),
         }
         // Whoever takes a whole tree has one piece a turn.
         yield_now().await;
@@ -160,14 +167,21 @@ impl Link {
 
 /// Reads until the connection ends. `take` gets all bytes that are not done with, and says how many of them
 /// are now and how many there must be for another look; `None` to stop.
+///
+/// Memory is taken in proportion to what has come, whatever the peer says is still to come; and nothing is
+/// read while `is_behind` says that what was read before waits to be looked at.
 pub(super) fn read(
     link: Rc<Link>,
     mut take: impl FnMut(&[u8]) -> Option<Taken> + 'static,
+    is_behind: impl Fn() -> bool + 'static,
     ended: impl FnOnce() + 'static,
 ) {
     spawn(async move {
-        let (mut bytes, mut len) = (vec![0; READ_LEN], 0);
+        let (mut bytes, mut len, mut wanted) = (vec![0; READ_LEN], 0, 0);
         loop {
+            while is_behind() {
+                sleep(BEHIND_PAUSE).await;
+            }
             let read = poll_fn(|cx| link.socket.poll_recv(cx, &mut bytes[len..])).await;
             if link.is_closed() {
                 return;
@@ -176,11 +190,15 @@ pub(super) fn read(
                 Ok(read) if read > 0 => len += read,
                 _ => return ended(),
             }
-            let Some(Taken { done, wanted }) = take(&bytes[..len]) else { return };
-            bytes.copy_within(done..len, 0);
-            len -= done;
-            if bytes.len() < wanted.max(len + READ_LEN / 2) {
-                bytes.resize(wanted.max(len + READ_LEN), 0);
+            if len >= wanted {
+                let Some(taken) = take(&bytes[..len]) else { return };
+                bytes.copy_within(taken.done..len, 0);
+                (len, wanted) = (len - taken.done, taken.wanted);
+            }
+            let room = room_for(len, wanted);
+            if bytes.len() < room || bytes.len() > room.max(READ_LEN) * 4 {
+                bytes.resize(room, 0);
+                bytes.shrink_to(room);
             }
             yield_now().await;
         }
@@ -193,5 +211,27 @@ pub(super) struct Taken {
     pub(super) wanted: usize,
 }
 
+/// How much to have room for when so much has come and so much is wanted: never more than twice what has come,
+/// and a read.
+fn room_for(len: usize, wanted: usize) -> usize {
+    wanted.clamp(len + READ_LEN / 2, 2 * len + READ_LEN)
+}
+
+/// What may wait to be looked at by the commit role, of all that it is told.
+pub(super) const BACKLOG_MAX: usize = 10_000;
+const BEHIND_PAUSE: Duration = Duration::from_millis(1);
 const READ_LEN: usize = 64 << 10;
 const PIECE_LEN: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_announces_much_and_sends_little_gets_little_memory() {
+        assert_eq!(room_for(0, 1 << 30), READ_LEN);
+        assert_eq!(room_for(1 << 20, 1 << 30), (2 << 20) + READ_LEN);
+        assert_eq!(room_for(1 << 20, (1 << 20) + READ_LEN), (1 << 20) + READ_LEN, "no more than is wanted");
+        assert!(room_for(100, 0) >= 100 + READ_LEN / 2, "always room for another read");
+    }
+}

@@ -45,6 +45,11 @@ impl<T> Sender<T> {
         self.shared.queue.push(message);
         self.shared.receiver.wake();
     }
+
+    /// How many messages wait to be taken, of all senders', at some moment.
+    pub fn waiting(&self) -> usize {
+        self.shared.queue.len()
+    }
 }
 
 impl<T> Clone for Sender<T> {

@@ -14,7 +14,7 @@ use ringkeeper_core::tree::{DataTree, Frozen, TreeOptions};
 use crate::runtime::{Inbox, Reason, Sender, fatal};
 use crate::storage::disk::Os;
 use crate::storage::recovery::{self, Folders};
-use crate::storage::snapshot::{self, Pace, SharedPace};
+use crate::storage::snapshot::{self, Draft, Pace, SharedPace};
 use crate::storage::wal::{self, Batches, Recovered, Wal, WalHandle};
 use crate::wiring::{ToCommit, ToLog};
 
@@ -96,13 +96,8 @@ impl LogKeeper {
         let zxid = state.zxid();
         snapshot::set_aside_after(&Os, &self.snapshots, zxid)?;
         wal::reset(&Os, &self.logs, zxid)?;
-        snapshot::save_received(
-            &Os,
-            &self.snapshots,
-            state,
-            Compression::None,
-            &SharedPace::new(Pace::Full),
-        )?;
+        let pace = SharedPace::new(Pace::Full);
+        snapshot::save(&Os, &self.snapshots, state, Compression::None, &pace, Draft::Received)?;
         let log = wal::read(&self.logs, |_| Ok(()))?;
         Ok(log.make_ready(Arc::new(Os), self.wal, zxid)?)
     }

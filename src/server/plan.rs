@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
-use ringkeeper_core::config::{Config, Ensemble, HostPort, PeerAddress};
+use ringkeeper_core::config::{Config, Ensemble};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
@@ -68,15 +68,10 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
 
 /// What its driver must know of the others.
 pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOptions {
-    let quorum_addresses = ensemble.servers.values().map(|line| {
-        let addresses = line.addresses.iter();
-        let address = |peer: &PeerAddress| HostPort { host: peer.host.clone(), port: peer.quorum_port };
-        (line.id, addresses.map(address).collect())
-    });
     let is_observer = ensemble.servers.get(&ensemble.my_id).is_some_and(|line| line.observer);
     MemberRoleOptions {
         kind: if is_observer { LearnerKind::Observer } else { LearnerKind::Follower },
-        quorum_addresses: quorum_addresses.collect(),
+        quorum_addresses: ensemble.quorum_addresses().collect(),
         connect_patience: ensemble.init_limit,
         tree: tree(config),
         value_len_max: config.limits.frame_bytes.max(PEER_VALUE_LEN_MIN),

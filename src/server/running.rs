@@ -1,11 +1,11 @@
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_lite::future;
-use ringkeeper_core::config::{Config, Ensemble, HostPort};
+use ringkeeper_core::config::{Config, Ensemble};
 use ringkeeper_core::election::LastLogged;
 use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::id::Zxid;
@@ -232,18 +232,9 @@ fn log_keeper(config: &Config, topology: &Topology, handle: Arc<Mutex<WalHandle>
 
 /// Listens on this server's quorum port, whether it leads or not: a learner may come before this server knows.
 fn listen_for_learners(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> PeerPort {
-    let own = ensemble.servers.get(&ensemble.my_id);
-    let mut addresses: Vec<_> = own
-        .into_iter()
-        .flat_map(|line| &line.addresses)
-        .map(|peer| HostPort { host: peer.host.clone(), port: peer.quorum_port })
-        .collect();
-    if ensemble.listens_on_all {
-        let wildcard = Ipv4Addr::UNSPECIFIED.to_string();
-        addresses.iter_mut().for_each(|address| address.host.clone_from(&wildcard));
-        addresses.dedup();
-    }
-    PeerPort::listen("quorum port", addresses, None, move |stream| {
+    let own = ensemble.quorum_addresses().find(|(id, _)| *id == ensemble.my_id);
+    let addresses = own.map(|(_, addresses)| addresses).unwrap_or_default();
+    PeerPort::listen("quorum port", addresses, ensemble.listens_on_all, None, move |stream| {
         to_commit.post(ToCommit::Peers(FromPeers::Accepted(stream)));
     })
 }

@@ -10,7 +10,7 @@ use ringkeeper_core::tree::Frozen;
 
 use crate::storage::disk::Os;
 use crate::storage::purge::Purge;
-use crate::storage::snapshot::{Pace, SharedPace, save};
+use crate::storage::snapshot::{Draft, Pace, SharedPace, save};
 
 /// A thread that writes one snapshot.
 pub(super) struct Writer {
@@ -41,7 +41,7 @@ impl Writer {
         let work = move || {
             yield_to_executors();
             let began = Instant::now();
-            let saved = save(&Os, &folder, state, compression, &shared_pace);
+            let saved = save(&Os, &folder, state, compression, &shared_pace, Draft::Own);
             let took = began.elapsed();
             if saved.is_ok() {
                 purge.after_snapshot();

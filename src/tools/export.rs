@@ -28,7 +28,7 @@ use super::state::{self, Base, Replay};
 use super::{ToolError, show::Shown};
 use crate::storage::disk::Os;
 use crate::storage::recovery::Folders;
-use crate::storage::snapshot::{Pace, SharedPace, save};
+use crate::storage::snapshot::{Draft, Pace, SharedPace, save};
 
 /// From where to where.
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ fn write_base(base: &Base, target: &Target) -> Result<(), ToolError> {
         return copy_durably(path, &target.snapshots.join(path.file_name().unwrap_or_default()));
     }
     let (frozen, pace) = (base.tree.freeze(), SharedPace::new(Pace::Full));
-    let saved = save(&Os, &target.snapshots, frozen, Compression::None, &pace);
+    let saved = save(&Os, &target.snapshots, frozen, Compression::None, &pace, Draft::Own);
     saved.map(|_| ()).map_err(ToolError::io("write a snapshot in", &target.snapshots))
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use glommio::LocalExecutor;
 use ringkeeper::storage::disk::Os;
 use ringkeeper::storage::recovery::{self, Folders, RecoverError, Recovery};
-use ringkeeper::storage::snapshot::{Pace, SharedPace, save};
+use ringkeeper::storage::snapshot::{Draft, Pace, SharedPace, save};
 use ringkeeper::storage::wal::{self, Batches, SEGMENT_LEN_MIN, Wal};
 use ringkeeper_core::acl::Policy;
 use ringkeeper_core::format::java_log;
@@ -94,7 +94,7 @@ impl Folder {
     /// Saves the state at this zxid.
     fn save(&self, zxid: i64) -> PathBuf {
         let pace = SharedPace::new(Pace::Full);
-        save(&Os, self.path(), state_at(zxid).freeze(), Compression::None, &pace).expect("room")
+        save(&Os, self.path(), state_at(zxid).freeze(), Compression::None, &pace, Draft::Own).expect("room")
     }
 
     /// Writes a file of Java's log.

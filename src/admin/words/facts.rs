@@ -41,9 +41,9 @@ impl<'a> Facts<'a> {
         &self.options.config
     }
 
-    /// What the server is to its clients; the last that it was, if that ended while the word went round.
-    pub(super) fn mode(&self) -> Mode {
-        self.mode.unwrap_or(Mode::Standalone)
+    /// What the server is to its clients; nothing for a word that is answered by one that serves none.
+    pub(super) fn mode(&self) -> String {
+        self.mode.map_or_else(String::new, |mode| mode.to_string())
     }
 
     pub(super) fn client_port(&self) -> u16 {

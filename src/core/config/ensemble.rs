@@ -15,7 +15,7 @@ use super::key_table::parser::{
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC};
 use super::kind::Int;
-use super::members::{Members, ServerLine};
+use super::members::{Members, PeerAddress, ServerLine};
 use super::my_id;
 use super::notice::Notice;
 use super::sessions::Sessions;
@@ -104,9 +104,17 @@ impl Ensemble {
 
     /// Where servers listen for elections, as their lines say.
     pub fn election_addresses(&self) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
-        self.servers.values().map(|line| {
-            let address =
-                |peer: &super::PeerAddress| HostPort { host: peer.host.clone(), port: peer.election_port };
+        self.addresses(|peer| peer.election_port)
+    }
+
+    /// Where a leader listens for its learners.
+    pub fn quorum_addresses(&self) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
+        self.addresses(|peer| peer.quorum_port)
+    }
+
+    fn addresses(&self, port: fn(&PeerAddress) -> u16) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
+        self.servers.values().map(move |line| {
+            let address = |peer: &PeerAddress| HostPort { host: peer.host.clone(), port: port(peer) };
             (line.id, line.addresses.iter().map(address).collect())
         })
     }

@@ -9,4 +9,4 @@ mod load;
 mod save;
 
 pub use load::{LoadError, Loaded, load_newest, names, newest_zxid};
-pub use save::{Pace, SharedPace, save, save_received, set_aside_after};
+pub use save::{Draft, Pace, SharedPace, save, set_aside_after};

@@ -66,40 +66,10 @@ pub fn save(
     state: Frozen,
     compression: Compression,
     pace: &SharedPace,
-) -> io::Result<PathBuf> {
-    save_through(UNFINISHED, disk, dir, state, compression, pace)
-}
-
-/// As [`save`], for a state that came from another server, while another thread may be saving one of ours.
-pub fn save_received(
-    disk: &dyn Disk,
-    dir: &Path,
-    state: Frozen,
-    compression: Compression,
-    pace: &SharedPace,
-) -> io::Result<PathBuf> {
-    save_through(UNFINISHED_RECEIVED, disk, dir, state, compression, pace)
-}
-
-/// Takes the snapshots of later states out of the way: they have what a leader never had. They stay in the
-/// folder, under a name that nobody takes for a snapshot's. Durable when this returns.
-pub fn set_aside_after(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> io::Result<()> {
-    for (name, path) in names(dir)?.into_iter().filter(|(name, _)| name.zxid > zxid) {
-        disk.rename(&path, &dir.join(format!("{OUTVOTED}{name}")))?;
-    }
-    disk.sync_dir(dir)
-}
-
-fn save_through(
-    unfinished: &str,
-    disk: &dyn Disk,
-    dir: &Path,
-    state: Frozen,
-    compression: Compression,
-    pace: &SharedPace,
+    draft: Draft,
 ) -> io::Result<PathBuf> {
     let name = SnapshotName { zxid: state.zxid(), compression };
-    let (unfinished, path) = (dir.join(unfinished), dir.join(name.to_string()));
+    let (unfinished, path) = (dir.join(draft.name()), dir.join(name.to_string()));
     let written = write(disk, &unfinished, state, compression, pace)
         .and_then(|()| put_aside(disk, &path, &dir.join(format!("{DAMAGED}{name}"))))
         .and_then(|()| disk.rename(&unfinished, &path));
@@ -109,6 +79,34 @@ fn save_through(
     }
     disk.sync_dir(dir)?;
     Ok(path)
+}
+
+/// What a snapshot is called until it is whole: by a name that neither we nor Java take for a snapshot's. The
+/// two may be written at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draft {
+    /// Of this server's own state.
+    Own,
+    /// Of a state that a leader sent.
+    Received,
+}
+
+impl Draft {
+    fn name(self) -> &'static str {
+        match self {
+            Draft::Own => "ringkeeper.snapshot.unfinished",
+            Draft::Received => "ringkeeper.snapshot.received",
+        }
+    }
+}
+
+/// Takes the snapshots of later states out of the way: they have what a leader never had. They stay in the
+/// folder, under a name that nobody takes for a snapshot's. Durable when this returns.
+pub fn set_aside_after(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> io::Result<()> {
+    for (name, path) in names(dir)?.into_iter().filter(|(name, _)| name.zxid > zxid) {
+        disk.rename(&path, &dir.join(format!("{OUTVOTED}{name}")))?;
+    }
+    disk.sync_dir(dir)
 }
 
 fn put_aside(disk: &dyn Disk, path: &Path, aside: &Path) -> io::Result<()> {
@@ -232,9 +230,6 @@ impl PacedFile<'_> {
     }
 }
 
-/// A name that neither we nor Java take for a snapshot.
-const UNFINISHED: &str = "ringkeeper.snapshot.unfinished";
-const UNFINISHED_RECEIVED: &str = "ringkeeper.snapshot.received";
 /// What the name of a snapshot is prefixed with whose state no leader had.
 const OUTVOTED: &str = "ringkeeper.outvoted.";
 /// What a damaged snapshot's name is prefixed with when a good one takes its place.
@@ -254,7 +249,7 @@ mod tests {
     use crate::storage::snapshot::load_newest;
 
     fn save_now(dir: &Path, tree: &DataTree, compression: Compression) -> io::Result<PathBuf> {
-        save(&Os, dir, tree.freeze(), compression, &SharedPace::new(Pace::Full))
+        save(&Os, dir, tree.freeze(), compression, &SharedPace::new(Pace::Full), Draft::Own)
     }
 
     fn tree_at(zxid: i64) -> DataTree {
@@ -295,7 +290,7 @@ mod tests {
     fn a_snapshot_that_is_given_up_leaves_nothing() {
         let dir = tempfile::tempdir().expect("a folder");
         let pace = SharedPace::new(Pace::GiveUp);
-        let given_up = save(&Os, dir.path(), tree_at(1).freeze(), Compression::None, &pace);
+        let given_up = save(&Os, dir.path(), tree_at(1).freeze(), Compression::None, &pace, Draft::Own);
         assert!(given_up.is_err());
         assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0);
     }

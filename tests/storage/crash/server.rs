@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use ringkeeper::storage::disk::{Access, Disk};
 use ringkeeper::storage::purge::{Purge, PurgeOptions};
 use ringkeeper::storage::recovery::{self, Folders};
-use ringkeeper::storage::snapshot::{self, Pace, SharedPace, save};
+use ringkeeper::storage::snapshot::{self, Draft, Pace, SharedPace, save};
 use ringkeeper::storage::wal::{self, Segments};
 use ringkeeper_core::config::PurgeTime;
 use ringkeeper_core::format::snapshot::Compression;
@@ -197,7 +197,7 @@ impl Server {
         let compression = compressions[self.random.usize(0..compressions.len())];
         let pace = if self.random.u8(0..8) == 0 { Pace::GiveUp } else { Pace::Full };
         let (dir, state) = (self.dir.path(), self.tree.freeze());
-        let saved = save(&*self.disk, dir, state, compression, &SharedPace::new(pace));
+        let saved = save(&*self.disk, dir, state, compression, &SharedPace::new(pace), Draft::Own);
         assert_eq!(saved.is_ok(), pace == Pace::Full, "{saved:?}");
         assert_eq!(saved.is_ok(), self.has_snapshot(self.last()));
         assert!(!dir.join("ringkeeper.snapshot.unfinished").exists());

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use ringkeeper::storage::snapshot::{Pace, SharedPace, load_newest, save};
+use ringkeeper::storage::snapshot::{Draft, Pace, SharedPace, load_newest, save};
 use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::{DataTree, Delta};
@@ -34,8 +34,14 @@ fn a_snapshot_is_whole_under_its_name_or_not_there_and_the_one_before_it_stays()
             let left = (0..CRASHES).map(|_| state.crash(random));
             seen.lock().expect("no panic before").push(left.collect::<Vec<_>>());
         });
-        let result =
-            save(&disk, dir.path(), tree_at(2, LARGE).freeze(), Compression::None, &SharedPace::new(pace));
+        let result = save(
+            &disk,
+            dir.path(),
+            tree_at(2, LARGE).freeze(),
+            Compression::None,
+            &SharedPace::new(pace),
+            Draft::Own,
+        );
         assert_eq!(result.is_ok(), pace == Pace::Full, "{result:?}");
         let crashes = crashes.lock().expect("no panic before");
         assert!(crashes.len() >= 4);
@@ -69,7 +75,7 @@ fn saved(tree: &DataTree) -> Vec<u8> {
     let dir = folder_in_memory();
     let pace = SharedPace::new(Pace::Full);
     let os = ringkeeper::storage::disk::Os;
-    let path = save(&os, dir.path(), tree.freeze(), Compression::None, &pace).expect("room");
+    let path = save(&os, dir.path(), tree.freeze(), Compression::None, &pace, Draft::Own).expect("room");
     fs::read(path).expect("readable")
 }
 
