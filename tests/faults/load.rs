@@ -140,8 +140,8 @@ impl Client {
                 let path = self.path();
                 let value = self.shared.values.fetch_add(1, Ordering::Relaxed);
                 let op = match choice {
-                    ..500 => Op::Get,
-                    ..800 => Op::Set { value, expected: -1 },
+                    30..500 => Op::Get,
+                    500..800 => Op::Set { value, expected: -1 },
                     _ if self.known.0 == path => Op::Set { value, expected: self.known.1 },
                     _ => Op::Get,
                 };
