@@ -1,11 +1,11 @@
-"""Runs kazoo's own test-suite against one standalone server, and compares two such runs.
+"""Runs kazoo's own test-suite against an ensemble of three servers, and compares two such runs.
 
     suite.py run SERVER RESULTS LOGS   SERVER is `java` or the path of a ringkeeper; writes the file RESULTS
                                        and a log per module into the folder LOGS
     suite.py table JAVA RINGKEEPER     the results of two runs as a Markdown table
 
 Needs the Python of tests/.deps. kazoo's harness starts its server with the first `java` on PATH: the launcher
-beside this folder. Modules run side by side, each with a server on ports of its own; excluded.txt says what is
+beside this folder. Modules run side by side, each with servers on ports of their own; excluded.txt says what is
 left out, and why. A line of results is an outcome (passed, failed, skipped) and the name of a test.
 """
 
@@ -90,7 +90,7 @@ def suite_environment(module, server, port, scratch):
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": scratch,
         "ZOOKEEPER_CLASSPATH": ":".join(str(jar) for jar in sorted(DEPS.glob("java/*.jar"))),
-        "ZOOKEEPER_CLUSTER_SIZE": "1",
+        "ZOOKEEPER_CLUSTER_SIZE": str(SERVERS),
         "ZOOKEEPER_PORT_OFFSET": str(port),
         "ZOOKEEPER_VERSION": JAVA_VERSION,
     }
@@ -106,14 +106,14 @@ def suite_environment(module, server, port, scratch):
 
 @contextlib.contextmanager
 def claimed_ports():
-    """The first of the ports that one server of the harness may listen on.
+    """The first of the ports that the servers of the harness may listen on.
 
     Claimed as the kit's ports.rs claims them, so that no other test is given them meanwhile.
     """
-    for first in range(PORTS.start, PORTS.stop, PORTS_PER_SERVER):
+    for first in range(PORTS.start, PORTS.stop, PORTS_PER_MODULE):
         with contextlib.ExitStack() as claims:
             try:
-                for port in range(first, first + PORTS_PER_SERVER):
+                for port in range(first, first + PORTS_PER_MODULE):
                     claim = claims.enter_context(socket.socket(socket.AF_UNIX))
                     claim.bind(f"\0ringkeeper-test-port-{port}")
                     with socket.socket() as probe:
@@ -123,7 +123,7 @@ def claimed_ports():
                 continue
             yield first
             return
-    sys.exit(f"no {PORTS_PER_SERVER} free ports in {PORTS}")
+    sys.exit(f"no {PORTS_PER_MODULE} free ports in {PORTS}")
 
 
 def read_report(report):
@@ -177,6 +177,9 @@ SITE = pathlib.Path(kazoo.tests.__file__).parents[2]
 
 JAVA_VERSION = "3.9.5"
 
+# As kazoo's harness has them by default.
+SERVERS = 3
+
 # The modules spend most of their time waiting, so more of them than cores can run at once; fewer where several
 # JVMs would start at once, since some tests allow a server five seconds to come back.
 MODULES_AT_ONCE = 6
@@ -189,7 +192,7 @@ TEST_TIMEOUT_S = 180
 MODULE_TIMEOUT_S = 600
 
 PORTS = range(12_000, 32_000)
-PORTS_PER_SERVER = 10
+PORTS_PER_MODULE = 10 * SERVERS
 
 if __name__ == "__main__":
     main(sys.argv[1:])
