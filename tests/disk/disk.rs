@@ -48,9 +48,9 @@ impl Disk {
     }
 
     fn build(folder: PathBuf, mib: u64, has_partition: bool) -> Disk {
-        let image = image_folder(&folder).join("image");
+        let image = image_of(&folder);
         File::create_new(&image).and_then(|file| file.set_len(mib << 20)).expect("a sparse file");
-        let device = run("losetup", &["--find", "--show", &text(&image)]).trim().to_owned();
+        let device = attach(&folder);
         let janitor = start_janitor(&folder, &device);
         let mut disk = Disk { folder, holder: device.clone(), device, janitor };
         if has_partition {
@@ -85,18 +85,33 @@ impl Disk {
 
     /// The device works again. What was written meanwhile is lost, and the file system has seen errors: it is
     /// checked and mounted anew, with nothing in memory of what it was. Nobody may have a file open on it.
-    pub(crate) fn heal(&self) {
-        self.limit("0");
-        self.check();
+    pub(crate) fn heal(&mut self) {
+        // Before the device works: what the file system still has to write would reach it, in part.
+        self.unmount();
+        // Another device with the same bytes: what the kernel remembers of this one is partly of the time when it
+        // did not work, and e2fsck and the file system have been seen to differ over it.
+        run("losetup", &["--detach", &self.device]);
+        self.device = attach(&self.folder);
+        self.holder.clone_from(&self.device);
+        self.repair();
     }
 
     /// Takes the file system down, repairs it, and mounts it again.
     pub(crate) fn check(&self) {
-        run("umount", &[&text(&self.mount_point())]);
-        let status = Command::new("e2fsck").args(["-fy", &self.holder]).output().expect("e2fsck runs").status;
+        self.unmount();
+        self.repair();
+    }
+
+    fn repair(&self) {
+        let output = Command::new("e2fsck").args(["-fy", &self.holder]).output().expect("e2fsck runs");
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
         // 1: errors were corrected.
-        assert!(matches!(status.code(), Some(0 | 1)), "e2fsck: {status}");
+        assert!(matches!(output.status.code(), Some(0 | 1)), "e2fsck: {}: {said:?}", output.status);
         self.mount();
+    }
+
+    fn unmount(&self) {
+        run("umount", &[&text(&self.mount_point())]);
     }
 
     /// Makes a [thin](Disk::thin) disk's room this much.
@@ -139,7 +154,7 @@ impl Disk {
         run("mount", &[&self.holder, &text(&self.mount_point())]);
     }
 
-    /// Has the device end after so many bytes; 0 gives it all of its length.
+    /// Has the device end after so many bytes.
     fn limit(&self, bytes: &str) {
         run("perl", &["-e", LIMIT_LOOP_DEVICE, &self.device, bytes]);
     }
@@ -230,7 +245,7 @@ const TAKE_APART: &str = r#"
     cat
     umount "$1/mounted" || umount --lazy "$1/mounted"
     delpart "$2" 1
-    losetup --detach "$2"
+    losetup --noheadings --output NAME --associated "$1/image/image" | xargs --no-run-if-empty losetup --detach
     umount "$1/image" || umount --lazy "$1/image"
     rm --recursive --one-file-system "$1"
 "#;
@@ -258,6 +273,15 @@ fn new_folder() -> PathBuf {
 
 fn mount_point(folder: &Path) -> PathBuf {
     folder.join("mounted")
+}
+
+/// A loop device with the folder's image.
+fn attach(folder: &Path) -> String {
+    run("losetup", &["--find", "--show", &text(&image_of(folder))]).trim().to_owned()
+}
+
+fn image_of(folder: &Path) -> PathBuf {
+    image_folder(folder).join("image")
 }
 
 fn image_folder(folder: &Path) -> PathBuf {

@@ -13,7 +13,7 @@ use crate::{assert_ended_for_its_log, server};
 #[test]
 fn after_an_error_on_the_log_the_process_has_ended_and_comes_back_with_all_it_acknowledged() {
     for layout in ["single", "split"] {
-        let Some(disk) = Disk::new(256) else { return };
+        let Some(mut disk) = Disk::new(256) else { return };
         let mut server =
             server().config("dataDir", disk.folder().display()).config("ringkeeper.layout", layout).start();
         let mut writes = [Writes::of("short", 10), Writes::of("long", 50_000)];
@@ -42,7 +42,7 @@ fn after_an_error_on_the_log_the_process_has_ended_and_comes_back_with_all_it_ac
 
 #[test]
 fn reads_go_on_from_a_failed_disk_until_the_next_write_ends_the_process_unacknowledged() {
-    let Some(disk) = Disk::new(256) else { return };
+    let Some(mut disk) = Disk::new(256) else { return };
     let mut server = server().config("dataLogDir", disk.folder().display()).start();
     let mut client = connect(server.addr()).expect("a session");
     let mut writes = Writes::of("n", 10);
@@ -60,7 +60,7 @@ fn reads_go_on_from_a_failed_disk_until_the_next_write_ends_the_process_unacknow
 
 #[test]
 fn a_disk_that_cannot_be_read_at_the_start_is_named() {
-    let Some(disk) = Disk::new(256) else { return };
+    let Some(mut disk) = Disk::new(256) else { return };
     let mut server = server().config("dataDir", disk.folder().display()).start();
     let mut writes = Writes::of("n", 100_000);
     let mut client = connect(server.addr()).expect("a session");

@@ -17,7 +17,7 @@ use crate::writes::{Writes, connect};
 
 #[test]
 fn a_failing_disk_for_snapshots_is_reported_and_stops_nobody() {
-    let Some(disk) = Disk::new(64) else { return };
+    let Some(mut disk) = Disk::new(64) else { return };
     let log_dir = tempfile::tempdir().expect("a folder");
     let mut server = start(&disk, log_dir.path());
     let mut client = connect(server.addr()).expect("a session");
