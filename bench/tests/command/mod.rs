@@ -1,19 +1,27 @@
 //! The bench as its user runs it.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The bench's program with these arguments, and with the ringkeeper of this source tree.
-pub(crate) fn bench(arguments: &[&str]) -> Command {
+pub fn bench(arguments: &[&str]) -> Command {
+    let mut command = plain(arguments);
+    command.arg("--ringkeeper").arg(ringkeeper());
+    command
+}
+
+/// The bench's program with these arguments.
+pub fn plain(arguments: &[&str]) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringkeeper-bench"));
-    command.current_dir(root).args(arguments).arg("--ringkeeper").arg(ringkeeper());
+    command.current_dir(root).args(arguments);
     command
 }
 
 /// The only file in `out` with this extension.
-pub(crate) fn kept(out: &Path, extension: &str) -> String {
+pub fn kept(out: &Path, extension: &str) -> String {
     let mut files: Vec<PathBuf> = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|found| found == extension));
     assert_eq!(files.len(), 1, "{files:?}");
