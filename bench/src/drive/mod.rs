@@ -140,7 +140,7 @@ fn mixed(settings: &Settings, workload: &Workload, target: &Target) -> Result<Ro
     engine.set_on_second(move |second| progress.show(second));
     let watch = target.watch(window_at, &settings.faults)?;
     let own_cpu = generator_cpu()?;
-    engine.record_from(window_at.max(now()));
+    engine.record_from(window_at);
     engine.go_on_until(window_at + nanos(settings.seconds), u64::MAX)?;
     let own_cpu = generator_cpu()? - own_cpu;
     engine.drain()?;

@@ -110,7 +110,6 @@ impl Outcome {
         servers: String,
         rounds: Vec<Round>,
     ) -> Result<Outcome> {
-        fs::create_dir_all(&settings.ground.dir)?;
         // Servers elsewhere have a disk of their own: what is not found here is no reason to fail.
         let host = settings.ground.look().ok().map(serde_json::to_value).transpose()?;
         Ok(Outcome {
