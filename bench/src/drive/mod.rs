@@ -159,6 +159,7 @@ fn mixed(settings: &Settings, workload: &Workload, target: &Target) -> Result<Ro
         tree.remove(&addrs)?;
     }
     Ok(Round {
+        planned: settings.seconds,
         seconds,
         operations,
         lateness: recording.lateness().summary(),
@@ -185,6 +186,7 @@ fn many(settings: &Settings, scenario: Scenario, workload: &Workload, target: &T
         .map(|(name, latency)| OperationFound::new(name, &latency, Default::default(), seconds))
         .collect();
     Ok(Round {
+        planned: settings.seconds,
         seconds,
         operations,
         lateness: None,

@@ -38,7 +38,9 @@ pub(crate) struct Outcome {
 /// One measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Round {
-    /// From the beginning of the measurement to its last reply.
+    /// How long it was to last, in seconds.
+    pub(crate) planned: f64,
+    /// From its beginning to its last reply.
     pub(crate) seconds: f64,
     pub(crate) operations: Vec<OperationFound>,
     /// How much later than intended an open loop sent its requests.
@@ -185,6 +187,7 @@ pub(crate) mod tests {
 
     pub(crate) fn outcome(rounds: Vec<Vec<OperationFound>>) -> Outcome {
         let round = |operations| Round {
+            planned: 1.0,
             seconds: 1.0,
             operations,
             lateness: None,

@@ -126,14 +126,19 @@ fn percentiles(outcome: &Outcome) -> String {
 }
 
 fn timelines(round: &Round) -> String {
-    let last = round.timeline.last().map_or(1.0, |second| second.second as f64 + 1.0);
-    let seconds = || Axis::linear("seconds", last);
+    // What is answered behind the measurement belongs to no whole second of it.
+    let whole = || round.timeline.iter().filter(|second| second.second as f64 + 1.0 <= round.planned);
+    let seconds = || Axis::time("seconds", round.planned);
     let at = |second: u64| second as f64 + 0.5;
     let mut page = String::new();
+    if !round.faults.is_empty() {
+        let item = |(at, what): &(f64, String)| format!("<li>{at:.1} s: {}</li>", escape(what));
+        let items: String = round.faults.iter().map(item).collect();
+        page += &format!("<p>What befell the servers, as marked in red below:</p><ol>{items}</ol>\n");
+    }
 
-    let rate = |index: usize| {
-        round.timeline.iter().map(move |second| (at(second.second), second.counts[index] as f64)).collect()
-    };
+    let rate =
+        |index: usize| whole().map(move |second| (at(second.second), second.counts[index] as f64)).collect();
     let lines: Vec<Line> = round
         .operations
         .iter()
@@ -151,9 +156,7 @@ fn timelines(round: &Round) -> String {
         name: name.to_owned(),
         color,
         dashed: false,
-        points: round
-            .timeline
-            .iter()
+        points: whole()
             .filter_map(|second| Some((at(second.second), figure(second.latency.as_ref()?))))
             .collect(),
     };
@@ -171,7 +174,7 @@ fn timelines(round: &Round) -> String {
         name: "errors".to_owned(),
         color: 1,
         dashed: false,
-        points: round.timeline.iter().map(|second| (at(second.second), second.errors as f64)).collect(),
+        points: whole().map(|second| (at(second.second), second.errors as f64)).collect(),
     };
     if errors.points.iter().any(|point| point.1 > 0.0) {
         let axis = |max| Axis::linear("errors", max);
@@ -220,7 +223,8 @@ fn servers(round: &Round, seconds: &dyn Fn() -> Axis) -> String {
 
 fn of_lines(title: &str, x: Axis, y: impl FnOnce(f64) -> Axis, lines: Vec<Line>, round: &Round) -> String {
     let max = lines.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
-    chart(&Chart { title, x, y: y(max), lines, marks: round.faults.clone() })
+    let marks = (1..).zip(&round.faults).map(|(number, (at, _))| (*at, format!("{number}"))).collect();
+    chart(&Chart { title, x, y: y(max), lines, marks })
 }
 
 /// A latency as people read it.
@@ -270,7 +274,7 @@ tr:last-child td,tr:last-child th{border-bottom:0}\
 figure{background:#fff;margin:16px 0;padding:14px 16px 10px;border-radius:8px;box-shadow:0 1px 2px #0002}\
 figcaption{font-weight:600;margin-bottom:4px}svg{width:100%;height:auto;display:block}\
 svg text{font-size:12px;fill:#5a6475}.grid{stroke:#e8eaee}.line{fill:none;stroke-width:2}\
-line.mark{stroke:#c0392b;stroke-dasharray:3 3}svg text.mark{fill:#c0392b}\
+ol{margin:4px 0;color:#c0392b}line.mark{stroke:#c0392b;stroke-dasharray:3 3}svg text.mark{fill:#c0392b}\
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13px}\
 .legend i{display:inline-block;width:22px;margin-right:6px;vertical-align:middle}\
 .warning{color:#c0392b;font-weight:600}footer{color:#5a6475;font-size:13px;margin-top:24px}";

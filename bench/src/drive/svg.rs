@@ -40,9 +40,13 @@ impl Axis {
         let max = if max > 0.0 { max } else { 1.0 };
         let step = round_step(max / 5.0);
         let top = (max / step).ceil() * step;
-        let count = (top / step).round() as u32;
-        let ticks = (0..=count).map(|index| f64::from(index) * step).map(|at| (at, number(at))).collect();
-        Axis { label, scale: Scale::Linear { min: 0.0, max: top }, ticks }
+        Axis { label, scale: Scale::Linear { min: 0.0, max: top }, ticks: even_ticks(step, top) }
+    }
+
+    /// From 0 to exactly `max`, with some ten round values.
+    pub(super) fn time(label: &'static str, max: f64) -> Axis {
+        let step = round_step(max / 10.0).max(1.0);
+        Axis { label, scale: Scale::Linear { min: 0.0, max }, ticks: even_ticks(step, max) }
     }
 
     /// Powers of ten around the values. Labels are latencies, from µs.
@@ -125,13 +129,11 @@ fn draw(chart: &Chart<'_>, out: &mut String) -> std::fmt::Result {
     for (value, name) in &chart.marks {
         let at = x(*value);
         writeln!(out, "<line class=\"mark\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{high}\" y2=\"{low}\"/>")?;
-        let name = escape(name);
-        let anchor = if at > middle { "end" } else { "start" };
-        let beside = if at > middle { at - 5.0 } else { at + 5.0 };
         writeln!(
             out,
-            "<text class=\"mark\" x=\"{beside:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{name}</text>",
-            high + 12.0
+            "<text class=\"mark\" x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            high - 5.0,
+            escape(name)
         )?;
     }
     for line in &chart.lines {
@@ -166,6 +168,12 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+fn even_ticks(step: f64, max: f64) -> Vec<(f64, String)> {
+    let count = (max / step * 1.001) as u32;
+    let ticks = (0..=count).map(|index| f64::from(index) * step);
+    ticks.map(|at| (at, if at.fract() == 0.0 { number(at.round()) } else { at.to_string() })).collect()
+}
+
 /// 1, 2 or 5 times a power of ten, not below `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
@@ -176,7 +184,7 @@ fn round_step(step: f64) -> f64 {
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 76.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 40.0;
 const TOP: f64 = 32.0;
 const BOTTOM: f64 = 48.0;
 
@@ -200,9 +208,11 @@ mod tests {
     #[test]
     fn an_axis_ends_at_a_round_value_beyond_the_greatest() {
         let names = |max| Axis::linear("", max).ticks.last().map(|(_, name)| name.clone());
-        assert_eq!(names(43.0).as_deref(), Some("50.0"));
+        assert_eq!(names(43.0).as_deref(), Some("50"));
         assert_eq!(names(1000.0).as_deref(), Some("1 000"));
-        assert_eq!(names(0.0).as_deref(), Some("1.00"));
+        assert_eq!(names(0.0).as_deref(), Some("1"));
+        assert_eq!(names(0.3).as_deref(), Some("0.3"));
+        assert_eq!(Axis::time("", 12.0).ticks.len(), 7, "0, 2, ... 12");
         let latency: Vec<String> =
             Axis::latency("", 30.0, 2_000_000.0).ticks.into_iter().map(|(_, name)| name).collect();
         assert_eq!(latency, ["10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s", "10 s"]);

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -16,11 +18,14 @@ use crate::wire::Request;
 pub(super) struct Bystander {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<Latency>>,
+    begun: Instant,
 }
 
 impl Bystander {
     /// Starts reading a znode of `data_len` bytes, the first child below `parent`.
-    pub(super) fn start(addr: SocketAddr, parent: &str, data_len: usize) -> Bystander {
+    /// Returns when it has begun.
+    pub(super) fn start(addr: SocketAddr, parent: &str, data_len: usize) -> Result<Bystander> {
+        let (begun, has_begun) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, request) = (stop.clone(), Request::get(&Paths::flat(parent), data_len));
         let thread = thread::spawn(move || {
@@ -28,16 +33,23 @@ impl Bystander {
             let limits = (Errors::End, u64::MAX);
             let mut engine = Engine::start(&[addr], CONNECTIONS, pacing, Reads(request), 1, limits)?;
             engine.record_from(engine.begins_at());
+            // Whoever waits for it is gone only with the whole command.
+            let _ = begun.send(());
             while !stopped.load(Ordering::Relaxed) {
                 engine.go_on_until(now() + STEP, u64::MAX)?;
             }
             engine.finish()?.all().summary().context("the bystander has read nothing")
         });
-        Bystander { stop, thread }
+        if has_begun.recv().is_err() {
+            let ended = thread.join().map_err(|_| anyhow!("the bystander panicked"))?;
+            return Err(ended.err().unwrap_or_else(|| anyhow!("the bystander ended early")));
+        }
+        Ok(Bystander { stop, thread, begun: Instant::now() })
     }
 
-    /// Ends it, and tells its latencies.
+    /// Ends it, and tells its latencies. What it watched may have been short: it reads for a moment at least.
     pub(super) fn end(self) -> Result<Latency> {
+        thread::sleep(READS_MIN.saturating_sub(self.begun.elapsed()));
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the bystander panicked"))?
     }
@@ -54,5 +66,6 @@ impl Work for Reads {
 
 const PER_SECOND: u32 = 500;
 const CONNECTIONS: usize = 4;
+const READS_MIN: Duration = Duration::from_millis(500);
 /// In ns.
 const STEP: u64 = 50_000_000;

@@ -48,7 +48,7 @@ fn phase(
     what: &str,
     act: impl FnOnce(&Server) -> Result<()>,
 ) -> Result<()> {
-    let bystander = Bystander::start(server.addr(), OTHERS, DATA_LEN);
+    let bystander = Bystander::start(server.addr(), OTHERS, DATA_LEN)?;
     let begun = Instant::now();
     let acted = act(server);
     let took = begun.elapsed();

@@ -49,8 +49,7 @@ pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
     let identities = fleet.identities().to_vec();
     drop((server, fleet));
     let server = show.open(subject, 1, &folder, "")?;
-    let bystander = Bystander::start(server.addr(), OTHERS, DATA_LEN);
-    thread::sleep(Duration::from_millis(200));
+    let bystander = Bystander::start(server.addr(), OTHERS, DATA_LEN)?;
     let begun = Instant::now();
     let back = Fleet::open_as(&[server.addr()], &identities, OPEN_WITHIN).context("coming back");
     let took = begun.elapsed();
