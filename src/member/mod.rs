@@ -304,6 +304,14 @@ impl Driver {
             Action::Replace(tree) => self.followers.replace(&tree),
             Action::Publish(batch) => self.followers.publish(batch),
             Action::Serve => self.serve(),
+            Action::ServeReadOnly => {
+                warn!("no leader is in sight: serving read-only clients");
+                self.followers.serve(Mode::ReadOnly);
+            }
+            Action::EndReadOnly => {
+                info!("there is a leader: read-only clients are sent away, to come back as others");
+                self.followers.stop_serving();
+            }
             Action::Down(reason) => {
                 self.followers.stop_serving();
                 self.held.clear();

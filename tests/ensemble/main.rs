@@ -5,6 +5,7 @@
 mod away;
 mod mixed;
 mod observe;
+mod read_only;
 mod replacement;
 mod work;
 

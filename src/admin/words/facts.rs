@@ -41,6 +41,11 @@ impl<'a> Facts<'a> {
         &self.options.config
     }
 
+    /// Whether clients that want to write are turned away.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.mode == Some(Mode::ReadOnly)
+    }
+
     /// What the server is to its clients; nothing for a word that is answered by one that serves none.
     pub(super) fn mode(&self) -> String {
         self.mode.map_or_else(String::new, |mode| mode.to_string())

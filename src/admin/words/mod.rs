@@ -118,7 +118,7 @@ impl Word {
             }
             Word::Dump => dump::answer(facts),
             Word::Envi => envi::answer(),
-            Word::Isro => "rw".into(),
+            Word::Isro => if facts.is_read_only() { "ro" } else { "rw" }.into(),
             Word::Mntr => mntr::answer(facts),
             Word::Ruok => "imok".into(),
             Word::Srst => "Server stats reset.\n".into(),

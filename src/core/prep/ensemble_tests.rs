@@ -37,6 +37,7 @@ fn pipeline(server: i64) -> Pipeline {
         server: ServerId(server),
         shards: 1,
         tick_ms: 1000,
+        new_sessions: crate::session::NewSessions::Global,
         settings: Settings::default(),
         reaper: ReaperOptions::default(),
     };

@@ -13,7 +13,7 @@ use crate::jute::{DecodeError, Reader};
 use crate::log_room::LogRoom;
 use crate::ops::{self, Asker, Changes, Database, Settings};
 use crate::proto::{Identity, OpCode, Password, Txn, TxnHeader};
-use crate::session::{Expired, SessionTracker, Standing, password_of};
+use crate::session::{Expired, NewSessions, SessionTracker, Standing, password_of};
 use crate::time::{Instant, WallTime};
 use crate::tree::DataTree;
 
@@ -68,6 +68,8 @@ pub struct PipelineOptions {
     pub shards: usize,
     /// `tickTime`, to which sessions' deadlines are rounded.
     pub tick_ms: u32,
+    /// What sessions are at first. Of no effect on a standalone server.
+    pub new_sessions: NewSessions,
     /// By which rules requests are judged.
     pub settings: Settings,
     /// When containers and TTL nodes go.
