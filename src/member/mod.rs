@@ -30,7 +30,7 @@ use tracing::{info, warn};
 
 pub use disk::{Disk, EpochError, read_epochs};
 
-use crate::admin::Desk;
+use crate::admin::{CommitReport, Desk, Question, Reset};
 use crate::commit::Followers;
 use crate::election::ToElection;
 use crate::quorum_port::{Attempt, FromLeaderPort, FromPeers, LeaderConnection, Learners};
@@ -66,6 +66,8 @@ pub struct MemberRole {
 pub struct MemberRoleOptions {
     /// Whether this server votes.
     pub kind: LearnerKind,
+    /// Whether this server serves clients while it leads.
+    pub leader_serves: bool,
     /// Where each server's quorum port is.
     pub quorum_addresses: BTreeMap<ServerId, Vec<HostPort>>,
     /// How long a leader may take to answer at all.
@@ -127,7 +129,7 @@ impl MemberRole {
                 match message {
                     ToCommit::LogEnded => ended = true,
                     ToCommit::Ask(question) => {
-                        desk.add_sessions(&question, driver.member.session_deadlines().into_iter());
+                        desk.add_commit(&question, driver.report(&question));
                     }
                     message => driver.on_message(message),
                 }
@@ -166,6 +168,17 @@ impl Driver {
             ToCommit::Ask(_) | ToCommit::LogEnded => {}
         }
         self.perform(actions);
+    }
+
+    fn report(&mut self, question: &Question) -> CommitReport {
+        let report = CommitReport {
+            sessions: question.lists_sessions().then(|| self.member.sessions()),
+            member: Some(self.member.figures(self.at.now)),
+        };
+        if question.resets() == Some(Reset::Server) {
+            self.member.reset_figures();
+        }
+        report
     }
 
     fn on_elected(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
@@ -333,8 +346,12 @@ impl Driver {
             (None, Some(learner)) => (Mode::Follower, learner.epoch()),
             (None, None) => return,
         };
-        info!("serving clients as {mode}, in epoch {epoch}");
         self.election.post(ToElection::Epoch(epoch.into()));
+        if mode == Mode::Leader && !self.options.leader_serves {
+            info!("leading epoch {epoch}, and serving no clients (leaderServes=no)");
+            return;
+        }
+        info!("serving clients as {mode}, in epoch {epoch}");
         self.followers.serve(mode);
     }
 

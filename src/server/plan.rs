@@ -78,6 +78,7 @@ pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOpt
     let is_observer = ensemble.servers.get(&ensemble.my_id).is_some_and(|line| line.observer);
     MemberRoleOptions {
         kind: if is_observer { LearnerKind::Observer } else { LearnerKind::Follower },
+        leader_serves: ensemble.leader_serves,
         quorum_addresses: ensemble.quorum_addresses().collect(),
         connect_patience: ensemble.init_limit,
         tree: tree(config),

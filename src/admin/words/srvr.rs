@@ -1,5 +1,7 @@
 use std::fmt::Write;
 
+use ringkeeper_core::zab::ProposalSizes;
+
 use super::cons;
 use super::facts::{Facts, java_double};
 use crate::version;
@@ -42,4 +44,8 @@ fn body(text: &mut String, facts: &Facts<'_>) {
     let _ = writeln!(text, "Zxid: {}", facts.last_zxid());
     let _ = writeln!(text, "Mode: {}", facts.mode());
     let _ = writeln!(text, "Node count: {}", facts.node_count());
+    if let Some(leader) = facts.member().and_then(|member| member.leader) {
+        let ProposalSizes { last, min, max } = leader.proposal_sizes;
+        let _ = writeln!(text, "Proposal sizes last/min/max: {last}/{min}/{max}");
+    }
 }

@@ -8,8 +8,8 @@ use super::error::{ConfigError, Problem};
 use super::key::Key;
 use super::key_table::connections::READ_ONLY_MODE;
 use super::key_table::ensemble::{
-    CNX_TIMEOUT, ELECTION_PORT_BIND_RETRY, MAX_NOTIFICATION_INTERVAL, MIN_NOTIFICATION_INTERVAL,
-    QUORUM_CNXN_TIMEOUT,
+    CNX_TIMEOUT, ELECTION_PORT_BIND_RETRY, LEADER_SERVES, MAX_NOTIFICATION_INTERVAL,
+    MIN_NOTIFICATION_INTERVAL, QUORUM_CNXN_TIMEOUT,
 };
 use super::key_table::parser::{
     INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL,
@@ -55,6 +55,8 @@ pub struct Ensemble {
     /// `readonlymode.enabled`: how long to look for a leader before clients that will do with reads are served;
     /// `None` if they are not.
     pub read_only_after: Option<Duration>,
+    /// `leaderServes`: whether this server serves clients while it leads.
+    pub leader_serves: bool,
     /// `localSessionsEnabled` and `localSessionsUpgradingEnabled`.
     pub new_sessions: NewSessions,
     groups: Option<Groups>,
@@ -110,6 +112,7 @@ impl Ensemble {
             read_only_after: settings
                 .get(&READ_ONLY_MODE)?
                 .then(|| READ_ONLY_AFTER_MIN.max(Duration::from_millis(tick_ms))),
+            leader_serves: settings.get(&LEADER_SERVES)?,
             new_sessions: match settings.get(&LOCAL_SESSIONS)? {
                 true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },
                 false => NewSessions::Global,

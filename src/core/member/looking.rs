@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::{Action, Moment};
 use crate::flow::ShardTurn;
 use crate::prep::{Pipeline, ReadOnly};
+use crate::session::LocalSessions;
 use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::zab::Tail;
@@ -36,6 +37,11 @@ impl Looking {
         self.read_only.is_some()
     }
 
+    /// The sessions that this server gave.
+    pub(super) fn local_sessions(&self) -> Option<&LocalSessions> {
+        self.read_only.as_ref()?.local_sessions()
+    }
+
     pub(super) fn on_turn(&mut self, turn: ShardTurn, at: Moment, out: &mut Vec<Action>) {
         if let Some(read_only) = &mut self.read_only {
             read_only.on_turn(turn, &mut self.pipeline, at.now, at.wall);
@@ -49,7 +55,7 @@ impl Looking {
         match &mut self.read_only {
             Some(read_only) => read_only.on_tick(at.now),
             None if patience.is_some_and(|patience| at.now.since(since) >= patience) => {
-                self.read_only = Some(ReadOnly::new(&self.pipeline, at.now));
+                self.read_only = Some(ReadOnly::new(&self.pipeline));
                 out.push(Action::ServeReadOnly);
             }
             None => {}

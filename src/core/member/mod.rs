@@ -31,6 +31,7 @@ mod leading;
 mod learning;
 mod links;
 mod looking;
+mod report;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use action::{Action, Moment};
 use leading::Leading;
 use learning::Learning;
 use looking::Looking;
+pub use report::MemberFigures;
 use storage::Storage;
 
 use std::sync::Arc;
@@ -46,10 +48,9 @@ use std::time::Duration;
 
 use crate::durable::Durable;
 use crate::flow::ShardTurn;
-use crate::id::{SessionId, Zxid};
+use crate::id::Zxid;
 use crate::log_room::LogRoom;
 use crate::prep::{Pipeline, PipelineOptions};
-use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::zab::packet::LearnerKind;
 use crate::zab::{EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
@@ -206,14 +207,6 @@ impl Member {
         }
     }
 
-    /// The open sessions and when each expires, as far as this server decides that: if it leads.
-    pub fn session_deadlines(&self) -> Vec<(SessionId, Instant)> {
-        match &self.role {
-            Role::Leading(leading) => leading.pipeline().session_deadlines().collect(),
-            Role::Looking(_) | Role::Learning(_) | Role::Between => Vec::new(),
-        }
-    }
-
     /// This server was elected. Ignored unless it [looks for a leader](Member::is_looking). It may have to
     /// wait for the disk: learners' connections are to be given to it once [`Member::leader`] has a leader.
     pub fn lead(&mut self, at: Moment, out: &mut Vec<Action>) {
@@ -253,7 +246,8 @@ impl Member {
                 let may_serve = self.next.is_none() && self.storage.is_settled();
                 looking.on_tick(at, self.options.read_only_after.filter(|_| may_serve), out);
             }
-            Role::Learning(_) | Role::Between => {}
+            Role::Learning(learning) => learning.on_tick(at, out),
+            Role::Between => {}
         }
         self.tell_learner(out, |learner, done| learner.on_tick(at.now, done));
         self.finish(at, out);

@@ -3,7 +3,7 @@ use crate::error::Code;
 use crate::flow::{CommitBatch, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted};
 use crate::id::SessionId;
 use crate::proto::{OpCode, Password};
-use crate::session::{LocalSessions, NewSessions, Standing, password_of};
+use crate::session::{LocalSessions, Standing, password_of};
 use crate::time::{Instant, WallTime};
 
 /// The commit role of a server that has no leader and serves reads all the same (`readonlymode.enabled`,
@@ -19,13 +19,8 @@ pub struct ReadOnly {
 
 impl ReadOnly {
     /// Begins to serve. The database is the pipeline's, as it was published.
-    pub fn new(pipeline: &Pipeline, now: Instant) -> ReadOnly {
-        let options = &pipeline.options;
-        let local = options.new_sessions != NewSessions::Global;
-        ReadOnly {
-            local: local.then(|| LocalSessions::new(options.tick_ms, options.shards, now)),
-            steps: Vec::new(),
-        }
+    pub fn new(pipeline: &Pipeline) -> ReadOnly {
+        ReadOnly { local: pipeline.options.local_sessions(), steps: Vec::new() }
     }
 
     /// Answers what a shard hands over.

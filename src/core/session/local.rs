@@ -26,8 +26,8 @@ pub struct LocalSessions {
 
 impl LocalSessions {
     /// None yet, on a server with so many shards; `tick_ms` is `tickTime`.
-    pub fn new(tick_ms: u32, shards: usize, now: Instant) -> LocalSessions {
-        LocalSessions { tracker: SessionTracker::new(tick_ms), heard_until: vec![now; shards] }
+    pub fn new(tick_ms: u32, shards: usize) -> LocalSessions {
+        LocalSessions { tracker: SessionTracker::new(tick_ms), heard_until: vec![Instant::default(); shards] }
     }
 
     /// Takes note of what a shard has heard.
@@ -62,6 +62,18 @@ impl LocalSessions {
         self.tracker.standing(session, connection)
     }
 
+    /// Whether this session is open.
+    pub fn contains(&self, session: SessionId) -> bool {
+        self.tracker.timeout_ms(session).is_some()
+    }
+
+    /// Forgets a session that is the ensemble's from now on, and returns its timeout in milliseconds.
+    pub fn upgrade(&mut self, session: SessionId) -> Option<i32> {
+        let timeout_ms = self.tracker.timeout_ms(session)?;
+        self.tracker.close(session);
+        Some(timeout_ms)
+    }
+
     /// Forgets a session that is closed, and returns its connection.
     pub fn close(&mut self, session: SessionId) -> Option<Origin> {
         self.tracker.close(session)
@@ -71,6 +83,16 @@ impl LocalSessions {
     pub fn expire(&mut self, now: Instant) -> Vec<Expired> {
         let heard_until = self.heard_until.iter().copied().min().unwrap_or(now);
         self.tracker.expire(heard_until.min(now))
+    }
+
+    /// How many sessions are open.
+    pub fn len(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Whether no session is open.
+    pub fn is_empty(&self) -> bool {
+        self.tracker.is_empty()
     }
 
     /// The open sessions, each with the time when it expires unless it is heard of before.
