@@ -66,10 +66,14 @@ pub struct MemberRole {
 pub struct MemberRoleOptions {
     /// Whether this server votes.
     pub kind: LearnerKind,
+    /// This server.
+    pub id: ServerId,
     /// Whether this server serves clients while it leads.
     pub leader_serves: bool,
     /// Where each server's quorum port is.
     pub quorum_addresses: BTreeMap<ServerId, Vec<HostPort>>,
+    /// For an observer that others than the leader bring up to date: where.
+    pub observer_masters: BTreeMap<ServerId, Vec<HostPort>>,
     /// How long a leader may take to answer at all.
     pub connect_patience: Duration,
     /// What trees that a leader sends get.
@@ -92,11 +96,18 @@ struct Driver {
     trees: BTreeMap<LinkId, Frozen>,
     leader: Option<LeaderConnection>,
     attempts: u64,
-    /// Learners that came before this server knew that it leads.
-    early: VecDeque<(Instant, TcpStream)>,
+    /// Learners that came before this server knew that it leads, and observers before it followed.
+    early: VecDeque<Early>,
     /// Turns that wait until the snapshotter has caught up.
     held: VecDeque<ShardTurn>,
     at: Moment,
+}
+
+/// A connection that this server may come to want.
+struct Early {
+    since: Instant,
+    stream: TcpStream,
+    is_observer: bool,
 }
 
 impl MemberRole {
@@ -196,7 +207,10 @@ impl Driver {
                 let leader = outcome.vote.leader;
                 info!("FOLLOWING server {leader}, from {}", self.member.position().zxid);
                 self.attempts += 1;
-                let addresses = self.options.quorum_addresses.get(&leader).cloned().unwrap_or_default();
+                let addresses = match self.observer_master(leader) {
+                    Some(addresses) => addresses,
+                    None => self.options.quorum_addresses.get(&leader).cloned().unwrap_or_default(),
+                };
                 self.leader = Some(LeaderConnection::open(
                     Attempt(self.attempts),
                     addresses,
@@ -207,14 +221,22 @@ impl Driver {
         }
     }
 
+    /// Where an observer goes instead of to the leader: to the followers in turn, each observer to another one
+    /// first.
+    fn observer_master(&self, leader: ServerId) -> Option<Vec<HostPort>> {
+        let masters: Vec<_> = self.options.observer_masters.iter().filter(|(id, _)| **id != leader).collect();
+        let turn = self.options.id.0.unsigned_abs().wrapping_add(self.attempts);
+        let at = turn.checked_rem(masters.len() as u64)? as usize;
+        let (id, addresses) = masters.get(at)?;
+        info!("server {id} is to bring this observer up to date, in the leader's place");
+        Some(addresses.to_vec())
+    }
+
     fn on_peers(&mut self, event: FromPeers, actions: &mut Vec<Action>) {
         let at = self.at;
         match event {
-            FromPeers::Accepted(stream) => {
-                self.early.push_back((at.now, stream));
-                self.early.truncate(EARLY_MAX);
-                self.accept_early(actions);
-            }
+            FromPeers::Accepted(stream) => self.on_accepted(stream, false, actions),
+            FromPeers::AcceptedObserver(stream) => self.on_accepted(stream, true, actions),
             FromPeers::Packet(link, packet) => self.member.on_learner(link, packet, at, actions),
             FromPeers::TreeSent(link) => self.member.on_tree_sent(link, at, actions),
             FromPeers::Malformed(link, error) => {
@@ -235,17 +257,29 @@ impl Driver {
         }
     }
 
-    /// Takes learners on if this server leads, or tries to; lets those go that have waited in vain.
+    fn on_accepted(&mut self, stream: TcpStream, is_observer: bool, actions: &mut Vec<Action>) {
+        self.early.push_back(Early { since: self.at.now, stream, is_observer });
+        self.early.truncate(EARLY_MAX);
+        self.accept_early(actions);
+    }
+
+    /// Takes learners on if this server leads, or tries to, and observers if it follows and is to have some; lets
+    /// those go that have waited in vain.
     fn accept_early(&mut self, actions: &mut Vec<Action>) {
-        if self.member.leader().is_some() {
-            while let Some((_, stream)) = self.early.pop_front() {
-                if let Some(link) = self.learners.accept(stream) {
-                    self.member.on_accepted(link, self.at, actions);
+        let now = self.at.now;
+        for early in std::mem::take(&mut self.early) {
+            let is_wanted = match early.is_observer {
+                true => self.member.takes_observers(),
+                false => self.member.leader().is_some(),
+            };
+            if !is_wanted {
+                if now.since(early.since) < EARLY_WAIT_MAX {
+                    self.early.push_back(early);
                 }
+            } else if let Some(link) = self.learners.accept(early.stream) {
+                self.member.on_accepted(link, self.at, actions);
             }
         }
-        let now = self.at.now;
-        self.early.retain(|(since, _)| now.since(*since) < EARLY_WAIT_MAX);
     }
 
     fn on_leader(&mut self, event: FromLeaderPort, actions: &mut Vec<Action>) {

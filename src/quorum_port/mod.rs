@@ -21,6 +21,8 @@ use ringkeeper_core::zab::{DownReason, LinkId};
 pub enum FromPeers {
     /// Somebody connected to this server's quorum port.
     Accepted(TcpStream),
+    /// Somebody connected to this server's port for observers.
+    AcceptedObserver(TcpStream),
     /// A learner sent a packet.
     Packet(LinkId, FromLearner),
     /// A learner sent what is none.
