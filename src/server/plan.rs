@@ -1,5 +1,6 @@
 //! What each part of the server is told of the configuration.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +71,7 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         pipeline: pipeline(config, topology),
         rollover_at: ROLLOVER_AT,
         read_only_after: ensemble.read_only_after,
+        has_observers: ensemble.observer_master_port.is_some(),
     }
 }
 
