@@ -8,9 +8,9 @@ use ringkeeper_core::tree::TreeOptions;
 use ringkeeper_core::zab::packet::FromLearner;
 use ringkeeper_core::zab::{Item, LeaderStream};
 
+use super::FromPeers;
 use super::dial;
 use super::link::{self, BACKLOG_MAX, Link, Taken};
-use super::FromPeers;
 use crate::runtime::Sender;
 use crate::wiring::ToCommit;
 

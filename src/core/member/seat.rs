@@ -217,13 +217,7 @@ impl<S> Seat<S> {
     }
 
     /// Something happened on a connection to a leader. It is left out if it is not on the present one.
-    pub fn on_leader(
-        &mut self,
-        attempt: Attempt,
-        event: LeaderEvent<S>,
-        at: Moment,
-        out: &mut Vec<Duty<S>>,
-    ) {
+    pub fn on_leader(&mut self, attempt: Attempt, event: LeaderEvent<S>, at: Moment, out: &mut Vec<Duty<S>>) {
         if self.leader != Some(attempt) {
             return;
         }

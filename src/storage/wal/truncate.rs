@@ -67,8 +67,8 @@ fn cut_off(disk: &dyn Disk, dir: &Path, zxid: Zxid, reach: Reach) -> Result<Zxid
 fn shorten(disk: &dyn Disk, dir: &Path, segment: &SegmentFile, zxid: Zxid) -> Result<(), RecoverError> {
     let path = &segment.path;
     let bytes = std::fs::read(path).map_err(io_error("read", path))?;
-    let Some(copy) = format::shortened(&bytes, zxid)
-        .map_err(|what| RecoverError::Corrupt { file: path.clone(), what })?
+    let Some(copy) =
+        format::shortened(&bytes, zxid).map_err(|what| RecoverError::Corrupt { file: path.clone(), what })?
     else {
         return Ok(());
     };
@@ -81,4 +81,3 @@ fn shorten(disk: &dyn Disk, dir: &Path, segment: &SegmentFile, zxid: Zxid) -> Re
     disk.rename(&unfinished, path).map_err(io_error("replace", path))?;
     disk.sync_dir(dir).map_err(io_error("sync", dir))
 }
-
