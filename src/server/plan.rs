@@ -59,7 +59,6 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         sync_limit: ticks(ensemble.sync_limit),
     };
     let zab = ZabOptions {
-        id: ensemble.my_id,
         quorum: JointQuorum::of(Arc::new(ensemble.verifier.clone())),
         timing,
         config: Some(ensemble.text().into_bytes().into()),

@@ -77,7 +77,7 @@ fn through(ensemble: &mut Ensemble, id: u8, other: u8) -> Vec<String> {
             op: op::CREATE_CONTAINER,
             path: under("container").into(),
             data: "".into(),
-            acl: Some(ringkeeper_kit::wire::open_acl()),
+            acl: ringkeeper_kit::wire::open_acl(),
             flags: 4,
         },
     ] {

@@ -1,6 +1,5 @@
 //! Four-letter words of ensembles (admin §1), ringkeepers' beside Java servers'.
 
-use ringkeeper_kit::ensemble::Ensemble;
 use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
 use ringkeeper_kit::server::until;

@@ -19,9 +19,9 @@
 //!
 //! It hands in what comes (turns of shards, packets, the log's promises, time), takes the [`Action`]s, and
 //! performs them in their order; those that say so are answered when they are done. It owns the sockets: which
-//! connection a [`LinkId`] is, what waits to be sent on it and how much may, the dialling of the leader. It
-//! asks [`Member::vote`] for elections, and calls [`Member::lead`] or, connected, [`Member::follow`] with
-//! their outcome; [`Action::Down`] ends either.
+//! connection a [`LinkId`] is, what waits to be sent on it and how much may, the dialling of the leader. Which
+//! of them are used when is decided by the member's [`Seat`], which also tells when there must be an election,
+//! and takes its outcome.
 //!
 //! The snapshotter must write no state later than [`Member::published`]: what is recovered from a log is not
 //! known to be committed before the first [`Action::Serve`].
@@ -32,6 +32,7 @@ mod learning;
 mod links;
 mod looking;
 mod report;
+mod seat;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use leading::Leading;
 use learning::Learning;
 use looking::Looking;
 pub use report::MemberFigures;
+pub use seat::{Attempt, Duty, LeaderEvent, LearnerEvent, Seat};
 use storage::Storage;
 
 use std::sync::Arc;
@@ -48,7 +50,7 @@ use std::time::Duration;
 
 use crate::durable::Durable;
 use crate::flow::ShardTurn;
-use crate::id::Zxid;
+use crate::id::{ServerId, Zxid};
 use crate::log_room::LogRoom;
 use crate::prep::{Pipeline, PipelineOptions};
 use crate::tree::DataTree;
@@ -127,6 +129,11 @@ impl Member {
             next: None,
             options,
         }
+    }
+
+    /// Which server this is.
+    pub fn id(&self) -> ServerId {
+        self.options.zab.id
     }
 
     /// How far this server is.

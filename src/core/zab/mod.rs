@@ -37,7 +37,7 @@ mod reason;
 mod stream;
 mod sync;
 
-pub use history::{History, HistoryBounds, LogExcerpt, Logged};
+pub use history::{ExcerptReader, History, HistoryBounds, LogExcerpt, Logged};
 pub use leader::{Leader, LeaderAction, LeaderFigures, LinkId, ProposalSizes};
 pub use learner::{Learner, LearnerAction, Tail};
 pub use observer_master::{Known, MasterAction, ObserverMaster};
