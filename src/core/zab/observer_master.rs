@@ -366,3 +366,178 @@ impl Stage {
 
 /// How often a tree is taken for one observer before it is given up.
 const TREES_PER_OBSERVER_MAX: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::quorum::{JointQuorum, QuorumVerifier};
+    use crate::zab::history::HistoryBounds;
+    use crate::zab::options::Timing;
+    use crate::zab::packet::PROTOCOL_VERSION;
+
+    const LINK: LinkId = LinkId(3);
+    const NOW: Instant = Instant(0);
+
+    fn at(counter: u32) -> Zxid {
+        Zxid::new(2, counter)
+    }
+
+    fn logged(counter: u32) -> Logged {
+        Logged { zxid: at(counter), payload: vec![counter as u8].into() }
+    }
+
+    /// A follower of epoch 2 with its transactions 1 to 4, of which it has 2 to 4 in memory.
+    struct Follower {
+        master: ObserverMaster,
+        history: History,
+        last: Zxid,
+    }
+
+    impl Follower {
+        fn new() -> Follower {
+            let ids = |ids: &[i64]| ids.iter().copied().map(ServerId).collect::<Vec<_>>();
+            let verifier = QuorumVerifier::majority(ids(&[1, 2, 3]), ids(&[4]));
+            let options = ZabOptions {
+                id: ServerId(1),
+                quorum: JointQuorum::of(Arc::new(verifier)),
+                timing: Timing { tick_ms: 100, init_limit: 10, sync_limit: 5 },
+                config: None,
+                force_snapshot_sync: false,
+                confirm_syncs: true,
+            };
+            let mut history = History::new(at(1), HistoryBounds::default());
+            (2..=4).for_each(|counter| history.push(logged(counter)));
+            Follower { master: ObserverMaster::new(options, 2, NOW), history, last: at(4) }
+        }
+
+        fn packet(&mut self, packet: FromLearner) -> Vec<MasterAction> {
+            let mut out = Vec::new();
+            let known = Known { last: self.last, history: &self.history };
+            self.master.on_packet(LINK, packet, known, NOW, &mut out);
+            out
+        }
+
+        /// What an observer gets whose log ends at `zxid`, up to NEWLEADER.
+        fn brings(&mut self, zxid: Zxid) -> Vec<MasterAction> {
+            self.master.on_accepted(LINK, NOW);
+            let told = self.packet(info(LearnerKind::Observer));
+            assert_eq!(told, [MasterAction::Send(LINK, FromLeader::LeaderInfo { epoch: 2 })]);
+            self.packet(FromLearner::AckEpoch { zxid, current_epoch: None })
+        }
+    }
+
+    fn info(kind: LearnerKind) -> FromLearner {
+        FromLearner::Info(LearnerInfo {
+            kind,
+            accepted_epoch: 1,
+            id: Some(ServerId(4)),
+            protocol_version: PROTOCOL_VERSION,
+            config_version: Some(0),
+        })
+    }
+
+    fn packets(actions: &[MasterAction]) -> Vec<&FromLeader> {
+        let packet = |action| match action {
+            &MasterAction::Send(LINK, ref packet) => packet,
+            other => panic!("{other:?}"),
+        };
+        actions.iter().map(packet).collect()
+    }
+
+    #[test]
+    fn an_observer_gets_what_it_lacks_and_then_what_happens() {
+        let mut follower = Follower::new();
+        let told = follower.brings(at(3));
+        let [FromLeader::Diff(_), FromLeader::Proposal { zxid, .. }, FromLeader::Commit(commit), new] =
+            packets(&told)[..]
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!((*zxid, *commit), (at(4), at(4)));
+        assert_eq!(*new, FromLeader::NewLeader { zxid: at(0), config: None });
+
+        let mut out = Vec::new();
+        follower.master.on_delivered(&logged(5), &mut out);
+        assert!(matches!(packets(&out)[..], [FromLeader::Inform { .. }]), "from NEWLEADER on");
+        let started = follower.packet(FromLearner::Ack(at(0)));
+        assert_eq!(packets(&started), [&FromLeader::UpToDate]);
+        assert!(follower.packet(FromLearner::Ack(at(0))).is_empty());
+        assert_eq!(follower.master.synced_observers(), 1);
+    }
+
+    #[test]
+    fn who_lacks_what_is_not_in_memory_gets_it_from_the_disk() {
+        let mut follower = Follower::new();
+        let read = follower.brings(Zxid::new(1, 7));
+        assert_eq!(read, [MasterAction::ReadLog { link: LINK, from: Zxid::new(1, 7), upto: at(1) }]);
+        let (mut out, known) = (Vec::new(), Known { last: follower.last, history: &follower.history });
+        follower.master.on_log_read(LINK, None, known, NOW, &mut out);
+        assert_eq!(out, [MasterAction::TakeTree(LINK)]);
+        out.clear();
+        follower.master.on_tree_taken(LINK, at(3), known, NOW, &mut out);
+        assert_eq!(
+            out[..2],
+            [MasterAction::Send(LINK, FromLeader::Snap(at(3))), MasterAction::SendTree(LINK)]
+        );
+        assert!(matches!(
+            packets(&out[2..])[..],
+            [FromLeader::Proposal { .. }, FromLeader::Commit(_), FromLeader::NewLeader { .. }]
+        ));
+    }
+
+    #[test]
+    fn who_has_heard_of_more_is_sent_away_and_loses_nothing() {
+        let mut follower = Follower::new();
+        let told = follower.brings(at(5));
+        assert_eq!(told, [MasterAction::Close(LINK, CloseReason::Ahead { epoch: 2, zxid: at(5) })]);
+
+        // An epoch in which nothing has happened is no more than what was before it.
+        follower.history = History::new(Zxid::new(1, 7), HistoryBounds::default());
+        follower.last = Zxid::new(1, 7);
+        let told = follower.brings(at(0));
+        assert!(
+            matches!(packets(&told)[..], [FromLeader::Diff(_), FromLeader::NewLeader { .. }]),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn followers_silent_observers_and_old_connections_are_closed() {
+        let mut follower = Follower::new();
+        follower.master.on_accepted(LINK, NOW);
+        let told = follower.packet(info(LearnerKind::Follower));
+        assert_eq!(told, [MasterAction::Close(LINK, CloseReason::NotAnObserver)]);
+
+        follower.brings(at(4));
+        follower.packet(FromLearner::Ack(at(0)));
+        let (mut out, again) = (Vec::new(), LinkId(9));
+        follower.master.on_accepted(again, NOW);
+        let known = Known { last: follower.last, history: &follower.history };
+        follower.master.on_packet(again, info(LearnerKind::Observer), known, NOW, &mut out);
+        assert_eq!(out[0], MasterAction::Close(LINK, CloseReason::Replaced { id: ServerId(4) }));
+        out.clear();
+        let late = NOW + std::time::Duration::from_secs(1);
+        follower.master.on_tick(follower.last, late, &mut out);
+        assert_eq!(out, [MasterAction::Close(again, CloseReason::Silent { ms: 1000 })]);
+    }
+
+    #[test]
+    fn what_an_observer_wants_of_the_leader_goes_there_and_the_answer_comes_back() {
+        let mut follower = Follower::new();
+        follower.brings(at(4));
+        follower.packet(FromLearner::Ack(at(0)));
+        let (session, timeout_ms) = (SessionId(5), 4000);
+        let asked = follower.packet(FromLearner::Revalidate { session, timeout_ms });
+        assert_eq!(asked, [MasterAction::Revalidate { link: LINK, session, timeout_ms }]);
+        let touched = vec![(session, timeout_ms)];
+        let heard = follower.packet(FromLearner::Ping { zxid: at(4), touched: touched.clone() });
+        assert_eq!(heard, [MasterAction::Touch(touched)]);
+        let mut out = Vec::new();
+        follower.master.on_revalidated(LINK, session, true, &mut out);
+        follower.master.on_synced(LINK, &mut out);
+        follower.master.on_synced(LinkId(77), &mut out);
+        assert_eq!(packets(&out), [&FromLeader::Revalidated { session, valid: true }, &FromLeader::Sync]);
+    }
+}
