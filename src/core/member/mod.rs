@@ -133,8 +133,8 @@ impl Member {
     /// what this server helped to acknowledge. Until a leader has brought it up to date, its vote counts for
     /// nothing (`db.autocreate=false`, election §3.2). To be said before the first role begins.
     pub fn distrust(&mut self) {
-        if let Role::Looking { tail, .. } = &mut self.role {
-            *tail = Tail::new(Zxid::UNKNOWN);
+        if let Role::Looking(looking) = &mut self.role {
+            looking.distrust();
         }
     }
 
