@@ -5,7 +5,7 @@ use ringkeeper_kit::ensemble::Ensemble;
 use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
 use ringkeeper_kit::server::until;
-use ringkeeper_kit::wire::{Body, Client, ConnectRequest, Request, create_mode, op};
+use ringkeeper_kit::wire::{Body, Client, ConnectRequest, Request, SubResult, create_mode, op};
 
 use crate::ensemble;
 
@@ -54,13 +54,13 @@ fn through(ensemble: &mut Ensemble, id: u8, other: u8) -> Vec<String> {
             Body::Stat(stat) | Body::PathStat(_, stat) => stat.ephemeral_owner == client.granted().session,
             _ => false,
         };
-        let results = match reply.body {
-            Body::Results(results) => format!("{results:?}"),
-            _ => String::new(),
+        let parts: Vec<i32> = match reply.body {
+            Body::Results(results) => results.iter().map(part).collect(),
+            _ => Vec::new(),
         };
         // Of the zxid the counter: the epoch may be any.
         seen.push(format!(
-            "{}: {} at {} {owner} {results}",
+            "{}: {} at {} {owner} {parts:?}",
             request.opcode(),
             reply.err,
             reply.zxid & 0xffff_ffff
@@ -129,4 +129,12 @@ fn through(ensemble: &mut Ensemble, id: u8, other: u8) -> Vec<String> {
     let lives = Client::connect_as(addr, &ConnectRequest::again(&session)).is_ok();
     seen.push(format!("{local}; {upgraded}; moved {moved}, then {moves}; lives {lives}"));
     seen
+}
+
+/// The operation of a part of a multi that is done, or the error of one that is not.
+fn part(result: &SubResult) -> i32 {
+    match result {
+        SubResult::Done(op, _) => *op,
+        SubResult::Failed(code) => *code,
+    }
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::{Action, Moment};
 use crate::flow::ShardTurn;
+use crate::id::Zxid;
 use crate::prep::{Pipeline, ReadOnly};
 use crate::session::LocalSessions;
 use crate::time::Instant;
@@ -30,6 +31,11 @@ impl Looking {
 
     pub(super) fn tail(&self) -> &Tail {
         &self.tail
+    }
+
+    /// What the log has is not known any more.
+    pub(super) fn distrust(&mut self) {
+        self.tail = Tail::new(Zxid::UNKNOWN);
     }
 
     /// Whether reads are served.
