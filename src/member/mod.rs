@@ -209,12 +209,12 @@ impl Driver {
                 Duty::Act(action) => self.act(action),
                 Duty::Dial(attempt, leader) => {
                     let addresses = self.options.quorum_addresses.get(&leader).cloned();
-                    self.dial(attempt, addresses.unwrap_or_default());
+                    self.dial(attempt, addresses, self.options.connect_patience);
                 }
                 Duty::DialMaster(attempt, master) => {
                     info!("server {master} is to bring this observer up to date, in the leader's place");
                     let addresses = self.options.observer_masters.get(&master).cloned();
-                    self.dial(attempt, addresses.unwrap_or_default());
+                    self.dial(attempt, addresses, MASTER_PATIENCE);
                 }
                 Duty::Begin(stream) => {
                     if let Some(leader) = &mut self.leader {
@@ -235,8 +235,8 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, attempt: Attempt, addresses: Vec<HostPort>) {
-        let (patience, post) = (self.options.connect_patience, self.to_self.clone());
+    fn dial(&mut self, attempt: Attempt, addresses: Option<Vec<HostPort>>, patience: Duration) {
+        let (addresses, post) = (addresses.unwrap_or_default(), self.to_self.clone());
         self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
     }
 
@@ -345,5 +345,7 @@ async fn tick(ticks: Sender<ToCommit>) {
     }
 }
 
+/// How long an observer tries to connect to one of several servers before it goes on to the next.
+const MASTER_PATIENCE: Duration = Duration::from_millis(500);
 /// A turn takes no more than this, so that what is durable is not published late.
 const MESSAGES_PER_TURN_MAX: usize = 64;

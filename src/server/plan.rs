@@ -59,6 +59,7 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         sync_limit: ticks(ensemble.sync_limit),
     };
     let zab = ZabOptions {
+        id: ensemble.my_id,
         quorum: JointQuorum::of(Arc::new(ensemble.verifier.clone())),
         timing,
         config: Some(ensemble.text().into_bytes().into()),
@@ -81,6 +82,10 @@ pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOpt
         kind: if is_observer { LearnerKind::Observer } else { LearnerKind::Follower },
         leader_serves: ensemble.leader_serves,
         quorum_addresses: ensemble.quorum_addresses().collect(),
+        observer_masters: match is_observer {
+            true => ensemble.observer_master_addresses(),
+            false => BTreeMap::new(),
+        },
         connect_patience: ensemble.init_limit,
         tree: tree(config),
         value_len_max: config.limits.frame_bytes.max(PEER_VALUE_LEN_MIN),
