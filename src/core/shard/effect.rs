@@ -57,12 +57,14 @@ pub enum CloseReason {
     ZxidAhead { seen: Zxid, ours: Zxid },
     NoHandshake { waited_ms: u64 },
     SlowReader { waiting: usize },
+    LargeRequest { len: usize, others: usize },
     SessionRefused(SessionId),
     SessionNotOpened(Code),
     SessionClosed(SessionId),
     SessionMoved(SessionId),
     SessionGone(SessionId),
     NotServing,
+    NotReadOnlyClient,
     Answered,
 }
 
@@ -115,6 +117,11 @@ impl fmt::Display for CloseReason {
             SlowReader { waiting } => {
                 write!(f, "the client does not read: {waiting} bytes of replies and events wait for it")
             }
+            LargeRequest { len, others } => write!(
+                f,
+                "Rejecting large request: the client sent one of {len} bytes while others take {others} \
+                 (largeRequestMaxBytes)"
+            ),
             SessionRefused(session) => {
                 write!(f, "the client's session {session} has expired, or its password is wrong")
             }
@@ -127,6 +134,11 @@ impl fmt::Display for CloseReason {
                 write!(f, "the client's session {session} has expired or moved to another connection")
             }
             NotServing => write!(f, "ZooKeeperServer not running: this server looks for a leader"),
+            NotReadOnlyClient => write!(
+                f,
+                "Refusing session request for not-read-only client: this server looks for a leader, and \
+                 serves those alone that ask for no more than reads"
+            ),
             Answered => write!(f, "a four-letter word was answered"),
         }
     }

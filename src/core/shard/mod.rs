@@ -32,6 +32,7 @@
 //! it. Other connections never wait.
 
 mod apply;
+mod behind;
 mod conn;
 mod effect;
 mod events;
@@ -50,6 +51,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use behind::Behind;
 use conn::{Conns, State};
 pub use effect::{CloseReason, Effect, Intake, Next};
 pub use options::ShardOptions;
@@ -62,6 +64,18 @@ use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::watch::{WatchManager, Watcher};
 
+/// Who is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// No client.
+    Nobody,
+    /// Clients that said they will do with a server that takes no writes, because it has no leader. The commit
+    /// role refuses what they may not do.
+    ReadOnly,
+    /// All clients.
+    Everybody,
+}
+
 /// A shard. See the module's documentation.
 pub struct Shard {
     id: ShardId,
@@ -69,12 +83,13 @@ pub struct Shard {
     tree: DataTree,
     watches: WatchManager,
     conns: Conns,
-    /// Whether clients are served.
-    is_serving: bool,
+    service: Service,
     /// Connections that have gone and whose watches have not all been forgotten.
     leaving: Vec<Watcher>,
     /// Requests without a reply, of all connections.
     outstanding: usize,
+    /// The bytes of those of them that are large.
+    large_len: usize,
     effects: Vec<Effect>,
     submitted: Vec<Submitted>,
     /// Connections, by index, that were heard since the last turn.
@@ -101,9 +116,10 @@ impl Shard {
             options,
             tree,
             conns: Conns::default(),
-            is_serving: true,
+            service: Service::Everybody,
             leaving: Vec::new(),
             outstanding: 0,
+            large_len: 0,
             effects: Vec::new(),
             submitted: Vec::new(),
             heard: Vec::new(),
@@ -117,11 +133,10 @@ impl Shard {
         }
     }
 
-    /// Serves clients from now on, or closes every client's connection and opens none: what it had sent and got
-    /// no answer to may have happened or not (ensemble-scenarios B1). Connections that ask a word stay.
-    pub fn serve(&mut self, is_serving: bool) {
-        self.is_serving = is_serving;
-        if is_serving {
+    /// Serves these from now on. If that is a change, every client's connection is closed: what it had sent and
+    /// got no answer to may have happened or not (ensemble-scenarios B1). Connections that ask a word stay.
+    pub fn serve(&mut self, service: Service) {
+        if std::mem::replace(&mut self.service, service) == service {
             return;
         }
         let is_client = |conn: &&conn::Conn| !matches!(conn.state, State::AwaitAnswer | State::AwaitConnect);
@@ -132,7 +147,7 @@ impl Shard {
         self.submitted.clear();
     }
 
-    /// Another state takes the place of the tree, while nobody is [served](Shard::serve).
+    /// Another state takes the place of the tree, while nobody is [served](Service::Nobody).
     pub fn replace(&mut self, tree: DataTree) {
         self.tree = tree;
     }
@@ -257,6 +272,8 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.state = State::Closed;
         self.outstanding -= conn.pending.len();
+        let large = |pending: &conn::Pending| large_len(&self.options, pending.len);
+        self.large_len -= conn.pending.iter().map(large).sum::<usize>();
         conn.pending.clear();
         conn.pending_len = 0;
         if std::mem::take(&mut conn.is_heard) {
@@ -299,6 +316,11 @@ impl Shard {
             self.effects.push(Effect::Resume(id));
         }
     }
+}
+
+/// What a request of this length counts among the large ones.
+fn large_len(options: &ShardOptions, len: usize) -> usize {
+    options.large_requests.filter(|large| len > large.threshold).map_or(0, |_| len)
 }
 
 /// `now` and the timeout, rounded up to the timeout's next multiple, as ZooKeeper does.

@@ -1,6 +1,6 @@
 //! Connections, limits and throttling (config §6).
 
-use crate::config::Status::{self, IgnoredJvm, MemberNotYet, NotYet, Supported};
+use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Flag, Int, OptionalInt, Text};
 
@@ -41,19 +41,19 @@ pub(in crate::config) static SESSIONLESS_TIMEOUT: Key<Int<i32>> = Key::property(
 pub(in crate::config) static LARGE_REQUEST_MAX_BYTES: Key<Int<i32>> = Key::property(
     "largeRequestMaxBytes",
     Int::any(100 * 1024 * 1024).at_least(1),
-    NO_THROTTLE,
+    Supported,
     "bytes of all large requests in process",
 );
 
 pub(in crate::config) static LARGE_REQUEST_THRESHOLD: Key<Int<i32>> = Key::property(
     "largeRequestThreshold",
     Int::any(-1),
-    NO_THROTTLE,
+    Supported,
     "bytes from which a request is large; -1: none is",
 );
 
 pub(in crate::config) static READ_ONLY_MODE: Key<Flag> =
-    Key::bare("readonlymode.enabled", Flag::or(false), MemberNotYet, "serve reads without a quorum");
+    Key::bare("readonlymode.enabled", Flag::or(false), Ensemble, "serve reads without a quorum");
 
 pub(in crate::config) static CONTAINER_CHECK_INTERVAL: Key<Int<i32>> = Key::bare(
     "znode.container.checkIntervalMs",
