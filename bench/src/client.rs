@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use crate::wire::{self, Frame, Reply};
 
@@ -18,6 +19,8 @@ pub(crate) struct Client<A> {
     input: Vec<u8>,
     filled: usize,
     output: Vec<u8>,
+    /// Whether the socket took all that was queued; otherwise the kernel is asked to tell when it takes more.
+    flushed: bool,
     /// The unanswered requests, the oldest first.
     in_flight: VecDeque<A>,
     first_in_flight: i32,
@@ -32,6 +35,7 @@ impl<A> Client<A> {
             input: Vec::new(),
             filled: 0,
             output: Vec::new(),
+            flushed: true,
             in_flight: VecDeque::new(),
             first_in_flight: 1,
         })
@@ -50,8 +54,20 @@ impl<A> Client<A> {
         wire::append_ping(&mut self.output);
     }
 
-    /// Sends what is queued, as far as the socket takes it. Returns whether that was all.
-    pub(crate) fn flush(&mut self) -> Result<bool> {
+    /// Sends what is queued, as far as the socket takes it; while it does not take all, `epoll`, where the
+    /// connection has this number, also tells when it takes more.
+    pub(crate) fn flush(&mut self, epoll: &Epoll, number: usize) -> Result<()> {
+        let flushed = self.send()?;
+        if flushed != self.flushed {
+            self.flushed = flushed;
+            let wanted =
+                if flushed { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT };
+            epoll.modify(&self.stream, &mut EpollEvent::new(wanted, number as u64))?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<bool> {
         let mut sent = 0;
         while sent < self.output.len() {
             match self.stream.write(&self.output[sent..]) {

@@ -102,8 +102,6 @@ type OnSecond = Box<dyn FnMut(&Second)>;
 struct Slot {
     /// `None` while the connection is lost.
     client: Option<Client<Asked>>,
-    /// Whether the socket took all that was queued; otherwise the kernel is asked to tell when it takes more.
-    flushed: bool,
 }
 
 enum Pace {
@@ -161,7 +159,7 @@ impl<W: Work> Engine<W> {
         for (index, &addr) in addrs.iter().cycle().take(connections).enumerate() {
             let client = Client::new(Session::open(addr)?.into_stream())?;
             epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-            slots.push(Slot { client: Some(client), flushed: true });
+            slots.push(Slot { client: Some(client) });
         }
         let reconnector = Reconnector::new()?;
         epoll.add(&reconnector, EpollEvent::new(EpollFlags::EPOLLIN, RECONNECTED))?;
@@ -381,16 +379,7 @@ impl<W: Work> Engine<W> {
     }
 
     fn flush(&mut self, index: usize) -> Result<()> {
-        let slot = &mut self.slots[index];
-        let Some(client) = slot.client.as_mut() else { return Ok(()) };
-        let flushed = client.flush()?;
-        if flushed != slot.flushed {
-            slot.flushed = flushed;
-            let wanted =
-                if flushed { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT };
-            self.epoll.modify(&*client, &mut EpollEvent::new(wanted, index as u64))?;
-        }
-        Ok(())
+        self.slots[index].client.as_mut().map_or(Ok(()), |client| client.flush(&self.epoll, index))
     }
 
     /// Where errors are counted, what breaks a connection only loses it.
@@ -411,7 +400,6 @@ impl<W: Work> Engine<W> {
             self.recording.failed(asked.operation, CONNECTION_LOSS, asked.intended, lost_at);
         }
         self.work.lost(index);
-        self.slots[index].flushed = true;
         self.reconnector.reconnect(index, &self.addrs);
     }
 

@@ -20,8 +20,6 @@ pub(crate) struct Fleet {
     epoll: Epoll,
     clients: Vec<Client<()>>,
     identities: Vec<Identity>,
-    /// Whether the socket took all that was queued.
-    flushed: Vec<bool>,
     pinged_at: u64,
 }
 
@@ -101,8 +99,7 @@ impl Fleet {
             }
         }
         let (clients, identities): (Vec<Client<()>>, Vec<Identity>) = clients.into_iter().flatten().unzip();
-        let flushed = vec![true; clients.len()];
-        Ok((Fleet { epoll, clients, identities, flushed, pinged_at: now() }, recorder))
+        Ok((Fleet { epoll, clients, identities, pinged_at: now() }, recorder))
     }
 
     /// Whose sessions they are.
@@ -180,14 +177,7 @@ impl Fleet {
     }
 
     fn flush(&mut self, index: usize) -> Result<()> {
-        let flushed = self.clients[index].flush()?;
-        if flushed != self.flushed[index] {
-            self.flushed[index] = flushed;
-            let wanted =
-                if flushed { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT };
-            self.epoll.modify(&self.clients[index], &mut EpollEvent::new(wanted, index as u64))?;
-        }
-        Ok(())
+        self.clients[index].flush(&self.epoll, index)
     }
 }
 
