@@ -170,8 +170,12 @@ pub(super) fn escape(text: &str) -> String {
 
 fn even_ticks(step: f64, max: f64) -> Vec<(f64, String)> {
     let count = (max / step * 1.001) as u32;
-    let ticks = (0..=count).map(|index| f64::from(index) * step);
-    ticks.map(|at| (at, if at.fract() == 0.0 { number(at.round()) } else { at.to_string() })).collect()
+    let decimals = (-step.log10().floor()).max(0.0) as usize;
+    let name = |at: f64| match decimals {
+        0 => number(at).split('.').next().unwrap_or_default().to_owned(),
+        _ => format!("{at:.decimals$}"),
+    };
+    (0..=count).map(|index| f64::from(index) * step).map(|at| (at, name(at))).collect()
 }
 
 /// 1, 2 or 5 times a power of ten, not below `step`.
@@ -210,7 +214,7 @@ mod tests {
         let names = |max| Axis::linear("", max).ticks.last().map(|(_, name)| name.clone());
         assert_eq!(names(43.0).as_deref(), Some("50"));
         assert_eq!(names(1000.0).as_deref(), Some("1 000"));
-        assert_eq!(names(0.0).as_deref(), Some("1"));
+        assert_eq!(names(0.0).as_deref(), Some("1.0"));
         assert_eq!(names(0.3).as_deref(), Some("0.3"));
         assert_eq!(Axis::time("", 12.0).ticks.len(), 7, "0, 2, ... 12");
         let latency: Vec<String> =
