@@ -205,7 +205,7 @@ impl Known {
 
     /// If it cannot be told where Java's log ends, every snapshot may be Java's.
     fn java_ends(&mut self, dir: &Path) -> Option<Zxid> {
-        *self.java_ends.get_or_insert_with(|| match java_log::last_zxid(dir) {
+        *self.java_ends.get_or_insert_with(|| match java_log::javas_last_zxid(dir) {
             Ok(last) => last,
             Err(error) => {
                 tracing::warn!("{error}. All snapshots stay, since they may be Java's");

@@ -33,6 +33,7 @@ pub use defines::Defines;
 pub use election_timing::ElectionTiming;
 pub use ensemble::Ensemble;
 pub use error::{ConfigError, Origin, Problem};
+pub use kind::SnapshotSizeFactor;
 pub use key::{AnyKey, Place, Status};
 pub use key_table::{all as keys, find as find_key};
 pub use layout::{Layout, LayoutKind};

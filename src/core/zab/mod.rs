@@ -30,6 +30,7 @@
 mod history;
 mod leader;
 mod learner;
+mod log_walk;
 mod options;
 pub mod packet;
 mod reason;
@@ -39,6 +40,7 @@ mod sync;
 pub use history::{History, HistoryBounds, LogExcerpt, Logged};
 pub use leader::{Leader, LeaderAction, LinkId};
 pub use learner::{Learner, LearnerAction, Tail};
+pub use log_walk::LogWalk;
 pub use options::{EpochFile, Epochs, Timing, ZabOptions};
 pub use reason::{CloseReason, DownReason};
 pub use stream::{Item, LeaderStream};
