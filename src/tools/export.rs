@@ -1,6 +1,6 @@
 //! Writes a folder from which a Java server goes on.
 //!
-//! After a clean stop a folder needs no export: the last snapshot holds everything, and Java starts from it.
+//! After a clean stop a folder needs no export: the last snapshot and Java's log hold everything.
 //! After a kill, what came after the last snapshot is in our log alone, which Java cannot read. The export
 //! holds the newest sound snapshot as it is, and everything after it in Java's log.
 //!
