@@ -96,19 +96,14 @@ pub enum EpochError {
     },
 }
 
-/// The epochs that a server whose state is `last` has on disk. A missing file is made from the state, as in
-/// Java; `currentEpoch` is raised to the state's epoch, which was entered by whoever logged it.
+/// The epochs that a server whose state is `last` has on disk, see [`Epochs::recovered`]. What is missing there is
+/// written.
 pub fn read_epochs(folder: &Path, last: Zxid) -> Result<Epochs, EpochError> {
-    let of_state = last.epoch();
     let (accepted, current) =
         (read_epoch(folder, EpochFile::Accepted)?, read_epoch(folder, EpochFile::Current)?);
-    let epochs =
-        Epochs { current: current.unwrap_or(of_state).max(of_state), accepted: accepted.unwrap_or(of_state) };
-    if current.is_some_and(|current| epochs.accepted < current) {
-        let path = path_of(folder, EpochFile::Accepted);
-        return Err(EpochError::Backwards { path, accepted: epochs.accepted, current: epochs.current });
-    }
-    let epochs = Epochs { accepted: epochs.accepted.max(epochs.current), ..epochs };
+    let epochs = Epochs::recovered(accepted, current, last).map_err(|Epochs { accepted, current }| {
+        EpochError::Backwards { path: path_of(folder, EpochFile::Accepted), accepted, current }
+    })?;
     for (file, before, now) in
         [(EpochFile::Accepted, accepted, epochs.accepted), (EpochFile::Current, current, epochs.current)]
     {
