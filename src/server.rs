@@ -111,7 +111,10 @@ fn hand_over(folders: Folders<'_>, is_member: bool) {
     });
     match handed {
         Ok(0) => {}
-        Ok(count) => info!("{count} transactions that no snapshot has are in Java's log now, in {}", folders.logs.display()),
+        Ok(count) => info!(
+            "{count} transactions that no snapshot has are in Java's log now, in {}",
+            folders.logs.display()
+        ),
         Err(error) => warn!(
             "{error}: what no snapshot has is in ringkeeper's log alone. Nothing is lost, but do not start a Java server \
              on this folder: let `ringkeeper export` make one for it"

@@ -8,9 +8,9 @@ use ringkeeper_kit::java::Release;
 use ringkeeper_kit::server::until;
 use ringkeeper_kit::wire::{Body, Client, ConnectResponse, Request, create_mode};
 
+use crate::ensemble;
 use crate::observe::{assert_alike, picture};
 use crate::work::{move_session, rejoin, write_every_kind};
-use crate::ensemble;
 
 #[test]
 fn two_java_servers_and_a_ringkeeper_lead_in_turn() {

@@ -37,7 +37,8 @@ fn take_over_a_tail(release: Release) {
     ensemble.server(3).until_logged("what the log has beyond it is dropped", 1);
     let data = ensemble.server(3).data_dir().join("version-2");
     let kept = fs::read_dir(&data).expect("a folder").filter_map(Result::ok);
-    let kept = kept.filter(|entry| entry.file_name().to_string_lossy().starts_with("ringkeeper.outvoted.log."));
+    let kept =
+        kept.filter(|entry| entry.file_name().to_string_lossy().starts_with("ringkeeper.outvoted.log."));
     assert_eq!(kept.count(), 1, "what Java wrote is kept aside");
 
     // Nobody has written since: what it forgot would be the next transaction in the old log.

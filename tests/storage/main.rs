@@ -114,6 +114,23 @@ impl Folder {
 
     /// Writes a file of Java's log.
     fn javas_log(&self, zxids: std::ops::RangeInclusive<i64>) -> PathBuf {
+        self.javas_log_of(zxids, transaction)
+    }
+
+    /// Writes a file of Java's log with other transactions.
+    fn javas_other_log(&self, zxids: std::ops::RangeInclusive<i64>) -> PathBuf {
+        self.javas_log_of(zxids, |zxid| {
+            let mut other = transaction(zxid);
+            *other.last_mut().expect("bytes") ^= 1;
+            other
+        })
+    }
+
+    fn javas_log_of(
+        &self,
+        zxids: std::ops::RangeInclusive<i64>,
+        transaction: impl Fn(Zxid) -> Vec<u8>,
+    ) -> PathBuf {
         let path = self.path().join(java_log::file_name(Zxid(*zxids.start())));
         let mut file = Vec::new();
         java_log::encode_header(&mut file);

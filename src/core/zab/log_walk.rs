@@ -52,9 +52,7 @@ impl LogWalk {
     /// The last of the history, with `state` at its end: nothing before that if the logs do not lead there.
     pub fn into_history(self, state: Zxid) -> History {
         let bounds = self.bounds;
-        self.history
-            .filter(|history| history.last() == state)
-            .unwrap_or_else(|| History::new(state, bounds))
+        self.history.filter(|history| history.last() == state).unwrap_or_else(|| History::new(state, bounds))
     }
 
     /// What follows `from`; `None` if the logs do not have all of it, or it does not fit.

@@ -56,9 +56,8 @@ impl Cut {
         let Cut { path, shorter } = self;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let aside = dir.join(format!("{OUTVOTED}{name}"));
-        let moved = |from: &Path, to: &Path| {
-            disk.rename(from, to).and_then(|()| disk.sync_dir(dir)).map_err(io(to))
-        };
+        let moved =
+            |from: &Path, to: &Path| disk.rename(from, to).and_then(|()| disk.sync_dir(dir)).map_err(io(to));
         let Some(shorter) = shorter else { return moved(path, &aside) };
         let unfinished = dir.join(UNFINISHED);
         let write = |bytes: &[u8]| {
