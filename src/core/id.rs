@@ -12,6 +12,9 @@ impl Zxid {
     /// The zxid of an empty database.
     pub const ZERO: Zxid = Zxid(0);
 
+    /// What a server says to others of a database that must not be trusted (election §3.2).
+    pub const UNKNOWN: Zxid = Zxid(-1);
+
     /// The zxid with this epoch and counter.
     pub fn new(epoch: u32, counter: u32) -> Zxid {
         Zxid(((epoch as i64) << 32) | counter as i64)
@@ -52,6 +55,11 @@ impl SessionId {
     pub fn first(server: ServerId, since_ms: i64) -> SessionId {
         let time = (((since_ms as u64) << 24) >> 8) as i64;
         SessionId(time | (server.0 << 56))
+    }
+
+    /// The id of the server that handed it out, as far as the top byte tells.
+    pub fn server(self) -> i64 {
+        (self.0 >> 56) & 0xff
     }
 }
 

@@ -15,7 +15,7 @@ use ringkeeper_core::tree::DataTree;
 use ringkeeper_core::zab::HistoryBounds;
 
 use super::log::LogKeeper;
-use super::{StartError, plan};
+use super::{StartError, plan, trust};
 use crate::admin::{Desk, DeskOptions};
 use crate::commit::{Commit, Followers};
 use crate::election::{ElectionRole, ToElection};
@@ -80,7 +80,7 @@ impl Server {
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
             let options = plan::shard(&config, topology);
             let mut shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
-            shard.serve(!is_member);
+            shard.serve(Mode::service((!is_member).then_some(Mode::Standalone)));
             let (commit, desk, published) = (to_commit.clone(), desk.clone(), published.clone());
             let role = ShardRole { shard, inbox, commit, desk, published, clock };
             shards.push(Some(start(move || role.run())));
@@ -107,8 +107,12 @@ impl Server {
                 let (snapshots, logs) = (config.storage.snap_dir(), config.storage.log_dir());
                 let folders = Folders { snapshots: &snapshots, logs: &logs };
                 let history = history::recent(folders, pipeline.last_zxid(), bounds)?;
-                let member =
+                let may_vote = trust::may_vote(&config.storage, pipeline.tree(), snapshot)?;
+                let mut member =
                     Member::new(plan::member(&config, ensemble, topology), pipeline, epochs, history);
+                if !may_vote {
+                    member.distrust();
+                }
                 let (to_election, inbox) = inbox::<ToElection>();
                 let (position, decided) = (member.position(), to_commit.clone());
                 let role = ElectionRole {

@@ -3,14 +3,17 @@
 //! What takes longer, or has releases that say nothing new, is run with `-- --ignored`.
 
 mod away;
+mod local_sessions;
 mod mixed;
 mod observe;
 mod orphaned;
+mod read_only;
 mod replacement;
 mod restarts;
 mod rollback;
 mod takeover;
 mod through_java;
+mod words;
 mod work;
 
 use ringkeeper_kit::ensemble::{Ensemble, Kind};

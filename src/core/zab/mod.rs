@@ -38,7 +38,7 @@ mod stream;
 mod sync;
 
 pub use history::{History, HistoryBounds, LogExcerpt, Logged};
-pub use leader::{Leader, LeaderAction, LinkId};
+pub use leader::{Leader, LeaderAction, LeaderFigures, LinkId, ProposalSizes};
 pub use learner::{Learner, LearnerAction, Tail};
 pub use log_walk::LogWalk;
 pub use options::{EpochFile, Epochs, Timing, ZabOptions};
