@@ -16,11 +16,13 @@ fn what_was_acknowledged_while_its_followers_stopped_is_there_on_java() {
 }
 
 #[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
 fn what_was_acknowledged_while_its_followers_stopped_is_there_on_java_3_8() {
     roll_back(Release::V3_8);
 }
 
 #[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
 fn what_was_acknowledged_while_its_followers_stopped_is_there_on_java_3_4() {
     roll_back(Release::V3_4);
 }

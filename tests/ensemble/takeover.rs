@@ -17,11 +17,13 @@ fn what_only_a_java_server_had_is_forgotten_by_the_ringkeeper_on_its_folder() {
 }
 
 #[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
 fn what_only_a_java_server_of_3_8_had_is_forgotten_by_the_ringkeeper_on_its_folder() {
     take_over_a_tail(Release::V3_8);
 }
 
 #[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
 fn what_only_a_java_server_of_3_4_had_is_forgotten_by_the_ringkeeper_on_its_folder() {
     take_over_a_tail(Release::V3_4);
 }
@@ -59,6 +61,7 @@ fn a_ringkeeper_that_leads_from_javas_log_alone_tells_what_was_missed() {
 }
 
 #[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
 fn a_ringkeeper_that_leads_from_the_log_of_java_3_8_alone_tells_what_was_missed() {
     lead_from_javas_log(Release::V3_8);
 }

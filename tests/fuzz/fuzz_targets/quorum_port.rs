@@ -170,6 +170,7 @@ impl Server {
             server: ServerId(1),
             shards: 1,
             tick_ms: 100,
+            new_sessions: ringkeeper_core::session::NewSessions::Global,
             settings: Settings::default(),
             reaper: ReaperOptions::default(),
         };
@@ -185,7 +186,8 @@ impl Server {
             force_snapshot_sync: false,
             confirm_syncs: true,
         };
-        let options = MemberOptions { zab, pipeline: options, rollover_at: u32::MAX - 9 };
+        let options =
+            MemberOptions { zab, pipeline: options, read_only_after: None, rollover_at: u32::MAX - 9 };
         let history = History::new(Zxid::new(1, 3), HistoryBounds { count_max: 20, len_max: 1 << 20 });
         let member = Member::new(options, pipeline, Epochs { accepted: 1, current: 1 }, history);
         Server { member, cuts: 0, now: 1, committed: Zxid::ZERO, links: Vec::new(), is_down: false }
@@ -276,7 +278,12 @@ impl Server {
                 assert!(!reason.to_string().is_empty());
                 self.links.retain(|other| *other != link);
             }
-            Action::ToLearner(..) | Action::ToLeader(_) | Action::Replace(_) | Action::Serve => {}
+            Action::ToLearner(..)
+            | Action::ToLeader(_)
+            | Action::Replace(_)
+            | Action::Serve
+            | Action::ServeReadOnly
+            | Action::EndReadOnly => {}
         }
     }
 

@@ -24,7 +24,10 @@ struct Input<'a> {
 #[derive(Arbitrary, Debug)]
 enum Step<'a> {
     /// What is behind the header, and of which type it is said to be.
-    Raw { kind: i8, record: &'a [u8] },
+    Raw {
+        kind: i8,
+        record: &'a [u8],
+    },
     One(Change<'a>),
     Multi(Vec<Change<'a>>),
 }
@@ -46,6 +49,7 @@ fuzz_target!(|input: Input| {
         server: ServerId(1),
         shards: 1,
         tick_ms: 100,
+        new_sessions: ringkeeper_core::session::NewSessions::Global,
         settings: Settings::default(),
         reaper: ReaperOptions::default(),
     };
