@@ -21,7 +21,7 @@ pub fn recent(folders: Folders<'_>, last: Zxid, bounds: HistoryBounds) -> Result
         Ok(())
     })?;
     let files = java_log::files(folders.logs).unwrap_or_default();
-    let Some((oldest, _)) = files.iter().rev().take(JAVA_FILES_MAX).last() else {
+    let Some((oldest, _)) = files.iter().rev().take(JAVA_FILES_MAX).next_back() else {
         return Ok(ours.into_history(last));
     };
     if ours.is_full() && ours.last() == Some(last) {
