@@ -186,8 +186,13 @@ impl Server {
             force_snapshot_sync: false,
             confirm_syncs: true,
         };
-        let options =
-            MemberOptions { zab, pipeline: options, read_only_after: None, rollover_at: u32::MAX - 9 };
+        let options = MemberOptions {
+            zab,
+            pipeline: options,
+            read_only_after: None,
+            has_observers: false,
+            rollover_at: u32::MAX - 9,
+        };
         let history = History::new(Zxid::new(1, 3), HistoryBounds { count_max: 20, len_max: 1 << 20 });
         let member = Member::new(options, pipeline, Epochs { accepted: 1, current: 1 }, history);
         Server { member, cuts: 0, now: 1, committed: Zxid::ZERO, links: Vec::new(), is_down: false }
