@@ -47,6 +47,7 @@ fn restart_under_load(ensemble: &mut Ensemble, leader: u8, followers: &[u8]) {
             Load::start(addrs, &format!("/load-{first}"))
         })
         .collect();
+    loads.iter().for_each(|load| load.until_more(5));
     for round in 0..restarts() {
         let id = followers[round % followers.len()];
         match round % 2 {
