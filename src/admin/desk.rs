@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ringkeeper_core::config::Config;
 use ringkeeper_core::flow::{ConnId, ShardId};
-use ringkeeper_core::id::SessionId;
+use ringkeeper_core::id::{SessionId, Zxid};
+use ringkeeper_core::ops::Digests;
 use ringkeeper_core::shard::{Lists, ShardReport};
 use ringkeeper_core::time::Instant;
 
@@ -50,7 +51,33 @@ pub struct Question {
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     pub(super) shards: Vec<ShardReport>,
-    pub(super) sessions: Vec<(SessionId, Instant)>,
+    pub(super) commit: CommitReport,
+}
+
+/// What the commit role knows that words show.
+#[derive(Debug, Default)]
+pub struct CommitReport {
+    /// The open sessions, and when each expires.
+    pub sessions: Vec<(SessionId, Instant)>,
+    /// How many digests of the tree were not what others say of it.
+    pub digest_mismatches: u64,
+    /// Some of the states that are published, and the tree's digests then.
+    pub digest_log: Vec<(Zxid, u64)>,
+}
+
+impl CommitReport {
+    /// The report of a commit role that knows this and has published so far.
+    pub fn new(
+        sessions: impl IntoIterator<Item = (SessionId, Instant)>,
+        digests: &Digests,
+        published: Zxid,
+    ) -> CommitReport {
+        CommitReport {
+            sessions: sessions.into_iter().collect(),
+            digest_mismatches: digests.mismatches(),
+            digest_log: digests.log().filter(|(zxid, _)| *zxid <= published).collect(),
+        }
+    }
 }
 
 impl Question {
@@ -107,9 +134,9 @@ impl Desk {
         self.add(question, |reports| reports.shards.push(report));
     }
 
-    /// Takes the commit role's report: the sessions, and when each expires.
-    pub fn add_sessions(&self, question: &Question, deadlines: impl Iterator<Item = (SessionId, Instant)>) {
-        self.add(question, |reports| reports.sessions.extend(deadlines));
+    /// Takes the commit role's report.
+    pub fn add_commit(&self, question: &Question, report: CommitReport) {
+        self.add(question, |reports| reports.commit = report);
     }
 
     /// What a word answers, by what the server is when all has been said.
@@ -124,7 +151,7 @@ impl Desk {
     fn send_round(&self, word: Word, shard: ShardId, conn: ConnId) {
         let DeskOptions { shards, commit, .. } = &self.options;
         let needs = word.needs();
-        let commits = usize::from(needs == Needs::ShardsAndSessions);
+        let commits = usize::from(matches!(needs, Needs::All(_)));
         if needs == Needs::Nothing {
             return self.answer(shard, conn, self.compose(word, Reports::default()));
         }

@@ -37,8 +37,8 @@ impl Followers {
 
     /// Gives everybody another state. Each gets an index of its own, which takes time in proportion.
     pub(crate) fn replace(&self, tree: &DataTree) {
-        self.to_shards(|| ToShard::Replace(Box::new(tree.clone())));
-        self.snapshotter.replace(tree.clone());
+        self.to_shards(|| ToShard::Replace(Box::new(tree.follower())));
+        self.snapshotter.replace(tree.follower(), tree.digest());
     }
 
     /// What is published is known to be committed from now on, also what came from the log at the start.

@@ -1,6 +1,7 @@
 //! The commit role on its executor: takes the shards' turns and the log's promises, lets the
 //! [`Pipeline`] decide, hands its records to the log and its batches to the shards. The only writer.
 
+mod digest_watch;
 mod followers;
 
 use std::sync::Arc;
@@ -8,9 +9,10 @@ use std::sync::Arc;
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::prep::Pipeline;
 
+pub(crate) use digest_watch::DigestWatch;
 pub use followers::Followers;
 
-use crate::admin::Desk;
+use crate::admin::{CommitReport, Desk};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{ToCommit, ToLog};
 
@@ -40,7 +42,7 @@ impl Commit {
         spawn(tick(ticks));
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
         let mut records = RecordBatch::new();
-        let mut ended = false;
+        let (mut digests, mut ended) = (DigestWatch::default(), false);
         while !ended && inbox.take(&mut messages, MESSAGES_PER_TURN_MAX).await {
             let (now, wall) = (clock.now(), clock.wall());
             for message in messages.drain(..) {
@@ -51,7 +53,13 @@ impl Commit {
                     ToCommit::LogRoom(room) => pipeline.on_log_room(room),
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
-                    ToCommit::Ask(question) => desk.add_sessions(&question, pipeline.session_deadlines()),
+                    ToCommit::Ask(question) => {
+                        let (sessions, digests) = (pipeline.session_deadlines(), pipeline.digests());
+                        desk.add_commit(
+                            &question,
+                            CommitReport::new(sessions, digests, pipeline.published()),
+                        );
+                    }
                     ToCommit::Stop => {
                         submit(&mut records, log.as_ref());
                         log = None;
@@ -67,6 +75,7 @@ impl Commit {
                     ToCommit::LogEnded => ended = true,
                 }
             }
+            digests.look(pipeline.digests(), now);
             // The log first: the shards' work can run while the device does.
             submit(&mut records, log.as_ref());
             if (ended || followers.are_ready())

@@ -115,6 +115,8 @@ pub struct ForwardedRequest {
 pub struct CommitBatch {
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// The digest of the tree after them, where it is kept.
+    pub digest: Option<u64>,
 }
 
 /// One step of a [`CommitBatch`].

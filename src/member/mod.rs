@@ -30,8 +30,8 @@ use tracing::{info, warn};
 
 pub use disk::{Disk, EpochError, read_epochs};
 
-use crate::admin::Desk;
-use crate::commit::Followers;
+use crate::admin::{CommitReport, Desk};
+use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
 use crate::quorum_port::{Attempt, FromLeaderPort, FromPeers, LeaderConnection, Learners};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
@@ -94,6 +94,7 @@ struct Driver {
     early: VecDeque<(Instant, TcpStream)>,
     /// Turns that wait until the snapshotter has caught up.
     held: VecDeque<ShardTurn>,
+    digests: DigestWatch,
     at: Moment,
 }
 
@@ -117,6 +118,7 @@ impl MemberRole {
             attempts: 0,
             early: VecDeque::new(),
             held: VecDeque::new(),
+            digests: DigestWatch::default(),
             at: moment(),
         };
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
@@ -127,11 +129,14 @@ impl MemberRole {
                 match message {
                     ToCommit::LogEnded => ended = true,
                     ToCommit::Ask(question) => {
-                        desk.add_sessions(&question, driver.member.session_deadlines().into_iter());
+                        let member = &driver.member;
+                        let (sessions, digests) = (member.session_deadlines(), member.digests());
+                        desk.add_commit(&question, CommitReport::new(sessions, digests, member.published()));
                     }
                     message => driver.on_message(message),
                 }
             }
+            driver.digests.look(driver.member.digests(), driver.at.now);
             driver.flush();
         }
     }
@@ -298,7 +303,7 @@ impl Driver {
             Action::SaveTree(tree) => {
                 let (zxid, count) = (tree.last_zxid(), tree.node_count());
                 info!("the leader has sent its whole tree, {count} znodes as of {zxid}");
-                self.log(ToLog::Restart(tree.freeze()));
+                self.log(ToLog::Restart(tree.freeze().with_digest(tree.digest())));
                 self.followers.replace(&tree);
             }
             Action::Replace(tree) => self.followers.replace(&tree),

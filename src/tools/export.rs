@@ -147,9 +147,9 @@ fn write_log(
 ) -> Result<Exported, ToolError> {
     let after = base.tree.last_zxid();
     let mut log = LogWriter { dir: &target.logs, current: None, entry: Vec::new(), count: 0, longest: 0 };
-    let tree = Replay::run(base, folders, trust_empty, |zxid, payload| log.push(zxid, payload))?;
+    let replayed = Replay::run(base, folders, trust_empty, |zxid, payload| log.push(zxid, payload))?;
     log.close()?;
-    Ok(Exported { tree, count: log.count, longest: log.longest, base: after })
+    Ok(Exported { tree: replayed.into_tree(), count: log.count, longest: log.longest, base: after })
 }
 
 /// Writes Java's log, a file after the other.

@@ -3,6 +3,7 @@
 //! `ENSEMBLE_TESTS=all` adds what takes longer: the same with older releases.
 
 mod away;
+mod digests;
 mod mixed;
 mod observe;
 mod replacement;

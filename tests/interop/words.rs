@@ -35,6 +35,27 @@ fn nothing_is_listed_where_nothing_is_there() {
     }
 }
 
+/// The digests themselves hold times; `tests/ensemble` compares them.
+#[test]
+fn hash_shows_every_128th_zxid_also_where_there_are_no_digests() {
+    for (enabled, digest) in [(true, r"-?\d+"), (false, "0")] {
+        for settings in [java::server(), crate::ringkeeper_server()] {
+            let server = settings.property("zookeeper.digest.enabled", enabled).start();
+            let mut client = Client::connect(server.addr()).expect("a session");
+            assert_eq!(server.word("hash").expect("an answer"), "");
+            // The session's own transaction was the first.
+            for number in 2..=300 {
+                does(&mut client, Request::create(&format!("/{number}"), b"", 0));
+            }
+            let lines = Regex::new(&format!(r"\A80: {digest}\n100: {digest}\n\z")).expect("a pattern");
+            let answer = server.word("hash").expect("an answer");
+            assert!(lines.is_match(&answer), "{enabled}, {}: {answer}", server.dir().display());
+            let mntr = server.word("mntr").expect("an answer");
+            assert!(mntr.contains("zk_digest_mismatches_count\t0\n"), "{mntr}");
+        }
+    }
+}
+
 /// What the words list once two clients have done the same as on any other server.
 #[derive(Debug, PartialEq, Eq)]
 struct Listed {

@@ -4,9 +4,9 @@ use ringkeeper_core::shard::{ConnReport, Latency, ReplySizes, ShardReport};
 use ringkeeper_core::time::{Instant, WallTime};
 use ringkeeper_core::watch::WatchSummary;
 
-use crate::admin::DeskOptions;
 use crate::admin::desk::Reports;
 use crate::admin::host::size_below;
+use crate::admin::{CommitReport, DeskOptions};
 use crate::storage::wal::WalFigures;
 use crate::wiring::Mode;
 
@@ -15,7 +15,7 @@ pub(in crate::admin) struct Facts<'a> {
     options: &'a DeskOptions,
     mode: Option<Mode>,
     reports: Vec<ShardReport>,
-    sessions: Vec<(SessionId, Instant)>,
+    commit: CommitReport,
     now: Instant,
     wall: WallTime,
 }
@@ -26,15 +26,8 @@ impl<'a> Facts<'a> {
         mode: Option<Mode>,
         reports: Reports,
     ) -> Facts<'a> {
-        let Reports { shards, sessions } = reports;
-        Facts {
-            options,
-            mode,
-            reports: shards,
-            sessions,
-            now: options.clock.now(),
-            wall: options.clock.wall(),
-        }
+        let Reports { shards, commit } = reports;
+        Facts { options, mode, reports: shards, commit, now: options.clock.now(), wall: options.clock.wall() }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -60,7 +53,17 @@ impl<'a> Facts<'a> {
 
     /// The open sessions, and when each expires.
     pub(super) fn sessions(&self) -> &[(SessionId, Instant)] {
-        &self.sessions
+        &self.commit.sessions
+    }
+
+    /// How many digests of the tree were not what others say of it.
+    pub(super) fn digest_mismatches(&self) -> u64 {
+        self.commit.digest_mismatches
+    }
+
+    /// Some states, and the tree's digests then.
+    pub(super) fn digest_log(&self) -> &[(Zxid, u64)] {
+        &self.commit.digest_log
     }
 
     /// The paths in the data table of the watches, each with the session that watches it.

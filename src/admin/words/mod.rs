@@ -24,8 +24,8 @@ pub(super) enum Needs {
     Nothing,
     /// Each shard's report, with these lists.
     Shards(Lists),
-    /// Each shard's report, with connections and ephemerals, and the commit role's sessions.
-    ShardsAndSessions,
+    /// The same and the commit role's report.
+    All(Lists),
 }
 
 impl Needs {
@@ -33,8 +33,7 @@ impl Needs {
     pub(super) fn lists(self) -> Lists {
         match self {
             Needs::Nothing => Lists::default(),
-            Needs::Shards(lists) => lists,
-            Needs::ShardsAndSessions => Lists { connections: true, ephemerals: true, ..Lists::default() },
+            Needs::Shards(lists) | Needs::All(lists) => lists,
         }
     }
 }
@@ -48,6 +47,7 @@ pub(super) enum Word {
     Dirs,
     Dump,
     Envi,
+    Hash,
     Isro,
     Mntr,
     Ruok,
@@ -69,6 +69,7 @@ impl Word {
             b"dirs" => Word::Dirs,
             b"dump" => Word::Dump,
             b"envi" => Word::Envi,
+            b"hash" => Word::Hash,
             b"isro" => Word::Isro,
             b"mntr" => Word::Mntr,
             b"ruok" => Word::Ruok,
@@ -87,10 +88,11 @@ impl Word {
         let figures = Lists::default();
         match self {
             Word::Conf | Word::Dirs | Word::Envi | Word::Isro | Word::Ruok => Needs::Nothing,
-            Word::Crst | Word::Mntr | Word::Srst | Word::Srvr | Word::Wchs => Needs::Shards(figures),
+            Word::Crst | Word::Srst | Word::Srvr | Word::Wchs => Needs::Shards(figures),
+            Word::Hash | Word::Mntr => Needs::All(figures),
             Word::Cons | Word::Stat => Needs::Shards(Lists { connections: true, ..figures }),
             Word::Wchc | Word::Wchp => Needs::Shards(Lists { watches: true, ..figures }),
-            Word::Dump => Needs::ShardsAndSessions,
+            Word::Dump => Needs::All(Lists { connections: true, ephemerals: true, ..figures }),
         }
     }
 
@@ -103,6 +105,8 @@ impl Word {
     pub(super) fn answer_out_of_service(self) -> &'static str {
         match self {
             Word::Isro => "null",
+            // Java prints no end of the line here.
+            Word::Hash => "This ZooKeeper instance is not currently serving requests",
             _ => "This ZooKeeper instance is not currently serving requests\n",
         }
     }
@@ -118,6 +122,7 @@ impl Word {
             }
             Word::Dump => dump::answer(facts),
             Word::Envi => envi::answer(),
+            Word::Hash => hash(facts),
             Word::Isro => "rw".into(),
             Word::Mntr => mntr::answer(facts),
             Word::Ruok => "imok".into(),
@@ -129,6 +134,12 @@ impl Word {
             Word::Wchs => watches::summary(facts),
         }
     }
+}
+
+/// `hash`: the digests of the tree as it was at some zxids.
+fn hash(facts: &Facts<'_>) -> String {
+    let lines = facts.digest_log().iter().map(|(zxid, digest)| format!("{:x}: {}\n", zxid.0, *digest as i64));
+    lines.collect()
 }
 
 /// An address and port as Java prints them, without its leading slash.

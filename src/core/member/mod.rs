@@ -42,6 +42,7 @@ use crate::durable::Durable;
 use crate::flow::ShardTurn;
 use crate::id::{SessionId, Zxid};
 use crate::log_room::LogRoom;
+use crate::ops::Digests;
 use crate::prep::{Pipeline, PipelineOptions};
 use crate::time::Instant;
 use crate::tree::DataTree;
@@ -152,6 +153,16 @@ impl Member {
             Role::Looking { pipeline, .. } => pipeline.tree(),
             Role::Leading(leading) => leading.pipeline().tree(),
             Role::Learning(learning) => learning.replica().tree(),
+            Role::Between => unreachable!("a member is between roles only within a call"),
+        }
+    }
+
+    /// What is known of the digests of [`Member::tree`].
+    pub fn digests(&self) -> &Digests {
+        match &self.role {
+            Role::Looking { pipeline, .. } => pipeline.digests(),
+            Role::Leading(leading) => leading.pipeline().digests(),
+            Role::Learning(learning) => learning.replica().digests(),
             Role::Between => unreachable!("a member is between roles only within a call"),
         }
     }

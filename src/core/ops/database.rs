@@ -1,18 +1,21 @@
 use std::borrow::Cow;
 
+use super::digests::Digests;
 use super::quota::Quotas;
 use super::{create, delete, quota, sessions, set_acl, set_data};
 use crate::acl::Interner;
 use crate::error::Code;
 use crate::flow::{Outcome, PartOutcome};
+use crate::format::snapshot::Digest;
 use crate::id::Zxid;
-use crate::proto::{Txn, TxnHeader};
-use crate::tree::{DataTree, Delta, Slot, Undo};
+use crate::proto::{Txn, TxnDigest, TxnHeader};
+use crate::tree::{DIGEST_VERSION, DataTree, Delta, Slot, Undo};
 
 /// The tree and what is kept beside it to change it: which subtrees have a quota.
 pub struct Database {
     pub(super) tree: DataTree,
     pub(super) quotas: Quotas,
+    digests: Digests,
 }
 
 /// Told of each change that applying a transaction makes.
@@ -30,7 +33,7 @@ impl Database {
     /// The database whose tree this is, with what quotas say is used counted anew.
     pub fn new(tree: DataTree) -> Database {
         let quotas = Quotas::of(&tree);
-        let mut database = Database { tree, quotas };
+        let mut database = Database { tree, quotas, digests: Digests::default() };
         database.recount();
         database
     }
@@ -43,6 +46,44 @@ impl Database {
     /// The tree alone, which is changed no further.
     pub fn into_tree(self) -> DataTree {
         self.tree
+    }
+
+    /// Another tree takes the place of this one.
+    pub fn replace(&mut self, tree: DataTree) {
+        self.digests.restart();
+        *self = Database { digests: std::mem::take(&mut self.digests), ..Database::new(tree) };
+    }
+
+    /// What is known of the tree's digests.
+    pub fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    /// Compares what the snapshot that the tree was loaded from says of its digest.
+    pub fn check_snapshot(&mut self, said: Digest) {
+        if let Some(digest) = self.tree.digest() {
+            self.digests.on_snapshot(said, self.tree.last_zxid(), digest);
+        }
+    }
+
+    /// Compares what the last transaction that was applied says of the tree after it, if it says anything.
+    pub fn check(&mut self, said: Option<TxnDigest>) {
+        if let Some(said) = said
+            && let Some(digest) = self.tree.digest()
+        {
+            self.digests.check(self.tree.last_zxid(), said, digest);
+        }
+    }
+
+    /// What the last transaction that was applied is to say of the tree after it. Errors say nothing.
+    pub fn digest_for(&self, txn: &Txn<'_>) -> Option<TxnDigest> {
+        match txn {
+            Txn::Error { .. } => None,
+            _ => self
+                .tree
+                .digest()
+                .map(|digest| TxnDigest { version: DIGEST_VERSION, tree_digest: digest as i64 }),
+        }
     }
 
     /// Applies a transaction, and notes that everything up to its zxid is applied.
@@ -60,7 +101,7 @@ impl Database {
                 self.apply_to_node(header, txn, trail);
             }
         }
-        self.tree.advance(header.zxid);
+        self.applied(header.zxid);
     }
 
     /// Applies a transaction that another server decided, and says what its client hears of it if it is one
@@ -84,7 +125,7 @@ impl Database {
             }
             _ => self.apply_to_node(header, txn, trail).into(),
         };
-        self.tree.advance(header.zxid);
+        self.applied(header.zxid);
         outcome
     }
 
@@ -96,6 +137,15 @@ impl Database {
     /// Forgets that transactions after `zxid` were applied, all of whose changes were taken back.
     pub fn rewind(&mut self, zxid: Zxid) {
         self.tree.rewind(zxid);
+        self.digests.rewind(zxid);
+    }
+
+    /// The transaction of this zxid is applied.
+    pub(super) fn applied(&mut self, zxid: Zxid) {
+        self.tree.advance(zxid);
+        if let Some(digest) = self.tree.digest() {
+            self.digests.on_applied(zxid, digest);
+        }
     }
 
     /// Applies a transaction that concerns one node, and says what its client hears of it.

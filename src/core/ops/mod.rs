@@ -16,6 +16,7 @@ mod check;
 mod create;
 mod database;
 mod delete;
+mod digests;
 mod multi;
 mod quota;
 mod reconfig;
@@ -26,6 +27,7 @@ mod write;
 
 pub use changes::Changes;
 pub use database::{Database, Trail, share_lists};
+pub use digests::{Digests, Mismatch};
 pub use quota::QuotaLimits;
 pub use sessions::{close_txn, ephemerals_of};
 pub use write::{Asker, Ordered, Settings, Undecodable, is_well_formed, order};

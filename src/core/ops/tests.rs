@@ -25,7 +25,7 @@ const SESSION: SessionId = SessionId(0x77);
 
 impl Bench {
     fn new() -> Bench {
-        let tree = DataTree::new(TreeOptions { extended_types: true, seed: 3 });
+        let tree = DataTree::new(TreeOptions { extended_types: true, digest: true, seed: 3 });
         Bench {
             db: Database::new(tree),
             interner: Interner::new(),

@@ -96,7 +96,7 @@ pub fn order<'r>(
         let writes = multi::decode(&mut reader)?;
         changes.begin(header.zxid);
         let ordered = multi::order(writes, db, header, asker, changes);
-        db.tree.advance(header.zxid);
+        db.applied(header.zxid);
         return Ok(ordered);
     }
     let write = Write::decode(op, &mut reader).map_err(|_| Undecodable { takes_zxid: false })?;
@@ -108,7 +108,7 @@ pub fn order<'r>(
         }
         Err(code) => Ordered { txn: Txn::Error { err: code.number() }, outcome: Outcome::Failed(code) },
     };
-    db.tree.advance(header.zxid);
+    db.applied(header.zxid);
     Ok(ordered)
 }
 

@@ -3,6 +3,7 @@ use std::fmt;
 use std::ops::Bound;
 
 use super::delta::{Counters, Delta, Undo};
+use super::digest;
 use super::load::Notes;
 use super::node::{Node, NodeFields};
 use super::owner::Owner;
@@ -28,6 +29,8 @@ pub struct DataTree {
     sessions: BTreeMap<SessionId, i32>,
     last_zxid: Zxid,
     approximate_data_size: u64,
+    /// As far as it is kept, see [`TreeOptions::digest`].
+    digest: u64,
 }
 
 /// What a tree must know of the server's configuration.
@@ -35,6 +38,8 @@ pub struct DataTree {
 pub struct TreeOptions {
     /// `extendedTypesEnabled`: whether owners from 0xff00000000000000 mean nodes with a time to live.
     pub extended_types: bool,
+    /// `digest.enabled`: whether the tree's digest is kept.
+    pub digest: bool,
     /// Seeds the table's hash; clients must not know it.
     pub seed: u64,
 }
@@ -58,6 +63,16 @@ impl DataTree {
         tree.add_built_in("/zookeeper", 0, AclRef::open());
         tree.add_built_in("/zookeeper/quota", 0, AclRef::open());
         tree.add_built_in("/zookeeper/config", -1, read_only);
+        for path in ["/", "/zookeeper"] {
+            tree.count_in(tree.slot(path));
+        }
+        tree
+    }
+
+    /// The tree for another role: its own index of the same nodes, which keeps no digest.
+    pub fn follower(&self) -> DataTree {
+        let mut tree = self.clone();
+        tree.options.digest = false;
         tree
     }
 
@@ -73,6 +88,7 @@ impl DataTree {
             sessions: BTreeMap::new(),
             last_zxid: Zxid::ZERO,
             approximate_data_size: 0,
+            digest: 0,
         }
     }
 
@@ -90,6 +106,7 @@ impl DataTree {
     /// Takes what was noted of some of the nodes while they were loaded.
     pub(super) fn note_loaded(&mut self, notes: Notes) {
         self.approximate_data_size += notes.data_size;
+        self.digest = self.digest.wrapping_add(notes.digest);
         notes.counters.into_iter().for_each(|(slot, counters)| self.set_counters(slot, Some(counters)));
         notes.owners.into_iter().for_each(|(slot, owner)| self.note_owner(slot, owner));
     }
@@ -163,6 +180,11 @@ impl DataTree {
         self.approximate_data_size
     }
 
+    /// The tree's digest, of version [`DIGEST_VERSION`](super::DIGEST_VERSION), if this tree keeps it.
+    pub fn digest(&self) -> Option<u64> {
+        self.options.digest.then_some(self.digest)
+    }
+
     /// The stat that clients see of a node that has never had a child.
     pub fn stat_of_childless(&self, node: &Node) -> Stat {
         Stat {
@@ -228,7 +250,7 @@ impl DataTree {
             Delta::Delete(_) => self.delete(slot, zxid),
             Delta::SetCounters { node, counters } => {
                 let before = self.slots.family(slot).map(Counters::from);
-                self.set_counters(slot, Some(*counters));
+                self.recount(slot, Some(*counters));
                 Undo::Recount { node: node.clone(), counters: before }
             }
             Delta::OpenSession { .. } | Delta::CloseSession(_) => self.apply(zxid, delta),
@@ -240,22 +262,28 @@ impl DataTree {
     pub fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::Uncreate { node, parent } => {
-                let parent_slot = self.parent_slot(node.path());
-                self.take_out(self.slot(node.path()));
+                let (slot, parent_slot) = (self.slot(node.path()), self.parent_slot(node.path()));
+                self.count_out(slot);
+                self.count_out(parent_slot);
+                self.take_out(slot);
                 self.set_counters(parent_slot, parent);
+                self.count_in(parent_slot);
             }
             Undo::Restore(node) => {
                 self.replace(self.slot(node.path()), node);
             }
             Undo::Undelete { node, own, parent } => {
                 let parent_slot = self.parent_slot(node.path());
+                self.count_out(parent_slot);
                 let slot = self.put_in(node, parent_slot);
                 self.set_counters(slot, own);
                 self.set_counters(parent_slot, parent);
+                self.count_in(parent_slot);
+                self.count_in(slot);
             }
             Undo::Recount { node, counters } => {
                 let slot = self.slot(node.path());
-                self.set_counters(slot, counters);
+                self.recount(slot, counters);
             }
             Undo::Unopen(id) => {
                 self.sessions.remove(&id);
@@ -269,12 +297,15 @@ impl DataTree {
 
     fn create(&mut self, node: Node, parent_cversion: i32, parent_slot: Slot, zxid: Zxid) -> Undo {
         let before = self.slots.family(parent_slot).map(Counters::from);
-        self.put_in(node.clone(), parent_slot);
+        self.count_out(parent_slot);
+        let slot = self.put_in(node.clone(), parent_slot);
         let family = self.slots.family_mut(parent_slot);
         if family.cversion != parent_cversion {
             family.cversion = parent_cversion;
             family.pzxid = zxid;
         }
+        self.count_in(parent_slot);
+        self.count_in(slot);
         Undo::Uncreate { node, parent: before }
     }
 
@@ -287,18 +318,48 @@ impl DataTree {
         );
         let parent_slot = self.slots.parent(slot);
         let parent = self.slots.family(parent_slot).map(Counters::from);
+        self.count_out(slot);
+        self.count_out(parent_slot);
         let node = self.take_out(slot);
         let family = self.slots.family_mut(parent_slot);
         family.pzxid = family.pzxid.max(zxid);
+        self.count_in(parent_slot);
         Undo::Undelete { node, own, parent }
     }
 
     fn replace(&mut self, slot: Slot, node: Node) -> Node {
         self.approximate_data_size += size_of_node(&node);
+        self.count_out(slot);
         let before = self.slots.replace(slot, node);
         let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
+        self.count_in(slot);
         self.approximate_data_size -= size_of_node(&before);
         before
+    }
+
+    fn recount(&mut self, slot: Slot, counters: Option<Counters>) {
+        self.count_out(slot);
+        self.set_counters(slot, counters);
+        self.count_in(slot);
+    }
+
+    /// Adds a node to the digest, as it is now.
+    fn count_in(&mut self, slot: Slot) {
+        if self.options.digest {
+            self.digest = self.digest.wrapping_add(self.digest_at(slot));
+        }
+    }
+
+    /// Takes a node, as it is now, out of the digest.
+    fn count_out(&mut self, slot: Slot) {
+        if self.options.digest {
+            self.digest = self.digest.wrapping_sub(self.digest_at(slot));
+        }
+    }
+
+    fn digest_at(&self, slot: Slot) -> u64 {
+        let found = self.at(slot).filter(|found| digest::counts(found.node));
+        found.map_or(0, |found| found.node.digest(found.pzxid(), found.cversion()).into())
     }
 
     /// Adds a node whose path is free below its parent, which stays otherwise as it was.

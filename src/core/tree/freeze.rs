@@ -11,6 +11,8 @@ use crate::id::{SessionId, Zxid};
 #[derive(Clone)]
 pub struct Frozen {
     pub(crate) zxid: Zxid,
+    pub(crate) digest: Option<u64>,
+    pub(crate) has_last_zxid: bool,
     pub(crate) sessions: BTreeMap<SessionId, i32>,
     /// Parents before their children.
     pub(crate) nodes: Vec<FrozenNode>,
@@ -29,7 +31,8 @@ impl DataTree {
     pub fn freeze(&self) -> Frozen {
         let mut nodes = Vec::with_capacity(self.node_count());
         nodes.extend(self.walk().map(FrozenNode::from));
-        Frozen { zxid: self.last_zxid(), sessions: self.sessions().clone(), nodes }
+        let (zxid, sessions) = (self.last_zxid(), self.sessions().clone());
+        Frozen { zxid, digest: None, has_last_zxid: false, sessions, nodes }
     }
 }
 
@@ -37,6 +40,16 @@ impl Frozen {
     /// The zxid of the last transaction in it.
     pub fn zxid(&self) -> Zxid {
         self.zxid
+    }
+
+    /// Has a snapshot of it say this of the tree's digest, or nothing.
+    pub fn with_digest(self, digest: Option<u64>) -> Frozen {
+        Frozen { digest, ..self }
+    }
+
+    /// Whether a snapshot of it says its zxid, besides its name.
+    pub fn with_last_zxid(self, has_last_zxid: bool) -> Frozen {
+        Frozen { has_last_zxid, ..self }
     }
 }
 

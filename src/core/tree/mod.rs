@@ -25,6 +25,7 @@
 
 mod data_tree;
 mod delta;
+mod digest;
 mod freeze;
 mod load;
 mod node;
@@ -36,6 +37,7 @@ mod walk;
 
 pub use data_tree::{DataTree, Found, TreeOptions};
 pub use delta::{Counters, Delta, Undo};
+pub use digest::DIGEST_VERSION;
 pub use freeze::Frozen;
 pub(crate) use freeze::FrozenNode;
 pub use load::{LoadError, Loader, Misplaced, Part};

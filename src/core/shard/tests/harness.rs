@@ -54,7 +54,7 @@ impl Harness {
     }
 
     pub(super) fn with(options: ShardOptions) -> Harness {
-        let tree = DataTree::new(TreeOptions { extended_types: false, seed: 1 });
+        let tree = DataTree::new(TreeOptions { extended_types: false, digest: true, seed: 1 });
         Harness {
             shard: Shard::new(SHARD, tree, options),
             now: Instant::from_ms(1_000),
@@ -107,7 +107,7 @@ impl Harness {
 
     /// Publishes steps, and does what the shard asks for.
     pub(super) fn commit(&mut self, steps: Vec<Step>) {
-        self.shard.on_commit(&CommitBatch { steps }, self.now);
+        self.shard.on_commit(&CommitBatch { steps, digest: None }, self.now);
         self.pump();
     }
 

@@ -22,7 +22,7 @@ fn create(path: &str, zxid: i64, parent_cversion: i32) -> Delta {
 }
 
 fn tree() -> DataTree {
-    DataTree::new(TreeOptions { extended_types: true, seed: 7 })
+    DataTree::new(TreeOptions { extended_types: true, digest: true, seed: 7 })
 }
 
 #[test]
@@ -141,7 +141,7 @@ proptest! {
     fn a_follower_of_the_deltas_has_the_same_tree(
         steps in prop::collection::vec(step(), 0..40),
     ) {
-        let (mut leader, mut follower) = (tree(), DataTree::new(TreeOptions { extended_types: true, seed: 8 }));
+        let (mut leader, mut follower) = (tree(), DataTree::new(TreeOptions { extended_types: true, digest: true, seed: 8 }));
         for (zxid, step) in (1..).zip(&steps) {
             if let Some(delta) = delta(&leader, step, zxid) {
                 leader.apply(Zxid(zxid), &delta);
