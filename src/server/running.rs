@@ -11,7 +11,7 @@ use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::member::Member;
 use ringkeeper_core::shard::Shard;
-use ringkeeper_core::tree::DataTree;
+use ringkeeper_core::tree::{DataTree, SnapshotTree};
 use ringkeeper_core::zab::{History, HistoryBounds};
 
 use super::log::LogKeeper;
@@ -196,7 +196,7 @@ fn start_snapshotter(
     });
     let release = move |upto| handle.lock().unwrap_or_else(PoisonError::into_inner).release(upto);
     let purge = Purge::new(plan::purge(config), Arc::new(Os), release);
-    let state = (tree.follower(), tree.digest());
+    let state = (SnapshotTree::of(tree), tree.digest());
     snapshotter::Running::start(plan::snapshotter(config), state, saved, log.stats(), space, purge)
 }
 

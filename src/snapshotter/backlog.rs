@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam::queue::SegQueue;
 use ringkeeper_core::flow::CommitBatch;
-use ringkeeper_core::tree::{DataTree, Frozen};
+use ringkeeper_core::tree::{Frozen, SnapshotTree};
 
 /// What the commit role published and the snapshotter has not applied.
 ///
@@ -21,7 +21,7 @@ pub(super) enum ToSnapshotter {
     /// What is published.
     Commit(Arc<CommitBatch>),
     /// Another state takes the place of the tree and its digest; there is a snapshot of it already, or somebody writes one.
-    Replace(Box<DataTree>, Option<u64>),
+    Replace(Box<SnapshotTree>, Option<u64>),
     /// The state is known to be committed, see [`super::SnapshotterOptions::is_settled`].
     Settle,
     /// Somebody wants the state as it is now.
@@ -41,7 +41,7 @@ impl Feed {
 
     /// Another state, with this digest, takes the place of the tree. It comes from a disk, or goes to one in
     /// another way.
-    pub fn replace(&self, tree: DataTree, digest: Option<u64>) {
+    pub fn replace(&self, tree: SnapshotTree, digest: Option<u64>) {
         self.0.messages.push(ToSnapshotter::Replace(Box::new(tree), digest));
     }
 

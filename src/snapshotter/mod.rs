@@ -5,7 +5,7 @@
 //!   commit --CommitBatch--> [ snapshotter: applies, decides when ] --Frozen--> [ writer, one per snapshot ]
 //! ```
 //!
-//! A snapshot is exact: it is the state between two batches, [frozen](DataTree::freeze) and then written by a
+//! A snapshot is exact: it is the state between two batches, [frozen](SnapshotTree::freeze) and then written by a
 //! thread of its own, at a pace that leaves the device to the log, while the snapshotter goes on to apply. A
 //! snapshot that fails is reported and tried again later; the server goes on, since the log has everything.
 //!
@@ -29,7 +29,7 @@ use ringkeeper_core::flow::{CommitBatch, Step};
 use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::snap_trigger::{SnapshotTrigger, TriggerOptions};
-use ringkeeper_core::tree::{DataTree, Frozen};
+use ringkeeper_core::tree::{Frozen, SnapshotTree};
 
 pub use backlog::Feed;
 use backlog::{Backlog, ToSnapshotter};
@@ -69,7 +69,7 @@ pub struct Running {
 struct Snapshotter {
     options: SnapshotterOptions,
     backlog: Arc<Backlog>,
-    tree: DataTree,
+    tree: SnapshotTree,
     /// The tree's, which the commit role keeps.
     digest: Option<u64>,
     trigger: SnapshotTrigger,
@@ -89,12 +89,11 @@ struct Snapshotter {
 }
 
 impl Running {
-    /// Starts with this state, which is the one that the commit role starts with, of which the tree is its
-    /// [follower](DataTree::follower), and the digest. `saved` is the state of
+    /// Starts with this state, which is the one that the commit role starts with, and its digest. `saved` is the state of
     /// which there is a snapshot already.
     pub fn start(
         options: SnapshotterOptions,
-        (tree, digest): (DataTree, Option<u64>),
+        (tree, digest): (SnapshotTree, Option<u64>),
         saved: Option<Zxid>,
         log: Arc<WalStats>,
         space: SpaceWatch,
@@ -195,9 +194,7 @@ impl Snapshotter {
                     self.tree.advance(*zxid);
                     transactions += 1;
                 }
-                Step::Delta(delta) => {
-                    self.tree.apply(self.tree.last_zxid(), delta);
-                }
+                Step::Delta(delta, place) => self.tree.apply_at(delta, *place),
                 Step::Reply(_) | Step::Close(_) => {}
             }
         }

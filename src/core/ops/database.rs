@@ -9,7 +9,7 @@ use crate::flow::{Outcome, PartOutcome};
 use crate::format::snapshot::Digest;
 use crate::id::Zxid;
 use crate::proto::{Txn, TxnDigest, TxnHeader};
-use crate::tree::{DIGEST_VERSION, DataTree, Delta, Slot, Undo};
+use crate::tree::{DIGEST_VERSION, DataTree, Delta, Place, Slot, Undo};
 
 /// The tree and what is kept beside it to change it: which subtrees have a quota.
 pub struct Database {
@@ -20,13 +20,13 @@ pub struct Database {
 
 /// Told of each change that applying a transaction makes.
 pub trait Trail {
-    /// The change was applied; `undo` takes it back.
-    fn note(&mut self, delta: Delta, undo: Undo);
+    /// The change was applied at this place; `undo` takes it back.
+    fn note(&mut self, delta: Delta, place: Place, undo: Undo);
 }
 
 /// Nobody is told.
 impl Trail for () {
-    fn note(&mut self, _: Delta, _: Undo) {}
+    fn note(&mut self, _: Delta, _: Place, _: Undo) {}
 }
 
 impl Database {
@@ -95,10 +95,10 @@ impl Database {
             }
             Txn::Multi(parts) if parts.iter().any(|part| matches!(part, Txn::Error { .. })) => {}
             Txn::Multi(parts) => parts.iter().for_each(|part| {
-                self.apply_to_node(header, part, trail);
+                self.apply_to_node(header, part, None, trail);
             }),
             _ => {
-                self.apply_to_node(header, txn, trail);
+                self.apply_to_node(header, txn, None, trail);
             }
         }
         self.applied(header.zxid);
@@ -120,10 +120,10 @@ impl Database {
                 });
                 Outcome::Multi(codes.map(PartOutcome::Failed).collect())
             }
-            Txn::Multi(parts) => {
-                Outcome::Multi(parts.iter().map(|part| self.apply_to_node(header, part, trail)).collect())
-            }
-            _ => self.apply_to_node(header, txn, trail).into(),
+            Txn::Multi(parts) => Outcome::Multi(
+                parts.iter().map(|part| self.apply_to_node(header, part, None, trail)).collect(),
+            ),
+            _ => self.apply_to_node(header, txn, None, trail).into(),
         };
         self.applied(header.zxid);
         outcome
@@ -148,20 +148,23 @@ impl Database {
         }
     }
 
-    /// Applies a transaction that concerns one node, and says what its client hears of it.
+    /// Applies a transaction that concerns one node, and says what its client hears of it. If it was just
+    /// decided, `at` is the slot that was found then: the node's; of a new one, whose path is free, its parent's.
     pub(super) fn apply_to_node(
         &mut self,
         header: &TxnHeader,
         txn: &Txn<'_>,
+        at: Option<Slot>,
         trail: &mut impl Trail,
     ) -> PartOutcome {
         let done = match txn {
             Txn::Create { kind, path, data, acl, parent_cversion } => {
-                create::apply(self, header, *kind, (path, data.as_deref(), acl), *parent_cversion, trail)
+                let node = (&**path, data.as_deref(), acl);
+                create::apply(self, header, *kind, node, *parent_cversion, at, trail)
             }
             Txn::Delete { path } | Txn::DeleteContainer { path } => delete::apply(self, header, path, trail),
             Txn::SetData { path, data, version } | Txn::Reconfig { path, data, version } => {
-                set_data::apply(self, header, path, data.as_deref(), *version, trail)
+                set_data::apply(self, header, path, data.as_deref(), *version, at, trail)
             }
             Txn::SetAcl { path, acl, version } => set_acl::apply(self, header, path, acl, *version, trail),
             Txn::Check { .. } => Some(PartOutcome::Checked),
@@ -172,21 +175,22 @@ impl Database {
 
     /// Opens or closes a session.
     pub(super) fn change_sessions(&mut self, zxid: Zxid, delta: Delta, trail: &mut impl Trail) {
-        let undo = self.tree.apply(zxid, &delta);
-        trail.note(delta, undo);
+        let undo = self.tree.apply_at(zxid, &delta, Place::NOWHERE);
+        trail.note(delta, Place::NOWHERE, undo);
     }
 
     /// Makes one change, which fits the tree, to the node at this slot or below it, see
-    /// [`DataTree::apply_at`].
+    /// [`DataTree::place`].
     pub(super) fn change(&mut self, zxid: Zxid, delta: Delta, slot: Slot, trail: &mut impl Trail) {
-        let undo = self.tree.apply_at(zxid, &delta, slot);
+        let place = self.tree.place(&delta, slot);
+        let undo = self.tree.apply_at(zxid, &delta, place);
         self.quotas.follow(&delta);
-        trail.note(delta, undo);
+        trail.note(delta, place, undo);
     }
 
     /// Takes back one change, the last that is not taken back yet.
     pub(super) fn undo(&mut self, undo: Undo) {
-        self.quotas.take_back(&undo);
+        self.quotas.take_back(&undo, &self.tree);
         self.tree.undo(undo);
     }
 

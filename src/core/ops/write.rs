@@ -8,7 +8,7 @@ use crate::jute::{DecodeError, Reader};
 use crate::proto::{
     Acl, CreateRequest, Identity, OpCode, PathVersion, SetAclRequest, SetDataRequest, Txn, TxnHeader,
 };
-use crate::tree::{Found, is_valid_path};
+use crate::tree::{Found, Slot, is_valid_path};
 
 /// What the operations must know of the server's configuration.
 #[derive(Clone, Debug, Default)]
@@ -102,8 +102,8 @@ pub fn order<'r>(
     let write = Write::decode(op, &mut reader).map_err(|_| Undecodable { takes_zxid: false })?;
     changes.begin(header.zxid);
     let ordered = match write.decide(db, asker) {
-        Ok(txn) => {
-            let outcome = Outcome::from(db.apply_to_node(header, &txn, changes));
+        Ok(Decided { txn, at }) => {
+            let outcome = Outcome::from(db.apply_to_node(header, &txn, at, changes));
             Ordered { txn, outcome }
         }
         Err(code) => Ordered { txn: Txn::Error { err: code.number() }, outcome: Outcome::Failed(code) },
@@ -151,15 +151,28 @@ impl<'r> Write<'r> {
         })
     }
 
-    pub(super) fn decide(self, db: &Database, asker: &mut Asker<'_>) -> Result<Txn<'r>, Code> {
+    pub(super) fn decide(self, db: &Database, asker: &mut Asker<'_>) -> Result<Decided<'r>, Code> {
         match self {
             Write::Create(op, request) => create::decide(op, request, db, asker),
-            Write::Delete(request) => delete::decide(request, db, asker),
+            Write::Delete(request) => delete::decide(request, db, asker).map(Decided::from),
             Write::SetData(request) => set_data::decide(request, db, asker),
-            Write::SetAcl(request) => set_acl::decide(request, db, asker),
-            Write::Check(request) => check::decide(request, db, asker),
-            Write::Reconfig => reconfig::decide(asker),
+            Write::SetAcl(request) => set_acl::decide(request, db, asker).map(Decided::from),
+            Write::Check(request) => check::decide(request, db, asker).map(Decided::from),
+            Write::Reconfig => reconfig::decide(asker).map(Decided::from),
         }
+    }
+}
+
+/// A transaction that is to be applied at once.
+pub(super) struct Decided<'r> {
+    pub(super) txn: Txn<'r>,
+    /// What was found meanwhile, see [`Database::apply_to_node`].
+    pub(super) at: Option<Slot>,
+}
+
+impl<'r> From<Txn<'r>> for Decided<'r> {
+    fn from(txn: Txn<'r>) -> Decided<'r> {
+        Decided { txn, at: None }
     }
 }
 

@@ -332,7 +332,7 @@ fn what_was_not_published_is_rolled_back_without_a_trace() {
                 current = zxid;
                 shard.advance(zxid);
             }
-            Step::Delta(delta) => drop(shard.apply(current, &delta)),
+            Step::Delta(delta, place) => drop(shard.apply_at(current, &delta, place)),
             Step::Reply(_) | Step::Close(_) => {}
         }
     }

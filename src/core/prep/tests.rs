@@ -152,8 +152,8 @@ impl Harness {
                     current = *zxid;
                     self.follower.advance(current);
                 }
-                Step::Delta(delta) => {
-                    self.follower.apply(current, delta);
+                Step::Delta(delta, place) => {
+                    self.follower.apply_at(current, delta, *place);
                 }
                 Step::Reply(_) | Step::Close(_) => {}
             }
@@ -178,7 +178,7 @@ fn closed(steps: &[Step]) -> Vec<Origin> {
 }
 
 fn deltas(steps: &[Step]) -> usize {
-    steps.iter().filter(|step| matches!(step, Step::Delta(_))).count()
+    steps.iter().filter(|step| matches!(step, Step::Delta(..))).count()
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_new_session_is_durable_before_its_client_hears_of_it() {
     let steps = harness.publish_all();
     let [
         Step::Zxid(Zxid(1)),
-        Step::Delta(_),
+        Step::Delta(..),
         Step::Reply(Reply { outcome: Outcome::Connected { session, password, timeout_ms: 4000 }, .. }),
     ] = &steps[..]
     else {

@@ -16,9 +16,9 @@ impl Shard {
         for step in &batch.steps {
             match step {
                 Step::Zxid(zxid) => self.tree.advance(*zxid),
-                Step::Delta(delta) => {
+                Step::Delta(delta, place) => {
                     let zxid = self.tree.last_zxid();
-                    self.tree.apply(zxid, delta);
+                    self.tree.apply_at(zxid, delta, *place);
                     self.tell_of(delta, zxid);
                 }
                 Step::Reply(reply) if reply.to.shard == self.id => self.on_reply(reply, now),

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::ops::Bound;
 
-use super::delta::{Counters, Delta, Undo};
+use super::delta::{Counters, Delta, Place, Undo};
 use super::digest;
 use super::load::Notes;
 use super::node::{Node, NodeFields};
@@ -20,7 +20,8 @@ use crate::proto::{Acl, AclRef, Stat, perms};
 #[derive(Clone)]
 pub struct DataTree {
     options: TreeOptions,
-    table: Table,
+    /// Of a [`SnapshotTree`](super::SnapshotTree), none.
+    table: Option<Table>,
     slots: Slots,
     ephemerals: HashMap<SessionId, HashSet<Slot>>,
     ephemerals_count: usize,
@@ -76,11 +77,23 @@ impl DataTree {
         tree
     }
 
+    /// What the snapshotter follows with, see [`super::SnapshotTree`].
+    pub(super) fn without_paths(&self) -> DataTree {
+        DataTree {
+            table: None,
+            slots: self.slots.clone(),
+            sessions: self.sessions.clone(),
+            last_zxid: self.last_zxid,
+            approximate_data_size: self.approximate_data_size,
+            ..DataTree::empty(TreeOptions { digest: false, ..self.options })
+        }
+    }
+
     /// A tree without a root.
     fn empty(options: TreeOptions) -> DataTree {
         DataTree {
             options,
-            table: Table::new(options.seed),
+            table: Some(Table::new(options.seed)),
             slots: Slots::default(),
             ephemerals: HashMap::new(),
             ephemerals_count: 0,
@@ -100,7 +113,7 @@ impl DataTree {
         sessions: BTreeMap<SessionId, i32>,
         zxid: Zxid,
     ) -> DataTree {
-        DataTree { table, slots, sessions, last_zxid: zxid, ..DataTree::empty(options) }
+        DataTree { table: Some(table), slots, sessions, last_zxid: zxid, ..DataTree::empty(options) }
     }
 
     /// Takes what was noted of some of the nodes while they were loaded.
@@ -113,7 +126,7 @@ impl DataTree {
 
     /// The node at exactly this path.
     pub fn get(&self, path: &str) -> Option<Found<'_>> {
-        let slot = self.table.find(path, &self.slots)?;
+        let slot = self.table.as_ref()?.find(path, &self.slots)?;
         self.at(slot)
     }
 
@@ -172,7 +185,7 @@ impl DataTree {
 
     /// How many nodes there are, as ZooKeeper counts them: the root twice.
     pub fn node_count(&self) -> usize {
-        self.table.len() + 1
+        self.slots.count() + 1
     }
 
     /// The sum of the lengths of paths and data, as ZooKeeper counts it (server-semantics §2).
@@ -207,24 +220,57 @@ impl DataTree {
         Owner::from_stored(node.owner(), self.options.extended_types)
     }
 
-    /// Applies one step of the transaction `zxid`.
+    /// Applies one step of the transaction `zxid`, and looks up first where that is.
     ///
     /// # Panics
     ///
     /// If the delta does not fit the tree: a created node exists or its parent does not, a changed or
     /// deleted one doesn't exist, or a deleted one has children. Such a delta breaks our own promise.
     pub fn apply(&mut self, zxid: Zxid, delta: &Delta) -> Undo {
+        self.apply_at(zxid, delta, self.place_of(delta))
+    }
+
+    /// Where a step is that is applied next.
+    ///
+    /// # Panics
+    ///
+    /// As [`DataTree::apply`] does.
+    pub fn place_of(&self, delta: &Delta) -> Place {
         match delta {
-            Delta::Create { node, .. } => {
-                let parent = self.parent_slot(node.path());
-                self.apply_at(zxid, delta, parent)
-            }
+            Delta::Create { node, .. } => self.place(delta, self.parent_slot(node.path())),
             Delta::SetData(node)
             | Delta::SetSilently(node)
             | Delta::Delete(node)
-            | Delta::SetCounters { node, .. } => {
-                let slot = self.slot(node.path());
-                self.apply_at(zxid, delta, slot)
+            | Delta::SetCounters { node, .. } => self.place(delta, self.slot(node.path())),
+            Delta::OpenSession { .. } | Delta::CloseSession(_) => Place::NOWHERE,
+        }
+    }
+
+    /// Where a step is that is applied next, if `slot` is the node's; for a new node, its parent's.
+    pub fn place(&self, delta: &Delta, slot: Slot) -> Place {
+        match delta {
+            Delta::Create { .. } => Place { slot: self.slots.next_free(), parent: slot },
+            _ => Place { slot, parent: Slot::NONE },
+        }
+    }
+
+    /// Applies one step like [`DataTree::apply`], at a place of this tree, or of one that had the same steps.
+    pub fn apply_at(&mut self, zxid: Zxid, delta: &Delta, place: Place) -> Undo {
+        let slot = place.slot;
+        match delta {
+            Delta::Create { node, parent_cversion } => {
+                let parent = self.slots.family(place.parent).map(Counters::from);
+                self.create(node.clone(), *parent_cversion, place, zxid);
+                Undo::Uncreate { slot, parent }
+            }
+            Delta::SetData(node) | Delta::SetSilently(node) => {
+                Undo::Restore { slot, node: self.replace(slot, node.clone()) }
+            }
+            Delta::Delete(_) => self.delete(slot, zxid),
+            Delta::SetCounters { counters, .. } => {
+                let before = self.slots.family(slot).map(Counters::from);
+                self.recount(slot, Some(*counters));
+                Undo::Recount { slot, counters: before }
             }
             Delta::OpenSession { id, timeout_ms } => match self.sessions.insert(*id, *timeout_ms) {
                 None => Undo::Unopen(*id),
@@ -237,54 +283,30 @@ impl DataTree {
         }
     }
 
-    /// Applies one step like [`DataTree::apply`], when it is known where the node is: for a new node,
-    /// where its parent is. Sessions are nowhere, and the slot means nothing.
-    pub fn apply_at(&mut self, zxid: Zxid, delta: &Delta, slot: Slot) -> Undo {
-        match delta {
-            Delta::Create { node, parent_cversion } => {
-                self.create(node.clone(), *parent_cversion, slot, zxid)
-            }
-            Delta::SetData(node) | Delta::SetSilently(node) => {
-                Undo::Restore(self.replace(slot, node.clone()))
-            }
-            Delta::Delete(_) => self.delete(slot, zxid),
-            Delta::SetCounters { node, counters } => {
-                let before = self.slots.family(slot).map(Counters::from);
-                self.recount(slot, Some(*counters));
-                Undo::Recount { node: node.clone(), counters: before }
-            }
-            Delta::OpenSession { .. } | Delta::CloseSession(_) => self.apply(zxid, delta),
-        }
-    }
-
     /// Takes back what [`DataTree::apply`] did, last first. The zxid stays: that of a transaction that changed
     /// nothing.
     pub fn undo(&mut self, undo: Undo) {
         match undo {
-            Undo::Uncreate { node, parent } => {
-                let (slot, parent_slot) = (self.slot(node.path()), self.parent_slot(node.path()));
+            Undo::Uncreate { slot, parent } => {
+                let parent_slot = self.slots.parent(slot);
                 self.count_out(slot);
                 self.count_out(parent_slot);
                 self.take_out(slot);
                 self.set_counters(parent_slot, parent);
                 self.count_in(parent_slot);
             }
-            Undo::Restore(node) => {
-                self.replace(self.slot(node.path()), node);
+            Undo::Restore { slot, node } => {
+                self.replace(slot, node);
             }
-            Undo::Undelete { node, own, parent } => {
-                let parent_slot = self.parent_slot(node.path());
-                self.count_out(parent_slot);
-                let slot = self.put_in(node, parent_slot);
-                self.set_counters(slot, own);
-                self.set_counters(parent_slot, parent);
-                self.count_in(parent_slot);
-                self.count_in(slot);
+            Undo::Undelete { node, place, own, parent } => {
+                self.count_out(place.parent);
+                self.put_in(node, place);
+                self.set_counters(place.slot, own);
+                self.set_counters(place.parent, parent);
+                self.count_in(place.parent);
+                self.count_in(place.slot);
             }
-            Undo::Recount { node, counters } => {
-                let slot = self.slot(node.path());
-                self.recount(slot, counters);
-            }
+            Undo::Recount { slot, counters } => self.recount(slot, counters),
             Undo::Unopen(id) => {
                 self.sessions.remove(&id);
             }
@@ -295,18 +317,16 @@ impl DataTree {
         }
     }
 
-    fn create(&mut self, node: Node, parent_cversion: i32, parent_slot: Slot, zxid: Zxid) -> Undo {
-        let before = self.slots.family(parent_slot).map(Counters::from);
-        self.count_out(parent_slot);
-        let slot = self.put_in(node.clone(), parent_slot);
-        let family = self.slots.family_mut(parent_slot);
+    fn create(&mut self, node: Node, parent_cversion: i32, place: Place, zxid: Zxid) {
+        self.count_out(place.parent);
+        self.put_in(node, place);
+        let family = self.slots.family_mut(place.parent);
         if family.cversion != parent_cversion {
             family.cversion = parent_cversion;
             family.pzxid = zxid;
         }
-        self.count_in(parent_slot);
-        self.count_in(slot);
-        Undo::Uncreate { node, parent: before }
+        self.count_in(place.parent);
+        self.count_in(place.slot);
     }
 
     fn delete(&mut self, slot: Slot, zxid: Zxid) -> Undo {
@@ -316,15 +336,15 @@ impl DataTree {
             "{:?} is deleted and has children",
             self.slots.node(slot)
         );
-        let parent_slot = self.slots.parent(slot);
-        let parent = self.slots.family(parent_slot).map(Counters::from);
+        let place = Place { slot, parent: self.slots.parent(slot) };
+        let parent = self.slots.family(place.parent).map(Counters::from);
         self.count_out(slot);
-        self.count_out(parent_slot);
+        self.count_out(place.parent);
         let node = self.take_out(slot);
-        let family = self.slots.family_mut(parent_slot);
+        let family = self.slots.family_mut(place.parent);
         family.pzxid = family.pzxid.max(zxid);
-        self.count_in(parent_slot);
-        Undo::Undelete { node, own, parent }
+        self.count_in(place.parent);
+        Undo::Undelete { node, place, own, parent }
     }
 
     fn replace(&mut self, slot: Slot, node: Node) -> Node {
@@ -363,22 +383,28 @@ impl DataTree {
     }
 
     /// Adds a node whose path is free below its parent, which stays otherwise as it was.
-    fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
-        debug_assert!(self.get(node.path()).is_none(), "{} is created and exists", node.path());
+    fn put_in(&mut self, node: Node, place: Place) {
+        let Place { slot, parent } = place;
         self.approximate_data_size += size_of_node(&node);
         let owner = self.owner(&node);
-        let hash = self.table.hash(node.path_bytes());
-        let slot = self.slots.insert(node, parent);
-        self.table.insert(slot, hash);
+        if let Some(table) = &mut self.table {
+            debug_assert!(
+                table.find(node.path(), &self.slots).is_none(),
+                "{} is created and exists",
+                node.path()
+            );
+            table.insert(slot, table.hash(node.path_bytes()));
+        }
+        self.slots.insert(slot, node, parent);
         if parent != Slot::NONE {
             self.slots.link(parent, slot);
         }
         self.note_owner(slot, owner);
-        slot
     }
 
     fn note_owner(&mut self, slot: Slot, owner: Owner) {
         match owner {
+            _ if self.table.is_none() => {}
             Owner::None => {}
             Owner::Session(session) => {
                 self.ephemerals.entry(session).or_default().insert(slot);
@@ -394,9 +420,12 @@ impl DataTree {
         self.slots.unlink(self.slots.parent(slot), slot);
         let node =
             self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
-        self.table.remove(slot, self.table.hash(node.path_bytes()));
+        if let Some(table) = &mut self.table {
+            table.remove(slot, table.hash(node.path_bytes()));
+        }
         self.approximate_data_size -= size_of_node(&node);
         match self.owner(&node) {
+            _ if self.table.is_none() => {}
             Owner::None => {}
             Owner::Session(session) => {
                 if let Some(owned) = self.ephemerals.get_mut(&session) {
@@ -425,9 +454,8 @@ impl DataTree {
     }
 
     fn slot(&self, path: &str) -> Slot {
-        self.table
-            .find(path, &self.slots)
-            .unwrap_or_else(|| panic!("a delta changes {path}, which does not exist"))
+        let found = self.get(path).map(|found| found.slot);
+        found.unwrap_or_else(|| panic!("a delta changes {path}, which does not exist"))
     }
 
     fn parent_slot(&self, path: &str) -> Slot {
@@ -445,7 +473,8 @@ impl DataTree {
             owner: 0,
             acl,
         };
-        self.put_in(Node::new(path, Some(b""), fields), self.parent_slot(path));
+        let place = Place { slot: self.slots.next_free(), parent: self.parent_slot(path) };
+        self.put_in(Node::new(path, Some(b""), fields), place);
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::data_tree::{DataTree, Found};
+use super::delta::{Delta, Place};
 use super::node::Node;
 use crate::id::{SessionId, Zxid};
 
@@ -24,6 +25,37 @@ pub(crate) struct FrozenNode {
     pub(crate) node: Node,
     pub(crate) pzxid: Zxid,
     pub(crate) cversion: i32,
+}
+
+/// The tree as the snapshotter has it, which only writes it down: no node can be found by its path, nor by its
+/// owner, and so much less there is to keep.
+pub struct SnapshotTree(DataTree);
+
+impl SnapshotTree {
+    /// The same tree.
+    pub fn of(tree: &DataTree) -> SnapshotTree {
+        SnapshotTree(tree.without_paths())
+    }
+
+    /// The zxid of the last transaction applied.
+    pub fn last_zxid(&self) -> Zxid {
+        self.0.last_zxid()
+    }
+
+    /// Notes that everything up to `zxid` is applied, or about to be.
+    pub fn advance(&mut self, zxid: Zxid) {
+        self.0.advance(zxid);
+    }
+
+    /// Applies a step of the last transaction, see [`DataTree::apply_at`].
+    pub fn apply_at(&mut self, delta: &Delta, place: Place) {
+        self.0.apply_at(self.0.last_zxid(), delta, place);
+    }
+
+    /// The state as it is now.
+    pub fn freeze(&self) -> Frozen {
+        self.0.freeze()
+    }
 }
 
 impl DataTree {

@@ -36,10 +36,10 @@ mod table;
 mod walk;
 
 pub use data_tree::{DataTree, Found, TreeOptions};
-pub use delta::{Counters, Delta, Undo};
+pub use delta::{Counters, Delta, Place, Undo};
 pub use digest::DIGEST_VERSION;
-pub use freeze::Frozen;
 pub(crate) use freeze::FrozenNode;
+pub use freeze::{Frozen, SnapshotTree};
 pub use load::{LoadError, Loader, Misplaced, Part};
 pub use node::{Node, NodeFields};
 pub use owner::Owner;
