@@ -112,6 +112,12 @@ pub fn order<'r>(
     Ok(ordered)
 }
 
+/// The path that a request's record begins with, as it came: no more is looked at. That of a multi is none.
+pub fn path_ahead(op: OpCode, record: &[u8]) -> Option<&[u8]> {
+    let is_first = !matches!(op, OpCode::Multi | OpCode::CloseSession | OpCode::Reconfig);
+    is_first.then(|| Reader::new(record).buffer().ok().flatten())?
+}
+
 /// Whether the record is one of its operation, so that a leader can decide it.
 pub fn is_well_formed(op: OpCode, record: &[u8]) -> bool {
     let mut reader = Reader::new(record);

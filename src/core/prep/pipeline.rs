@@ -16,7 +16,7 @@ use crate::ops::{self, Asker, Changes, Database, Digests, Settings};
 use crate::proto::{Identity, OpCode, Password, Txn, TxnDigest, TxnHeader};
 use crate::session::{Expired, SessionTracker, Standing, password_of};
 use crate::time::{Instant, WallTime};
-use crate::tree::DataTree;
+use crate::tree::{DataTree, LOOK_AHEAD};
 
 /// Orders everything that changes the database.
 ///
@@ -171,16 +171,21 @@ impl Pipeline {
         for (session, at) in turn.heard {
             self.tracker.heard(session, at);
         }
-        for Submitted { origin, session, what } in turn.submitted {
+        for (at, Submitted { origin, session, what }) in turn.submitted.iter().enumerate() {
+            if at % LOOK_AHEAD == 0 {
+                let next = turn.submitted[at..].iter().take(LOOK_AHEAD);
+                self.db.tree().look_ahead(next.filter_map(path_ahead));
+            }
+            let (origin, session) = (*origin, *session);
             match what {
                 Submission::Connect { timeout_ms, .. } if session == SessionId::NONE => {
-                    self.open_session(origin, timeout_ms, now, wall, log);
+                    self.open_session(origin, *timeout_ms, now, wall, log);
                 }
                 Submission::Connect { password, timeout_ms } => {
-                    self.reattach(origin, session, password, timeout_ms, now);
+                    self.reattach(origin, session, *password, *timeout_ms, now);
                 }
                 Submission::Request { xid, op, record, identities } => {
-                    self.request(origin, session, (xid, op, &record), &identities, wall, log);
+                    self.request(origin, session, (*xid, *op, record), identities, wall, log);
                 }
             }
         }
@@ -438,6 +443,13 @@ impl Pipeline {
 
     fn new_session_id(&mut self) -> SessionId {
         next_session_id(&mut self.next_session, self.db.tree())
+    }
+}
+
+fn path_ahead(submitted: &Submitted) -> Option<&[u8]> {
+    match &submitted.what {
+        Submission::Request { op, record, .. } => ops::path_ahead(*op, record),
+        Submission::Connect { .. } => None,
     }
 }
 

@@ -34,6 +34,9 @@ pub struct DataTree {
     digest: u64,
 }
 
+/// How many paths to [look ahead](DataTree::look_ahead) to at once: as many loads as a processor has under way.
+pub const LOOK_AHEAD: usize = 16;
+
 /// What a tree must know of the server's configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TreeOptions {
@@ -128,6 +131,13 @@ impl DataTree {
     pub fn get(&self, path: &str) -> Option<Found<'_>> {
         let slot = self.table.as_ref()?.find(path, &self.slots)?;
         self.at(slot)
+    }
+
+    /// Looks ahead to some paths that will be looked up, added or taken out soon: see [`LOOK_AHEAD`].
+    pub fn look_ahead<'p>(&self, paths: impl Iterator<Item = &'p [u8]>) {
+        if let Some(table) = &self.table {
+            paths.for_each(|path| table.load(path));
+        }
     }
 
     /// The node in this slot.
@@ -259,9 +269,7 @@ impl DataTree {
         let slot = place.slot;
         match delta {
             Delta::Create { node, parent_cversion } => {
-                let parent = self.slots.family(place.parent).map(Counters::from);
-                self.create(node.clone(), *parent_cversion, place, zxid);
-                Undo::Uncreate { slot, parent }
+                Undo::Uncreate { slot, parent: self.create(node.clone(), *parent_cversion, place, zxid) }
             }
             Delta::SetData(node) | Delta::SetSilently(node) => {
                 Undo::Restore { slot, node: self.replace(slot, node.clone()) }
@@ -317,16 +325,19 @@ impl DataTree {
         }
     }
 
-    fn create(&mut self, node: Node, parent_cversion: i32, place: Place, zxid: Zxid) {
-        self.count_out(place.parent);
+    /// Returns what the parent knew of its children before.
+    fn create(&mut self, node: Node, parent_cversion: i32, place: Place, zxid: Zxid) -> Option<Counters> {
+        let before = self.slots.family(place.parent).map(Counters::from);
         self.put_in(node, place);
         let family = self.slots.family_mut(place.parent);
         if family.cversion != parent_cversion {
             family.cversion = parent_cversion;
             family.pzxid = zxid;
         }
-        self.count_in(place.parent);
+        let after = Counters::from(&*family);
         self.count_in(place.slot);
+        self.recounted(place.parent, before, after);
+        before
     }
 
     fn delete(&mut self, slot: Slot, zxid: Zxid) -> Undo {
@@ -339,11 +350,11 @@ impl DataTree {
         let place = Place { slot, parent: self.slots.parent(slot) };
         let parent = self.slots.family(place.parent).map(Counters::from);
         self.count_out(slot);
-        self.count_out(place.parent);
         let node = self.take_out(slot);
         let family = self.slots.family_mut(place.parent);
         family.pzxid = family.pzxid.max(zxid);
-        self.count_in(place.parent);
+        let after = Counters::from(&*family);
+        self.recounted(place.parent, parent, after);
         Undo::Undelete { node, place, own, parent }
     }
 
@@ -377,9 +388,19 @@ impl DataTree {
         }
     }
 
+    /// Takes a node whose counters have changed into the digest as it is, and out as it was.
+    fn recounted(&mut self, slot: Slot, before: Option<Counters>, after: Counters) {
+        if self.options.digest
+            && let Some(node) = self.slots.node(slot)
+        {
+            let (out, into) = (digest::of(node, before), digest::of(node, Some(after)));
+            self.digest = self.digest.wrapping_sub(out).wrapping_add(into);
+        }
+    }
+
     fn digest_at(&self, slot: Slot) -> u64 {
-        let found = self.at(slot).filter(|found| digest::counts(found.node));
-        found.map_or(0, |found| found.node.digest(found.pzxid(), found.cversion()).into())
+        let counters = self.slots.family(slot).map(Counters::from);
+        self.slots.node(slot).map_or(0, |node| digest::of(node, counters))
     }
 
     /// Adds a node whose path is free below its parent, which stays otherwise as it was.

@@ -42,6 +42,16 @@ pub enum Delta {
     CloseSession(SessionId),
 }
 
+impl Delta {
+    /// The path that this adds to a tree's index, or takes out of it.
+    pub fn indexed_path(&self) -> Option<&[u8]> {
+        match self {
+            Delta::Create { node, .. } | Delta::Delete(node) => Some(node.path_bytes()),
+            _ => None,
+        }
+    }
+}
+
 /// Where in a tree a [`Delta`] changes something: the same in the trees of all roles, which apply the same
 /// deltas in the same order. The commit role has looked it up; nobody else needs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,14 +3,19 @@
 
 use crc32fast::Hasher;
 
+use crate::tree::delta::Counters;
 use crate::tree::node::Node;
 
 /// What kind of digest this is: the one that Java servers of 3.6 and later call version 2.
 pub const DIGEST_VERSION: i32 = 2;
 
-/// Whether a node counts for the digest of its tree.
-pub(super) fn counts(node: &Node) -> bool {
-    !node.path_bytes().starts_with(b"/zookeeper/")
+/// What a node adds to the digest of its tree, with what it knows of its children.
+pub(super) fn of(node: &Node, counters: Option<Counters>) -> u64 {
+    if node.path_bytes().starts_with(b"/zookeeper/") {
+        return 0;
+    }
+    let Counters { cversion, pzxid } = counters.unwrap_or(Counters { cversion: 0, pzxid: node.czxid() });
+    node.digest(pzxid, cversion).into()
 }
 
 /// The CRC-32 of some bytes.

@@ -116,8 +116,9 @@ impl<'t> Part<'t> {
             owner => notes.owners.push((slot, owner)),
         }
         notes.data_size += size_of_node(&node);
-        if self.options.digest && digest::counts(&node) {
-            notes.digest = notes.digest.wrapping_add(node.digest(pzxid, cversion).into());
+        if self.options.digest {
+            let counted = digest::of(&node, Some(Counters { cversion, pzxid }));
+            notes.digest = notes.digest.wrapping_add(counted);
         }
         self.nodes.push(Some(node));
         Ok(())

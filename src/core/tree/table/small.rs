@@ -1,3 +1,5 @@
+use std::hint::black_box;
+
 use crate::tree::slots::Slot;
 
 /// Slots by 16 bits of a hash, several of which may be equal.
@@ -46,10 +48,15 @@ impl SmallTable {
         self.position(hash, is_it).map(|at| self.places[at].slot())
     }
 
+    /// Loads what a look-up of this hash will look at first.
+    pub(super) fn load(&self, hash: u16) {
+        black_box(self.places.get(self.home(hash)).map(|place| place.hash));
+    }
+
     pub(super) fn insert(&mut self, place: Place) {
         self.len += 1;
         if self.len * 8 > self.places.len() * 7 {
-            let grown = vec![Place::FREE; self.len * 10 / 7 + 1].into();
+            let grown = vec![Place::FREE; self.len * GROWN_TENTHS / 10 + 1].into();
             let places = std::mem::replace(&mut self.places, grown);
             places.into_iter().filter(|place| *place != Place::FREE).for_each(|place| self.put(place));
         }
@@ -118,6 +125,8 @@ impl SmallTable {
     }
 }
 
+/// How much larger a table is made than it must be, in tenths of what is in it.
+const GROWN_TENTHS: usize = 17;
 const _: () = assert!(size_of::<Place>() == 6 && size_of::<SmallTable>() == 24);
 
 #[cfg(test)]
