@@ -25,8 +25,9 @@ use crate::time::Instant;
 ///
 /// Votes are counted as Java counts them, with three exceptions: nobody waits for a better vote when all
 /// voters have voted for the same but those whose connection has ended, as a killed leader's does; what
-/// followers and leaders say counts while settling as well; and a
-/// server without a vote only follows what others have decided.
+/// followers and leaders say counts while settling as well; and a server without a vote only follows what
+/// others have decided. Besides, who votes for less than this server in the same round is told so at once,
+/// where Java leaves that to the next notification, 200 ms later.
 #[derive(Debug)]
 pub struct Election {
     me: ServerId,
@@ -64,7 +65,7 @@ impl Electorate {
 pub struct LastLogged {
     /// `currentEpoch`, the epoch of the leader that it followed last.
     pub epoch: i64,
-    /// The last transaction in its log; -1 if its database must not be trusted (election §3.2).
+    /// The last transaction in its log; [`Zxid::UNKNOWN`] if its database must not be trusted (election §3.2).
     pub zxid: Zxid,
 }
 
@@ -171,7 +172,7 @@ impl Election {
             }
             Phase::Looking(_) => self.round,
         };
-        if is_looking && message.round < round && self.votes() {
+        if is_looking && self.votes() && self.is_behind(message, round) {
             self.answer(from, round, out);
         }
         if !self.quorum.is_voter(message.vote.leader) {
@@ -247,7 +248,7 @@ impl Election {
         now: Instant,
         out: &mut Vec<ElectionAction>,
     ) {
-        let untrusted = self.last_logged.zxid == UNTRUSTED || message.vote.zxid == UNTRUSTED;
+        let untrusted = self.last_logged.zxid == Zxid::UNKNOWN || message.vote.zxid == Zxid::UNKNOWN;
         if untrusted || !self.votes() {
             return;
         }
@@ -303,6 +304,9 @@ impl Election {
     /// Looks whether the proposal has a quorum, and how long to wait for a better one.
     fn count(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
         let Phase::Looking(looking) = &mut self.phase else { return };
+        if self.last_logged.zxid == Zxid::UNKNOWN {
+            return; // Not even one's own vote counts, in an ensemble of one.
+        }
         let (vote, round) = (looking.proposal, self.round);
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
@@ -365,6 +369,12 @@ impl Election {
         Notification { state, vote, round, version: VERSION, config }
     }
 
+    /// Whether who says this would say something else if it knew this server's vote. What was sent before may
+    /// have come while it still followed the leader that is lost, and have counted for nothing.
+    fn is_behind(&self, message: &Notification, round: i64) -> bool {
+        message.round < round || (message.round == round && self.is_better(self.current_vote(), message.vote))
+    }
+
     fn is_better(&self, new: Vote, current: Vote) -> bool {
         self.quorum.committed().weight(new.leader) != 0 && new > current
     }
@@ -400,7 +410,6 @@ fn ballot(message: &Notification, versioned: bool) -> Ballot {
 }
 
 /// The zxid of a server that does not trust its database; neither it nor others count such a vote.
-const UNTRUSTED: Zxid = Zxid(-1);
 
 #[cfg(test)]
 mod tests;
