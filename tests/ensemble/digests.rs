@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use ringkeeper_core::Alone;
 use ringkeeper_core::acl::Interner;
 use ringkeeper_core::format::snapshot::{Sections, Snapshot, SnapshotName, SnapshotWriter};
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::{DataTree, Delta, TreeOptions};
-use ringkeeper_core::workers::Alone;
+
 use ringkeeper_kit::ensemble::Ensemble;
 use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
