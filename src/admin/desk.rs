@@ -3,12 +3,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ringkeeper_core::config::Config;
 use ringkeeper_core::flow::{ConnId, ShardId};
-use ringkeeper_core::id::{SessionId, Zxid};
+use ringkeeper_core::id::Zxid;
+use ringkeeper_core::member::MemberFigures;
 use ringkeeper_core::ops::Digests;
+use ringkeeper_core::session::SessionsReport;
 use ringkeeper_core::shard::{Lists, ShardReport};
-use ringkeeper_core::time::Instant;
 
-use super::words::{Facts, Needs, Word};
+use super::words::{Facts, Word};
 use crate::runtime::{Clock, Sender};
 use crate::storage::wal::WalStats;
 use crate::wiring::{Mode, ToCommit, ToShard};
@@ -51,44 +52,51 @@ pub struct Question {
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     pub(super) shards: Vec<ShardReport>,
-    pub(super) commit: CommitReport,
+    pub(super) commit: Option<CommitReport>,
 }
 
-/// What the commit role knows that words show.
-#[derive(Debug, Default)]
+/// The commit role's part of what words show.
+#[derive(Debug)]
 pub struct CommitReport {
-    /// The open sessions, and when each expires.
-    pub sessions: Vec<(SessionId, Instant)>,
-    /// How many digests of the tree were not what others say of it.
-    pub digest_mismatches: u64,
-    /// Some of the states that are published, and the tree's digests then.
-    pub digest_log: Vec<(Zxid, u64)>,
+    /// The open sessions, if they were asked for.
+    pub sessions: Option<SessionsReport>,
+    /// What only a member of an ensemble has.
+    pub member: Option<MemberFigures>,
+    /// Of the tree's digests.
+    pub digests: DigestReport,
 }
 
-impl CommitReport {
-    /// The report of a commit role that knows this and has published so far.
-    pub fn new(
-        sessions: impl IntoIterator<Item = (SessionId, Instant)>,
-        digests: &Digests,
-        published: Zxid,
-    ) -> CommitReport {
-        CommitReport {
-            sessions: sessions.into_iter().collect(),
-            digest_mismatches: digests.mismatches(),
-            digest_log: digests.log().filter(|(zxid, _)| *zxid <= published).collect(),
-        }
+/// What words show of the tree's digests.
+#[derive(Debug, Default)]
+pub struct DigestReport {
+    /// How many were not what others say of them.
+    pub mismatches: u64,
+    /// Some of the states that are published, and the tree's digests then.
+    pub log: Vec<(Zxid, u64)>,
+}
+
+impl DigestReport {
+    /// What a commit role knows that has published so far.
+    pub fn new(digests: &Digests, published: Zxid) -> DigestReport {
+        let log = digests.log().filter(|(zxid, _)| *zxid <= published).collect();
+        DigestReport { mismatches: digests.mismatches(), log }
     }
 }
 
 impl Question {
     /// What this shard's report must list.
     pub fn lists(&self, shard: ShardId) -> Lists {
-        let lists = self.word.needs().lists();
+        let lists = self.word.needs().lists;
         // The tree is the same on every shard.
         Lists { ephemerals: lists.ephemerals && shard == self.shard, ..lists }
     }
 
-    /// What the shards should forget once they have reported.
+    /// Whether the commit role's report must list the sessions.
+    pub fn lists_sessions(&self) -> bool {
+        self.word.needs().sessions
+    }
+
+    /// What the roles should forget once they have reported.
     pub fn resets(&self) -> Option<Reset> {
         match self.word {
             Word::Crst => Some(Reset::Connections),
@@ -136,7 +144,7 @@ impl Desk {
 
     /// Takes the commit role's report.
     pub fn add_commit(&self, question: &Question, report: CommitReport) {
-        self.add(question, |reports| reports.commit = report);
+        self.add(question, |reports| reports.commit = Some(report));
     }
 
     /// What a word answers, by what the server is when all has been said.
@@ -151,18 +159,15 @@ impl Desk {
     fn send_round(&self, word: Word, shard: ShardId, conn: ConnId) {
         let DeskOptions { shards, commit, .. } = &self.options;
         let needs = word.needs();
-        let commits = usize::from(matches!(needs, Needs::All(_)));
-        if needs == Needs::Nothing {
+        if !needs.roles {
             return self.answer(shard, conn, self.compose(word, Reports::default()));
         }
-        let awaited = AtomicUsize::new(shards.len() + commits);
+        let awaited = AtomicUsize::new(shards.len() + 1);
         let question = Arc::new(Question { word, shard, conn, reports: Mutex::default(), awaited });
         for shard in shards {
             shard.post(ToShard::Ask(question.clone()));
         }
-        if commits > 0 {
-            commit.post(ToCommit::Ask(question));
-        }
+        commit.post(ToCommit::Ask(question));
     }
 
     fn add(&self, question: &Question, report: impl FnOnce(&mut Reports)) {

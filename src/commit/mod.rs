@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::prep::Pipeline;
+use ringkeeper_core::session::{GlobalSessions, SessionsReport};
 
 pub(crate) use digest_watch::DigestWatch;
 pub use followers::Followers;
 
-use crate::admin::{CommitReport, Desk};
+use crate::admin::{CommitReport, Desk, DigestReport};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{ToCommit, ToLog};
 
@@ -54,11 +55,11 @@ impl Commit {
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
                     ToCommit::Ask(question) => {
-                        let (sessions, digests) = (pipeline.session_deadlines(), pipeline.digests());
-                        desk.add_commit(
-                            &question,
-                            CommitReport::new(sessions, digests, pipeline.published()),
-                        );
+                        let expiring = || GlobalSessions::Expiring(pipeline.session_deadlines().collect());
+                        let sessions = || SessionsReport { local: None, global: expiring() };
+                        let sessions = question.lists_sessions().then(sessions);
+                        let digests = DigestReport::new(pipeline.digests(), pipeline.published());
+                        desk.add_commit(&question, CommitReport { sessions, member: None, digests });
                     }
                     ToCommit::Stop => {
                         submit(&mut records, log.as_ref());

@@ -28,7 +28,7 @@ use tracing::{info, warn};
 
 pub use disk::{Disk, EpochError, read_epochs};
 
-use crate::admin::{CommitReport, Desk};
+use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners};
@@ -64,6 +64,8 @@ pub struct MemberRole {
 pub struct MemberRoleOptions {
     /// Whether this server votes.
     pub kind: LearnerKind,
+    /// Whether this server serves clients while it leads.
+    pub leader_serves: bool,
     /// Where each server's quorum port is.
     pub quorum_addresses: BTreeMap<ServerId, Vec<HostPort>>,
     /// How long a leader may take to answer at all.
@@ -119,9 +121,7 @@ impl MemberRole {
                 match message {
                     ToCommit::LogEnded => ended = true,
                     ToCommit::Ask(question) => {
-                        let member = driver.seat.member();
-                        let (sessions, digests) = (member.session_deadlines(), member.digests());
-                        desk.add_commit(&question, CommitReport::new(sessions, digests, member.published()));
+                        desk.add_commit(&question, driver.report(&question));
                     }
                     message => driver.on_message(message),
                 }
@@ -174,6 +174,19 @@ impl Driver {
             ToCommit::Ask(_) | ToCommit::LogEnded => {}
         }
         self.perform(duties);
+    }
+
+    fn report(&mut self, question: &Question) -> CommitReport {
+        let member = self.seat.member();
+        let report = CommitReport {
+            sessions: question.lists_sessions().then(|| member.sessions()),
+            member: Some(member.figures(self.at.now)),
+            digests: DigestReport::new(member.digests(), member.published()),
+        };
+        if question.resets() == Some(Reset::Server) {
+            self.seat.tell(self.at, &mut Vec::new(), |member, _, _| member.reset_figures());
+        }
+        report
     }
 
     fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<TcpStream>>) {
@@ -251,6 +264,14 @@ impl Driver {
             Action::Replace(tree) => self.followers.replace(&tree),
             Action::Publish(batch) => self.followers.publish(batch),
             Action::Serve => self.serve(),
+            Action::ServeReadOnly => {
+                warn!("no leader is in sight: serving read-only clients");
+                self.followers.serve(Mode::ReadOnly);
+            }
+            Action::EndReadOnly => {
+                info!("there is a leader: read-only clients are sent away, to come back as others");
+                self.followers.stop_serving();
+            }
             Action::Down(_) => {
                 self.followers.stop_serving();
                 self.learners.close_all();
@@ -269,8 +290,12 @@ impl Driver {
             PeerState::Observing => Mode::Observer,
             PeerState::Looking => return,
         };
-        info!("serving clients as {mode}, in epoch {epoch}");
         self.election.post(ToElection::Epoch(epoch.into()));
+        if mode == Mode::Leader && !self.options.leader_serves {
+            info!("leading epoch {epoch}, and serving no clients (leaderServes=no)");
+            return;
+        }
+        info!("serving clients as {mode}, in epoch {epoch}");
         self.followers.serve(mode);
     }
 

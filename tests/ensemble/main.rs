@@ -4,9 +4,12 @@
 
 mod away;
 mod digests;
+mod local_sessions;
 mod mixed;
 mod observe;
+mod read_only;
 mod replacement;
+mod words;
 mod work;
 
 use ringkeeper_kit::ensemble::{Ensemble, Kind};

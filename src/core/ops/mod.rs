@@ -30,7 +30,10 @@ pub use database::{Database, Trail, share_lists};
 pub use digests::{Digests, Mismatch};
 pub use quota::QuotaLimits;
 pub use sessions::{close_txn, ephemerals_of};
-pub use write::{Asker, Ordered, Settings, Undecodable, is_well_formed, order, path_ahead};
+pub use write::{
+    Asker, AskingSession, Ordered, Settings, Undecodable, is_well_formed, needs_global_session, order,
+    path_ahead,
+};
 
 #[cfg(test)]
 mod replay_tests;

@@ -51,10 +51,12 @@ impl Server {
                 server: ServerId(id as i64),
                 shards: 1,
                 tick_ms: 100,
+                new_sessions: crate::session::NewSessions::Global,
                 settings: Settings::default(),
                 reaper: ReaperOptions::default(),
             },
             rollover_at,
+            read_only_after: None,
         };
         Server { options, disk: Disk::default(), process: None, lives: 0 }
     }
