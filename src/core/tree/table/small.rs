@@ -56,7 +56,7 @@ impl SmallTable {
     pub(super) fn insert(&mut self, place: Place) {
         self.len += 1;
         if self.len * 8 > self.places.len() * 7 {
-            let grown = vec![Place::FREE; self.len * GROWN_TENTHS / 10 + 1].into();
+            let grown = vec![Place::FREE; self.len * 10 / 7 + 1].into();
             let places = std::mem::replace(&mut self.places, grown);
             places.into_iter().filter(|place| *place != Place::FREE).for_each(|place| self.put(place));
         }
@@ -125,8 +125,6 @@ impl SmallTable {
     }
 }
 
-/// How much larger a table is made than it must be, in tenths of what is in it.
-const GROWN_TENTHS: usize = 17;
 const _: () = assert!(size_of::<Place>() == 6 && size_of::<SmallTable>() == 24);
 
 #[cfg(test)]
