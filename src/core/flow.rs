@@ -115,7 +115,7 @@ pub struct ForwardedRequest {
 pub struct CommitBatch {
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// The digest of the tree after them, where it is kept.
+    /// The digest of the tree after them, where it is kept; none if they leave the tree as it is.
     pub digest: Option<u64>,
 }
 

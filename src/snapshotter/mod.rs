@@ -187,7 +187,7 @@ impl Snapshotter {
     /// Returns how many transactions there are in the batch.
     fn apply(&mut self, batch: &CommitBatch) -> u64 {
         let mut transactions = 0;
-        self.digest = batch.digest;
+        self.digest = batch.digest.or(self.digest);
         for step in &batch.steps {
             match step {
                 Step::Zxid(zxid) => {

@@ -178,7 +178,7 @@ impl Member {
     /// What is known of the digests of [`Member::tree`].
     pub fn digests(&self) -> &Digests {
         match &self.role {
-            Role::Looking { pipeline, .. } => pipeline.digests(),
+            Role::Looking(looking) => looking.pipeline().digests(),
             Role::Leading(leading) => leading.pipeline().digests(),
             Role::Learning(learning) => learning.replica().digests(),
             Role::Between => unreachable!("a member is between roles only within a call"),
