@@ -1,5 +1,6 @@
 //! What each part of the server is told of the configuration.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,7 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         pipeline: pipeline(config, topology),
         rollover_at: ROLLOVER_AT,
         read_only_after: ensemble.read_only_after,
+        has_observers: ensemble.observer_master_port.is_some(),
     }
 }
 
@@ -84,6 +86,10 @@ pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOpt
         kind: if is_observer { LearnerKind::Observer } else { LearnerKind::Follower },
         leader_serves: ensemble.leader_serves,
         quorum_addresses: ensemble.quorum_addresses().collect(),
+        observer_masters: match is_observer {
+            true => ensemble.observer_master_addresses(),
+            false => BTreeMap::new(),
+        },
         connect_patience: ensemble.init_limit,
         tree: tree(config),
         value_len_max: config.limits.frame_bytes.max(PEER_VALUE_LEN_MIN),

@@ -7,6 +7,7 @@ mod digests;
 mod local_sessions;
 mod mixed;
 mod observe;
+mod observer_masters;
 mod read_only;
 mod replacement;
 mod words;

@@ -61,6 +61,7 @@ impl Lines {
 
     fn add_member(&mut self, member: &MemberFigures) {
         self.add("quorum_size", member.quorum_size);
+        self.add_known("synced_observers", member.synced_observers);
         let Some(leader) = &member.leader else { return };
         self.add("learners", leader.learners);
         self.add("synced_followers", leader.synced_followers);

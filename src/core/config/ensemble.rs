@@ -12,8 +12,8 @@ use super::key_table::ensemble::{
     MIN_NOTIFICATION_INTERVAL, QUORUM_CNXN_TIMEOUT,
 };
 use super::key_table::parser::{
-    INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL,
-    SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
+    INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, OBSERVER_MASTER_PORT, PEER_TYPE,
+    QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC};
 use super::kind::Int;
@@ -59,6 +59,8 @@ pub struct Ensemble {
     pub leader_serves: bool,
     /// `localSessionsEnabled` and `localSessionsUpgradingEnabled`.
     pub new_sessions: NewSessions,
+    /// `observerMasterPort`: where followers listen for observers; `None` if they don't.
+    pub observer_master_port: Option<u16>,
     groups: Option<Groups>,
 }
 
@@ -112,6 +114,14 @@ impl Ensemble {
             read_only_after: settings
                 .get(&READ_ONLY_MODE)?
                 .then(|| READ_ONLY_AFTER_MIN.max(Duration::from_millis(tick_ms))),
+            observer_master_port: match settings.get(&OBSERVER_MASTER_PORT)? {
+                ..=0 => None,
+                port => Some(u16::try_from(port).map_err(|_| {
+                    let problem =
+                        Problem::OutOfBounds { value: port.into(), allowed: "at most 65535".to_owned() };
+                    settings.error(&OBSERVER_MASTER_PORT, problem)
+                })?),
+            },
             leader_serves: settings.get(&LEADER_SERVES)?,
             new_sessions: match settings.get(&LOCAL_SESSIONS)? {
                 true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },
@@ -131,6 +141,14 @@ impl Ensemble {
     /// Where a leader listens for its learners.
     pub fn quorum_addresses(&self) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
         self.addresses(|peer| peer.quorum_port)
+    }
+
+    /// Where a follower listens for observers, if it does; for servers that vote.
+    pub fn observer_master_addresses(&self) -> BTreeMap<ServerId, Vec<HostPort>> {
+        let Some(port) = self.observer_master_port else { return BTreeMap::new() };
+        let voters = self.servers.values().filter(|line| self.verifier.is_voter(line.id));
+        let at = |peer: &PeerAddress| HostPort { host: peer.host.clone(), port };
+        voters.map(|line| (line.id, line.addresses.iter().map(at).collect())).collect()
     }
 
     fn addresses(&self, port: fn(&PeerAddress) -> u16) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {

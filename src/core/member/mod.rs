@@ -50,7 +50,7 @@ use std::time::Duration;
 
 use crate::durable::Durable;
 use crate::flow::ShardTurn;
-use crate::id::Zxid;
+use crate::id::{ServerId, Zxid};
 use crate::log_room::LogRoom;
 use crate::ops::Digests;
 use crate::prep::{Pipeline, PipelineOptions};
@@ -80,6 +80,8 @@ pub struct MemberOptions {
     /// How long this server looks for a leader before it serves reads meanwhile (`readonlymode.enabled`);
     /// `None` if it never does.
     pub read_only_after: Option<Duration>,
+    /// Whether this server brings observers up to date while it follows (`observerMasterPort`).
+    pub has_observers: bool,
     /// From which number of a transaction on a leader orders nothing more in its epoch, so that a new one
     /// begins: [`ROLLOVER_AT`].
     pub rollover_at: u32,
@@ -128,6 +130,11 @@ impl Member {
             next: None,
             options,
         }
+    }
+
+    /// Which server this is.
+    pub fn id(&self) -> ServerId {
+        self.options.zab.id
     }
 
     /// The database is empty and must not be trusted to be so rightly: the disk may have been wiped, and with it
@@ -201,6 +208,12 @@ impl Member {
         }
     }
 
+    /// Whether observers may be [handed over](Member::on_accepted): this server follows, serves, and is to have
+    /// some.
+    pub fn takes_observers(&self) -> bool {
+        matches!(&self.role, Role::Learning(learning) if learning.observers().is_some())
+    }
+
     /// Whether this server looks for a leader.
     pub fn is_looking(&self) -> bool {
         matches!(self.role, Role::Looking(_)) && self.next.is_none()
@@ -268,7 +281,9 @@ impl Member {
                 let may_serve = self.next.is_none() && self.storage.is_settled();
                 looking.on_tick(at, self.options.read_only_after.filter(|_| may_serve), out);
             }
-            Role::Learning(learning) => learning.on_tick(at, out),
+            Role::Learning(learning) => {
+                learning.on_tick(at, &mut self.storage, &mut self.history, out);
+            }
             Role::Between => {}
         }
         self.tell_learner(out, |learner, done| learner.on_tick(at.now, done));
@@ -347,7 +362,7 @@ impl Member {
             unreachable!("a role begins only while a member looks for a leader")
         };
         let (pipeline, tail) = looking.end(out);
-        let (log, zab) = (self.storage.log(), self.options.zab.clone());
+        let log = self.storage.log();
         self.role = match start {
             Start::Lead => {
                 let mut leading =
@@ -357,7 +372,7 @@ impl Member {
                 Role::Leading(Box::new(leading))
             }
             Start::Follow(kind) => {
-                let mut learning = Learning::new(zab, pipeline, kind, self.epochs, tail, log, at);
+                let mut learning = Learning::new(&self.options, pipeline, kind, self.epochs, tail, log, at);
                 learning.begin(&mut self.storage, &mut self.history, out);
                 Role::Learning(Box::new(learning))
             }

@@ -30,6 +30,7 @@
 mod history;
 mod leader;
 mod learner;
+mod observer_master;
 mod options;
 pub mod packet;
 mod reason;
@@ -39,6 +40,7 @@ mod sync;
 pub use history::{ExcerptReader, History, HistoryBounds, LogExcerpt, Logged};
 pub use leader::{Leader, LeaderAction, LeaderFigures, LinkId, ProposalSizes};
 pub use learner::{Learner, LearnerAction, Tail};
+pub use observer_master::{Known, MasterAction, ObserverMaster};
 pub use options::{EpochFile, Epochs, Timing, ZabOptions};
 pub use reason::{CloseReason, DownReason};
 pub use stream::{Item, LeaderStream};
