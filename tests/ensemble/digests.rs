@@ -110,7 +110,7 @@ fn start_led_by_the_last(ensemble: &mut Ensemble) {
 
 fn write(client: &mut Client, root: &str, count: usize) {
     for number in 0..count {
-        let request = Request::create(&format!("{root}-{number}"), b"data", create_mode::PERSISTENT);
+        let request = Request::create(format!("{root}-{number}"), b"data", create_mode::PERSISTENT);
         assert_eq!(client.call(&request).expect("a reply").err, 0);
     }
 }
