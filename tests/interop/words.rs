@@ -45,7 +45,7 @@ fn hash_shows_what_java_shows_with_digests_and_without() {
             assert_eq!(server.word("hash").expect("an answer"), "");
             // The session's own transaction was the first.
             for number in 2..=300 {
-                does(&mut client, Request::create(&format!("/{number}"), b"", 0));
+                does(&mut client, Request::create(format!("/{number}"), b"", 0));
             }
             let mntr = server.word("mntr").expect("an answer");
             assert!(mntr.contains("zk_digest_mismatches_count\t0\n"), "{mntr}");
