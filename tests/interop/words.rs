@@ -38,6 +38,7 @@ fn nothing_is_listed_where_nothing_is_there() {
 /// The digests themselves hold times; `tests/ensemble` compares them.
 #[test]
 fn hash_shows_what_java_shows_with_digests_and_without() {
+    let digest = Regex::new(r"(?m): -?[1-9]\d*$").expect("a pattern");
     for enabled in [true, false] {
         let [java, own] = [java::server(), crate::ringkeeper_server()].map(|settings| {
             let server = settings.property("zookeeper.digest.enabled", enabled).start();
@@ -52,9 +53,7 @@ fn hash_shows_what_java_shows_with_digests_and_without() {
             server.word("hash").expect("an answer")
         });
         let without_digests = |answer: &str| match enabled {
-            true => {
-                Regex::new(r"(?m): -?[1-9]\d*$").expect("a pattern").replace_all(answer, ": N").into_owned()
-            }
+            true => digest.replace_all(answer, ": N").into_owned(),
             false => answer.to_owned(),
         };
         if enabled {
