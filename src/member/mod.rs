@@ -28,8 +28,8 @@ use tracing::{info, warn};
 
 pub use disk::{Disk, EpochError, read_epochs};
 
-use crate::admin::{CommitReport, Desk, Question, Reset};
-use crate::commit::Followers;
+use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
+use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
@@ -91,6 +91,7 @@ struct Driver {
     /// Trees for learners that are to be sent them.
     trees: BTreeMap<LinkId, Frozen>,
     leader: Option<LeaderConnection>,
+    digests: DigestWatch,
     at: Moment,
 }
 
@@ -112,6 +113,7 @@ impl MemberRole {
             disk: self.disk,
             trees: BTreeMap::new(),
             leader: None,
+            digests: DigestWatch::default(),
             at: moment(),
         };
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
@@ -127,6 +129,7 @@ impl MemberRole {
                     message => driver.on_message(message),
                 }
             }
+            driver.digests.look(driver.seat.member().digests(), driver.at.now);
             driver.flush();
         }
     }
@@ -184,6 +187,7 @@ impl Driver {
         let report = CommitReport {
             sessions: question.lists_sessions().then(|| member.sessions()),
             member: Some(member.figures(self.at.now)),
+            digests: DigestReport::new(member.digests(), member.published()),
         };
         if question.resets() == Some(Reset::Server) {
             self.seat.tell(self.at, &mut Vec::new(), |member, _, _| member.reset_figures());
@@ -269,7 +273,7 @@ impl Driver {
             Action::SaveTree(tree) => {
                 let (zxid, count) = (tree.last_zxid(), tree.node_count());
                 info!("the leader has sent its whole tree, {count} znodes as of {zxid}");
-                self.log(ToLog::Restart(tree.freeze()));
+                self.log(ToLog::Restart(tree.freeze().with_digest(tree.digest())));
                 self.followers.replace(&tree);
             }
             Action::Replace(tree) => self.followers.replace(&tree),

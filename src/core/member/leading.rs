@@ -6,7 +6,7 @@ use crate::flow::{Origin, ShardTurn, Step, Submission};
 use crate::id::Zxid;
 use crate::log_room::LogRoom;
 use crate::prep::{LogSink, Pipeline};
-use crate::proto::{OpCode, Txn, TxnHeader};
+use crate::proto::{OpCode, Txn, TxnDigest, TxnHeader};
 use crate::zab::{DownReason, Epochs, History, Leader, LeaderAction, Logged, Tail};
 
 /// A server that leads, or tries to.
@@ -27,10 +27,11 @@ pub(super) struct Leading {
 struct Ordered(Vec<Logged>);
 
 impl LogSink for Ordered {
-    fn append(&mut self, zxid: Zxid, header: &TxnHeader, txn: &Txn<'_>) {
+    fn append(&mut self, header: &TxnHeader, txn: &Txn<'_>, digest: Option<TxnDigest>) {
         let mut payload = Vec::new();
         header.encode(txn, &mut payload);
-        self.0.push(Logged { zxid, payload: payload.into() });
+        digest.inspect(|digest| digest.encode(&mut payload));
+        self.0.push(Logged { zxid: header.zxid, payload: payload.into() });
     }
 }
 

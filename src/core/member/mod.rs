@@ -55,6 +55,7 @@ use crate::durable::Durable;
 use crate::flow::ShardTurn;
 use crate::id::{ServerId, Zxid};
 use crate::log_room::LogRoom;
+use crate::ops::Digests;
 use crate::prep::{Pipeline, PipelineOptions};
 use crate::tree::DataTree;
 use crate::zab::packet::LearnerKind;
@@ -180,6 +181,16 @@ impl Member {
             Role::Looking(looking) => looking.pipeline().tree(),
             Role::Leading(leading) => leading.pipeline().tree(),
             Role::Learning(learning) => learning.replica().tree(),
+            Role::Between => unreachable!("a member is between roles only within a call"),
+        }
+    }
+
+    /// What is known of the digests of [`Member::tree`].
+    pub fn digests(&self) -> &Digests {
+        match &self.role {
+            Role::Looking(looking) => looking.pipeline().digests(),
+            Role::Leading(leading) => leading.pipeline().digests(),
+            Role::Learning(learning) => learning.replica().digests(),
             Role::Between => unreachable!("a member is between roles only within a call"),
         }
     }

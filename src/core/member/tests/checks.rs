@@ -33,7 +33,7 @@ impl Checks {
         for step in &batch.steps {
             match step {
                 Step::Zxid(zxid) => changes.push((*zxid, String::new())),
-                Step::Delta(delta) => {
+                Step::Delta(delta, _) => {
                     let (_, text) = changes.last_mut().expect("deltas belong to a transaction");
                     text.push_str(&format!("{delta:?};"));
                 }

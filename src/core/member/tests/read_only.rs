@@ -100,7 +100,7 @@ impl Lonely {
 
 fn steps(actions: Vec<Action>) -> Vec<Step> {
     let of = |action| match action {
-        Action::Publish(CommitBatch { steps }) => steps,
+        Action::Publish(CommitBatch { steps, .. }) => steps,
         other => panic!("{other:?}"),
     };
     actions.into_iter().flat_map(of).collect()

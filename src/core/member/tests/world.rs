@@ -569,8 +569,8 @@ impl World {
                     current = *zxid;
                     process.shard.advance(current);
                 }
-                Step::Delta(delta) => {
-                    process.shard.apply(current, delta);
+                Step::Delta(delta, place) => {
+                    process.shard.apply_at(current, delta, *place);
                 }
                 Step::Close(origin) => {
                     let here = |client: &&mut Client| client.at == Some((server, origin.conn));
