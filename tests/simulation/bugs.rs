@@ -60,7 +60,10 @@ fn an_event_behind_what_it_tells_of() {
 
 #[test]
 fn an_ephemeral_that_outlives_its_session() {
-    mischief_is_caught(Mischief::KeepEphemeral, &[session_order::PROMISE, ephemerals::PROMISE, history::PROMISE]);
+    mischief_is_caught(
+        Mischief::KeepEphemeral,
+        &[session_order::PROMISE, ephemerals::PROMISE, history::PROMISE],
+    );
 }
 
 const NO_PANIC: &str = "no machine panics";

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use ringkeeper_core::id::{SessionId, Zxid};
 use ringkeeper_kit::wire::{
-    Body, ConnectRequest, ConnectResponse, Message, Reply, Request, Text, create_mode, op, open_acl, watch_mode,
+    Body, ConnectRequest, ConnectResponse, Message, Reply, Request, Text, create_mode, op, open_acl,
+    watch_mode,
 };
 
 use crate::checks::session_order::{Answered, is_write};
@@ -179,7 +180,8 @@ impl World {
     /// A client does the next thing.
     pub(crate) fn on_client(&mut self, number: usize) {
         let (now, host, servers) = (self.now, self.servers.len() + number, self.servers.len());
-        let (frontier, is_troubled) = (self.checks.sync.frontier(), self.is_troubled);
+        let frontier = self.checks.sync.frontier();
+        let is_restless = self.is_troubled && self.setup.are_restless;
         let client = &mut self.clients[number];
         let mut delay = client.rng.u64(5..60) * MS;
         match client.state {
@@ -199,16 +201,16 @@ impl World {
                 let silent_ms = (now - client.last_heard) / MS;
                 if silent_ms > client.timeout_ms * 2 / 3 {
                     self.leave_server(number);
-                } else if is_troubled && client.rng.u32(0..250) == 0 {
+                } else if is_restless && client.rng.u32(0..250) == 0 {
                     self.trace.note(now, format_args!("client {number} moves"));
                     self.checks.counts.moves += 1;
                     self.leave_server(number);
-                } else if is_troubled && client.rng.u32(0..400) == 0 {
+                } else if is_restless && client.rng.u32(0..400) == 0 {
                     self.trace.note(now, format_args!("client {number} is away for long"));
                     delay = client.timeout_ms * 3 / 2 * MS;
                     self.leave_server(number);
                 } else if !client.is_quiet && client.asked.len() < ASKED_MAX {
-                    let wishes = match is_troubled && client.rng.u32(0..300) == 0 {
+                    let wishes = match is_restless && client.rng.u32(0..300) == 0 {
                         true => vec![Request::CloseSession],
                         false => client.wish(),
                     };
@@ -288,7 +290,8 @@ impl World {
         };
         let client = &mut self.clients[number];
         if !response.granted() {
-            self.trace.note(self.now, format_args!("client {number} has lost its session {:x}", client.session));
+            self.trace
+                .note(self.now, format_args!("client {number} has lost its session {:x}", client.session));
             client.lose_session();
             self.checks.counts.sessions_lost += 1;
             return self.leave_server(number);

@@ -224,7 +224,9 @@ impl World {
                     done += len;
                     events.push(LeaderEvent::Tree(tree));
                 }
-                Err(reason) => return self.blame(PROTOCOL, format!("the leader of {server} sends: {reason}")),
+                Err(reason) => {
+                    return self.blame(PROTOCOL, format!("the leader of {server} sends: {reason}"));
+                }
             }
         }
         leader.bytes.drain(..done);
@@ -235,7 +237,14 @@ impl World {
     }
 
     /// Connects to a leader's quorum port, again and again until it answers or it is too late.
-    pub(crate) fn dial_leader(&mut self, server: usize, life: u32, attempt: Attempt, leader: usize, until: u64) {
+    pub(crate) fn dial_leader(
+        &mut self,
+        server: usize,
+        life: u32,
+        attempt: Attempt,
+        leader: usize,
+        until: u64,
+    ) {
         let Some(process) = self.servers[server].process(life) else { return };
         if process.leader.as_ref().is_none_or(|leader| leader.attempt != attempt) {
             return;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use ringkeeper_core::format::wal::{
-    BLOCK_LEN, Cursor, Record, Recovery, RecordBatch, SegmentHeader, Sync, encoded_len, shortened,
+    BLOCK_LEN, Cursor, Record, RecordBatch, Recovery, SegmentHeader, Sync, encoded_len, shortened,
 };
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions};
@@ -220,7 +220,8 @@ impl Disk {
     }
 
     fn shorten(&mut self, zxid: Zxid) -> Result<(), String> {
-        let kept = self.segments.iter().rposition(|segment| segment.first().is_some_and(|first| first <= zxid));
+        let kept =
+            self.segments.iter().rposition(|segment| segment.first().is_some_and(|first| first <= zxid));
         self.segments.truncate(kept.map_or(0, |tail| tail + 1));
         if let Some(tail) = self.segments.last_mut()
             && let Some(copy) = shortened(&tail.bytes, zxid).map_err(|what| what.to_string())?

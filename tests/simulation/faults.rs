@@ -40,10 +40,8 @@ impl World {
             Fault::KillAll => {}
             Fault::Stop => {
                 let longest = if self.rng.u8(0..4) == 0 { 3000 } else { 300 };
-                let until = self.now + self.rng.u64(1..longest) * MS;
-                // What waits already comes first.
-                let stopped_until = &mut self.servers[server].stopped_until;
-                *stopped_until = until.max(*stopped_until);
+                let time = self.rng.u64(1..longest) * MS;
+                self.stop(server, time);
             }
             Fault::Break => {
                 let conns: Vec<_> = self.network.conns.keys().copied().collect();
@@ -100,7 +98,9 @@ impl World {
                 self.after(long, Event::Room(server));
             }
             Fault::Wipe => self.wipe(server),
-            Fault::WallJump => self.servers[server].clock.wall_offset_ms = self.rng.i64(-3_600_000..3_600_000),
+            Fault::WallJump => {
+                self.servers[server].clock.wall_offset_ms = self.rng.i64(-3_600_000..3_600_000)
+            }
             Fault::Snapshot => self.begin_snapshot(server),
         }
     }

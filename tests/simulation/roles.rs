@@ -90,7 +90,13 @@ impl World {
         self.tell_seat(server, life, |seat, at, out| seat.on_learner(link, event, at, out));
     }
 
-    pub(crate) fn on_leader(&mut self, server: usize, life: u32, attempt: Attempt, event: LeaderEvent<Socket>) {
+    pub(crate) fn on_leader(
+        &mut self,
+        server: usize,
+        life: u32,
+        attempt: Attempt,
+        event: LeaderEvent<Socket>,
+    ) {
         self.tell_seat(server, life, |seat, at, out| seat.on_leader(attempt, event, at, out));
     }
 
@@ -196,7 +202,10 @@ impl World {
         // An observer publishes what its log gets in the same turn.
         for duty in &out {
             if let Duty::Act(Action::Append(records)) = duty {
-                process.logged.extend(payloads(records));
+                for (zxid, payload) in payloads(records) {
+                    self.checks.ephemerals.on_logged(zxid, self.now);
+                    process.logged.insert(zxid, payload);
+                }
             }
         }
         for duty in out {
@@ -384,13 +393,14 @@ impl World {
     }
 
     fn publish(&mut self, server: usize, life: u32, mut batch: CommitBatch) {
-        let World { checks, servers, now, .. } = self;
-        let verdict = checks.on_publish(servers, server, &batch, *now);
+        let World { checks, servers, .. } = self;
+        let verdict = checks.on_publish(servers, server, &batch);
         self.check(verdict);
         if self.setup.mischief == Mischief::KeepEphemeral {
             let steps = &batch.steps;
             let gone = steps.iter().position(|step| crate::checks::ephemerals::is_deletion(step));
-            let closes = |step: &Step| matches!(step, Step::Delta(ringkeeper_core::tree::Delta::CloseSession(_)));
+            let closes =
+                |step: &Step| matches!(step, Step::Delta(ringkeeper_core::tree::Delta::CloseSession(_)));
             if let Some(gone) = gone.filter(|gone| steps[*gone..].iter().any(closes)) {
                 batch.steps.remove(gone);
             }
@@ -411,8 +421,7 @@ impl World {
             _ => Ok(()),
         };
         self.check(verdict);
-        let World { checks, servers, now, .. } = self;
-        let verdict = checks.on_serve(servers, server, *now);
+        let verdict = self.checks.on_serve(&self.servers, server);
         self.check(verdict);
         self.post(server, life, Role::Snapshotter, Message::Settle);
         self.post(server, life, Role::Election, Message::Epoch(epoch.into()));

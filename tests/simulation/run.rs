@@ -52,7 +52,7 @@ pub(crate) fn play(setup: Setup, seed: u64, is_loud: bool) -> Story {
 }
 
 /// Ends all trouble, and sees that everything goes on.
-fn settle(world: &mut World) {
+pub(crate) fn settle(world: &mut World) {
     world.end_trouble();
     let must = |world: &mut World, what: &str, done: fn(&World) -> bool| {
         if !world.run_until(SETTLED_WITHIN, done) && world.failure.is_none() {

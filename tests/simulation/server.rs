@@ -239,8 +239,7 @@ impl Server {
         let epochs = self.disk.recover_epochs(last)?;
         let bounds = HistoryBounds { count_max: setup.history_count, len_max: 1 << 20 };
         let tree = found.pipeline.tree().clone();
-        let member =
-            Member::new(self.options.clone(), found.pipeline, epochs, History::new(last, bounds));
+        let member = Member::new(self.options.clone(), found.pipeline, epochs, History::new(last, bounds));
         let seat = Seat::new(member, self.kind);
         let (mut first, now) = (Vec::new(), self.clock.at(now).now);
         let peers = (0..setup.servers()).map(|id| (ServerId(id as i64), vec![address(id)]));
@@ -251,8 +250,7 @@ impl Server {
         };
         let last_logged = setup.mischief.vote(seat.last_logged());
         let own = vec![address(self.id)];
-        let election =
-            ElectionPeer::start(electorate, own, peers, ELECTION, last_logged, now, &mut first);
+        let election = ElectionPeer::start(electorate, own, peers, ELECTION, last_logged, now, &mut first);
         let shards = (0..setup.shards).map(|number| {
             let options = ShardOptions {
                 session_timeout_ms_min: 2 * TICK_MS as i32,

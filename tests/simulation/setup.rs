@@ -10,6 +10,8 @@ pub(crate) struct Setup {
     pub(crate) observers: usize,
     pub(crate) shards: usize,
     pub(crate) clients: usize,
+    /// Whether clients change servers, leave for longer than their sessions last, and close them.
+    pub(crate) are_restless: bool,
     /// How many transactions a server keeps in memory for its learners.
     pub(crate) history_count: usize,
     pub(crate) rollover_at: u32,
@@ -95,6 +97,7 @@ impl Setup {
             observers,
             shards: 1,
             clients: 3,
+            are_restless: false,
             history_count: 500,
             rollover_at: ROLLOVER_AT,
             confirm_syncs: true,
@@ -121,6 +124,7 @@ impl Setup {
         Setup {
             shards: rng.usize(1..=2),
             clients: rng.usize(2..=5),
+            are_restless: rng.u8(0..4) != 0,
             history_count: *rng.choice(&[3, 20, 60, 500]).expect("some"),
             rollover_at: *rng.choice(&[40, 200, ROLLOVER_AT, ROLLOVER_AT]).expect("some"),
             drift_ppm_max: *rng.choice(&[100, 5000, 30_000]).expect("some"),
@@ -140,17 +144,5 @@ impl Setup {
     }
 }
 
-const SIZES: [(usize, usize); 12] = [
-    (3, 0),
-    (3, 0),
-    (3, 0),
-    (3, 1),
-    (3, 2),
-    (4, 0),
-    (4, 1),
-    (5, 0),
-    (5, 0),
-    (5, 2),
-    (6, 1),
-    (7, 0),
-];
+const SIZES: [(usize, usize); 12] =
+    [(3, 0), (3, 0), (3, 0), (3, 1), (3, 2), (4, 0), (4, 1), (5, 0), (5, 0), (5, 2), (6, 1), (7, 0)];

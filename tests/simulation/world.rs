@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
 use ringkeeper_core::election;
+use ringkeeper_core::member::LearnerEvent;
 use ringkeeper_core::member::{Attempt, Moment};
 use ringkeeper_core::zab::{EpochFile, LinkId};
-use ringkeeper_core::member::LearnerEvent;
 
 use crate::checks::Checks;
 use crate::client::Client;
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) dropped: Rc<RefCell<Vec<ConnId>>>,
     /// What is to be sent at the end of the turn.
     outbox: BTreeMap<(ConnId, usize), Vec<u8>>,
+    /// What waits for a stopped process, by server.
+    held: Vec<VecDeque<Event>>,
     events: BinaryHeap<Reverse<Timed>>,
     sequence: u64,
 }
@@ -54,12 +56,28 @@ impl fmt::Display for Failure {
 }
 
 pub(crate) enum Event {
-    Segment { conn: ConnId, to: usize, segment: Segment },
+    Segment {
+        conn: ConnId,
+        to: usize,
+        segment: Segment,
+    },
     /// The kernel gives up sending to the other side.
-    GiveUp { conn: ConnId, side: usize },
-    Accepted { server: usize, life: u32, conn: ConnId },
+    GiveUp {
+        conn: ConnId,
+        side: usize,
+    },
+    Accepted {
+        server: usize,
+        life: u32,
+        conn: ConnId,
+    },
     /// What a learner sent before it was let in.
-    LetIn { server: usize, life: u32, link: LinkId, has_ended: bool },
+    LetIn {
+        server: usize,
+        life: u32,
+        link: LinkId,
+        has_ended: bool,
+    },
     Tick(usize, u32),
     Wake(usize, u32),
     Written(usize, u32, election::LinkId),
@@ -68,10 +86,18 @@ pub(crate) enum Event {
     EpochWritten(usize, u32, EpochFile, u32),
     SnapshotWritten(usize, u32),
     TurnDue(usize, u32, usize),
-    Redial { server: usize, life: u32, attempt: Attempt, leader: usize, until: u64 },
+    Redial {
+        server: usize,
+        life: u32,
+        attempt: Attempt,
+        leader: usize,
+        until: u64,
+    },
     Client(usize),
     Fault,
     Restart(usize),
+    /// A stopped process goes on.
+    Resume(usize),
     /// A disk is as fast as it was.
     DiskRecovers(usize, u64),
     /// A disk has room again.
@@ -107,7 +133,8 @@ impl Ord for Timed {
 impl World {
     /// An ensemble whose servers all start soon.
     pub(crate) fn new(setup: Setup, mut rng: fastrand::Rng, is_loud: bool) -> World {
-        let servers = (0..setup.servers()).map(|id| Server::new(id, &setup, &mut rng)).collect();
+        let count = setup.servers();
+        let servers = (0..count).map(|id| Server::new(id, &setup, &mut rng)).collect();
         let clients = (0..setup.clients).map(|number| Client::new(number, rng.u64(..))).collect();
         let mut world = World {
             checks: Checks::new(&setup),
@@ -122,6 +149,7 @@ impl World {
             is_troubled: true,
             dropped: Rc::default(),
             outbox: BTreeMap::new(),
+            held: (0..count).map(|_| VecDeque::new()).collect(),
             events: BinaryHeap::new(),
             sequence: 0,
         };
@@ -166,10 +194,9 @@ impl World {
 
     pub(crate) fn handle(&mut self, event: Event) {
         if let Some(server) = self.process_of(&event)
-            && self.servers[server].stopped_until > self.now
+            && (self.servers[server].stopped_until > self.now || !self.held[server].is_empty())
         {
-            let wait = self.servers[server].stopped_until - self.now;
-            return self.after(wait, event);
+            return self.held[server].push_back(event);
         }
         match event {
             Event::Segment { conn, to, segment } => self.on_segment(conn, to, segment),
@@ -199,6 +226,13 @@ impl World {
             Event::Client(client) => self.on_client(client),
             Event::Fault => self.on_fault(),
             Event::Restart(server) => self.start(server),
+            Event::Resume(server) => {
+                if self.servers[server].stopped_until <= self.now {
+                    for event in std::mem::take(&mut self.held[server]) {
+                        self.handle(event);
+                    }
+                }
+            }
             Event::DiskRecovers(server, usual) => self.servers[server].write_us_max = usual,
             Event::Room(server) => self.set_room(server, ringkeeper_core::log_room::LogRoom::Ample),
         }
@@ -261,6 +295,14 @@ impl World {
                 self.send(conn, 1 - side, Segment::End);
             }
         }
+    }
+
+    /// Has a process do nothing for so long.
+    pub(crate) fn stop(&mut self, server: usize, time: u64) {
+        let stopped_until = &mut self.servers[server].stopped_until;
+        *stopped_until = (self.now + time).max(*stopped_until);
+        let wait = *stopped_until - self.now;
+        self.after(wait, Event::Resume(server));
     }
 
     pub(crate) fn at(&self, server: usize) -> Moment {
@@ -330,7 +372,9 @@ impl World {
     /// The server that leads an established epoch, the newest if there are several.
     pub(crate) fn leader(&self) -> Option<usize> {
         let leads = self.servers.iter().filter(|server| server.leads());
-        leads.max_by_key(|server| server.member().map(|member| member.epochs().current)).map(|server| server.id)
+        leads
+            .max_by_key(|server| server.member().map(|member| member.epochs().current))
+            .map(|server| server.id)
     }
 }
 

@@ -29,8 +29,6 @@ mod learning;
 mod links;
 mod seat;
 mod storage;
-#[cfg(test)]
-mod tests;
 
 pub use action::{Action, Moment};
 use leading::Leading;
@@ -48,7 +46,7 @@ use crate::prep::{Pipeline, PipelineOptions};
 use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::zab::packet::LearnerKind;
-use crate::zab::{EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
+use crate::zab::{DownReason, EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
 
 /// The machine. See the module's documentation.
 pub struct Member {
@@ -60,6 +58,8 @@ pub struct Member {
     log_room: LogRoom,
     /// The role that begins once the disk has done what it was asked for.
     next: Option<Start>,
+    /// The newest epoch that another server is known to have promised. One that this server opens is newer.
+    outpromised: u32,
 }
 
 /// What a member must know of its server and ensemble.
@@ -118,6 +118,7 @@ impl Member {
             role: Role::Looking { pipeline: Box::new(pipeline), tail: Tail::new(last) },
             log_room: LogRoom::default(),
             next: None,
+            outpromised: 0,
             options,
         }
     }
@@ -318,8 +319,9 @@ impl Member {
         let (log, zab) = (self.storage.log(), self.options.zab.clone());
         self.role = match start {
             Start::Lead => {
+                let epochs = Epochs { accepted: self.epochs.accepted.max(self.outpromised), ..self.epochs };
                 let mut leading =
-                    Leading::new(&self.options, *pipeline, tail, self.epochs, &self.history, log.1, at);
+                    Leading::new(&self.options, *pipeline, tail, epochs, &self.history, log.1, at);
                 leading.on_log_room(self.log_room);
                 leading.begin(at, &mut self.storage, out);
                 Role::Leading(Box::new(leading))
@@ -339,6 +341,9 @@ impl Member {
             Role::Looking { .. } | Role::Between => None,
         };
         let Some(reason) = reason else { return };
+        if let DownReason::Outpromised { theirs, .. } = reason {
+            self.outpromised = self.outpromised.max(theirs);
+        }
         self.role = match std::mem::replace(&mut self.role, Role::Between) {
             Role::Leading(leading) => {
                 let (pipeline, tail) = leading.end(&mut self.history, out);

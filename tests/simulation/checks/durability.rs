@@ -47,8 +47,13 @@ impl Durability {
             }
             FromLearner::AckEpoch { .. } => {
                 let accepted = epochs.accepted;
-                let epoch = server.member().and_then(|member| member.learner()).map(|learner| learner.epoch());
-                must!(PROMISE, epoch == Some(accepted), "server {id} promises {epoch:?}, on disk is {accepted}");
+                let epoch =
+                    server.member().and_then(|member| member.learner()).map(|learner| learner.epoch());
+                must!(
+                    PROMISE,
+                    epoch == Some(accepted),
+                    "server {id} promises {epoch:?}, on disk is {accepted}"
+                );
             }
             _ => {}
         }

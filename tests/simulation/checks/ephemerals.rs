@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ringkeeper_core::flow::Step;
-use ringkeeper_core::id::SessionId;
+use ringkeeper_core::id::{SessionId, Zxid};
 use ringkeeper_core::tree::{DataTree, Delta};
 
 use super::history::Txn;
@@ -15,6 +15,8 @@ pub(crate) const PROMISE: &str = "an ephemeral exists exactly as long as its ses
 #[derive(Default)]
 pub(crate) struct Ephemerals {
     open: BTreeMap<SessionId, Session>,
+    /// When each transaction was ordered: when somebody's log was given it first.
+    ordered: BTreeMap<Zxid, u64>,
 }
 
 #[derive(Default)]
@@ -42,8 +44,14 @@ impl Ephemerals {
         }
     }
 
-    pub(crate) fn on_committed(&mut self, txn: &Txn, now: u64) -> Verdict {
+    /// Somebody's log is given a transaction.
+    pub(crate) fn on_logged(&mut self, zxid: Zxid, now: u64) {
+        self.ordered.entry(zxid).or_insert(now);
+    }
+
+    pub(crate) fn on_committed(&mut self, txn: &Txn) -> Verdict {
         let zxid = txn.zxid;
+        let now = self.ordered.get(&zxid).copied().unwrap_or_default();
         for delta in &txn.deltas {
             match delta {
                 Delta::OpenSession { id, timeout_ms } => {
@@ -53,7 +61,8 @@ impl Ephemerals {
                 Delta::Create { node, .. } if node.owner() != 0 => {
                     let owner = SessionId(node.owner());
                     let Some(session) = self.open.get_mut(&owner) else {
-                        let text = format!("{} is created at {zxid} by {owner}, which is closed", node.path());
+                        let text =
+                            format!("{} is created at {zxid} by {owner}, which is closed", node.path());
                         return Err(super::broken(PROMISE, text));
                     };
                     session.ephemerals.push(node.path().to_owned());

@@ -118,11 +118,19 @@ impl History {
             }
             let payload = process.logged.get(zxid);
             let Some(payload) = payload else {
-                return Err(super::broken(PROMISE, format!("server {id} publishes {zxid}, its log lacks it")));
+                return Err(super::broken(
+                    PROMISE,
+                    format!("server {id} publishes {zxid}, its log lacks it"),
+                ));
             };
             self.see(id, *zxid, payload)?;
             let (had, has) = (self.len_at(shown), self.len_at(*zxid));
-            must!(PROMISE, had + 1 == has, "server {id} publishes {zxid} after {shown}: {} are left out", has - had);
+            must!(
+                PROMISE,
+                had + 1 == has,
+                "server {id} publishes {zxid} after {shown}: {} are left out",
+                has - had
+            );
             let known = &self.txns[has - 1].deltas;
             let is_same = known.len() == deltas.len() && known.iter().zip(&deltas).all(|(a, b)| same(a, b));
             must!(PROMISE, is_same, "server {id} makes another of {zxid}: {deltas:?} instead of {known:?}");
@@ -156,7 +164,15 @@ impl History {
             count += 1;
             let path = found.node.path();
             let is_known = self.node(path, len).is_some_and(|node| same_node(node, found.node));
-            must!(PROMISE, is_known, "{whose} has another {path} at {zxid}: {:?}", found.node);
+            let changes =
+                || self.nodes.get(path).into_iter().flatten().map(|(len, _)| self.txns[len.max(&1) - 1].zxid);
+            must!(
+                PROMISE,
+                is_known,
+                "{whose} has another {path} at {zxid}: {:?}; it was changed at {:?}",
+                found.node,
+                changes().collect::<Vec<_>>()
+            );
         }
         let expected = self.nodes.keys().filter(|path| self.node(path, len).is_some()).count();
         must!(PROMISE, count == expected, "{whose} has {count} nodes at {zxid} instead of {expected}");

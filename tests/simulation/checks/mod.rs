@@ -63,26 +63,25 @@ impl Checks {
         servers: &mut [Server],
         server: usize,
         batch: &CommitBatch,
-        now: u64,
     ) -> Verdict {
         let before = self.history.len();
         self.history.on_publish(&mut servers[server], batch)?;
-        self.on_growth(before, servers, now)
+        self.on_growth(before, servers)
     }
 
     /// A server is about to serve clients.
-    pub(crate) fn on_serve(&mut self, servers: &mut [Server], server: usize, now: u64) -> Verdict {
+    pub(crate) fn on_serve(&mut self, servers: &[Server], server: usize) -> Verdict {
         let before = self.history.len();
         self.history.on_serve(&servers[server])?;
-        self.on_growth(before, servers, now)?;
+        self.on_growth(before, servers)?;
         self.acknowledged.on_serve(&servers[server])
     }
 
-    fn on_growth(&mut self, before: usize, servers: &[Server], now: u64) -> Verdict {
+    fn on_growth(&mut self, before: usize, servers: &[Server]) -> Verdict {
         for index in before..self.history.len() {
             let txn = self.history.txn(index);
             self.durability.on_committed(txn.zxid, servers)?;
-            self.ephemerals.on_committed(txn, now)?;
+            self.ephemerals.on_committed(txn)?;
         }
         Ok(())
     }

@@ -34,11 +34,12 @@ pub(crate) fn check_end(world: &World) -> Verdict {
     for server in &world.servers {
         let Some(process) = &server.process else { continue };
         let trees = process.shards.iter().map(|role| role.shard.tree());
-        for tree in trees.chain([process.seat.member().tree(), &process.snapshotter.tree]) {
-            let whose = format!("server {}", server.id);
+        let whose = format!("server {}", server.id);
+        for tree in trees.chain([process.seat.member().tree()]) {
             checks.history.check_tree(tree, &whose)?;
             checks.ephemerals.check_tree(tree, &whose)?;
         }
+        checks.history.check_tree(&process.snapshotter.tree, &format!("the snapshotter of {whose}"))?;
         let (epoch, current) = (server.disk.epochs().current, checks.history.last().epoch());
         must!(PROMISE, epoch >= current, "server {} is in epoch {epoch} of {current}", server.id);
     }

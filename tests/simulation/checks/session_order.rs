@@ -143,9 +143,7 @@ impl Answered<'_> {
                 parts.len() == results.len()
                     && parts.iter().zip(results).all(|(part, result)| match result {
                         SubResult::Done(_, body) => self.is_true(history, len, part, 0, body),
-                        SubResult::Failed(err) => {
-                            self.is_true(history, len, part, *err, &Body::Nothing)
-                        }
+                        SubResult::Failed(err) => self.is_true(history, len, part, *err, &Body::Nothing),
                     })
             }
             (
@@ -160,7 +158,11 @@ impl Answered<'_> {
             (Request::AddWatch { .. } | Request::SetWatches2 { .. }, 0, _) => true,
             (Request::Ping | Request::CloseSession, 0, Body::Nothing) => true,
             // A log without room refuses even the end of a session.
-            (Request::Sync { .. } | Request::CloseSession, SYSTEM_ERROR | SESSION_MOVED | SESSION_EXPIRED, _) => true,
+            (
+                Request::Sync { .. } | Request::CloseSession,
+                SYSTEM_ERROR | SESSION_MOVED | SESSION_EXPIRED,
+                _,
+            ) => true,
             _ => false,
         }
     }

@@ -67,7 +67,11 @@ impl Watches {
                     (Some(before), Some(after)) => before.mzxid() == after.mzxid(),
                     _ => false,
                 };
-                must!(PROMISE, is_same, "{whose} renewed its watch of {path}, missed a change and heard nothing");
+                must!(
+                    PROMISE,
+                    is_same,
+                    "{whose} renewed its watch of {path}, missed a change and heard nothing"
+                );
             }
         }
         self.checked = len;
@@ -85,7 +89,10 @@ impl Watches {
                 let wanted = |(k, p, z): &(i32, String, Zxid)| (*k, &**p, *z) == (kind, path, txn.zxid);
                 let found = self.events.iter().position(wanted);
                 let Some(found) = found else {
-                    let text = format!("{whose} is shown {len} transactions, no event {kind} of {path} at {}", txn.zxid);
+                    let text = format!(
+                        "{whose} is shown {len} transactions, no event {kind} of {path} at {}",
+                        txn.zxid
+                    );
                     return Err(super::broken(PROMISE, text));
                 };
                 self.events.remove(found);
