@@ -1,8 +1,9 @@
 //! Bugs that are put in on purpose, each of which must be caught, and by the checker whose business it is.
 
 use crate::checks::{durability, ephemerals, history, leaders, progress, session_order, sync, watches};
+use crate::deliver::PROTOCOL;
 use crate::mischief::Mischief;
-use crate::run::play;
+use crate::run::{is_loud, play};
 use crate::setup::Setup;
 
 /// Runs seeds until one fails: that must be one of `promises` that was broken.
@@ -11,7 +12,7 @@ fn is_caught(change: impl Fn(&mut Setup), promises: &[&str]) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut setup = Setup::of(&mut rng);
         change(&mut setup);
-        if let Some(failure) = play(setup, rng.u64(..), false).failure {
+        if let Some(failure) = play(setup, rng.u64(..), is_loud(seed)).failure {
             assert!(promises.contains(&failure.promise), "seed {seed} fails otherwise: {failure}");
             return;
         }
@@ -45,7 +46,7 @@ fn votes_for_whoever_has_less() {
 
 #[test]
 fn a_commit_that_is_lost_when_a_learner_comes_again() {
-    mischief_is_caught(Mischief::LoseCommitOnReconnect, &[history::PROMISE, progress::PROMISE]);
+    mischief_is_caught(Mischief::LoseCommitOnReconnect, &[history::PROMISE, progress::PROMISE, PROTOCOL]);
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn an_event_behind_what_it_tells_of() {
 fn an_ephemeral_that_outlives_its_session() {
     mischief_is_caught(
         Mischief::KeepEphemeral,
-        &[session_order::PROMISE, ephemerals::PROMISE, history::PROMISE],
+        &[session_order::PROMISE, ephemerals::PROMISE, watches::PROMISE],
     );
 }
 

@@ -159,6 +159,10 @@ impl World {
         self.is_troubled = false;
         self.heal_network();
         for server in 0..self.servers.len() {
+            // What its election tells others is not what it does.
+            if self.servers[server].process.as_ref().is_some_and(|process| process.is_misled) {
+                self.kill(server, false);
+            }
             self.servers[server].write_us_max = self.setup.write_us_max;
             self.set_room(server, LogRoom::Ample);
             self.after(MS, Event::Restart(server));

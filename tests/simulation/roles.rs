@@ -183,6 +183,9 @@ impl World {
     fn mistake(&mut self, server: usize, outcome: &mut election::Outcome) {
         let leader = self.rng.usize(0..self.setup.voters);
         outcome.vote.leader = ServerId(leader as i64);
+        if let Some(process) = &mut self.servers[server].process {
+            process.is_misled = true;
+        }
         outcome.state = match self.servers[server].kind {
             _ if leader == server => PeerState::Leading,
             LearnerKind::Follower => PeerState::Following,

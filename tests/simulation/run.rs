@@ -29,6 +29,11 @@ pub(crate) fn tell(seed: u64, is_loud: bool) -> Story {
     play(setup, rng.u64(..), is_loud)
 }
 
+/// Whether somebody wants to hear all of this seed's story: `SIM_SEED` names it.
+pub(crate) fn is_loud(seed: u64) -> bool {
+    std::env::var("SIM_SEED").is_ok_and(|wanted| wanted == seed.to_string())
+}
+
 /// What comes of a setup with a seed.
 pub(crate) fn play(setup: Setup, seed: u64, is_loud: bool) -> Story {
     let told = catch_unwind(AssertUnwindSafe(|| {

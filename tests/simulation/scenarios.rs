@@ -1,7 +1,7 @@
 //! Scenarios of `ensemble-scenarios` that need times and partitions to the point, in the same world.
 
 use crate::checks::progress;
-use crate::run::settle;
+use crate::run::{is_loud, settle};
 use crate::server::{SYNC_LIMIT, TICK_MS};
 use crate::setup::Setup;
 use crate::world::{MS, World};
@@ -11,7 +11,8 @@ const SYNC: u64 = SYNC_LIMIT as u64 * TICK_MS as u64 * MS;
 /// Runs a scenario on ensembles that have just come to serve, with clients at work; in the end all must be well.
 fn with_ensembles(voters: usize, observers: usize, scenario: impl Fn(&mut World)) {
     for seed in 0..10 {
-        let mut world = World::new(Setup::calm(voters, observers), fastrand::Rng::with_seed(seed), false);
+        let mut world =
+            World::new(Setup::calm(voters, observers), fastrand::Rng::with_seed(seed), is_loud(seed));
         assert!(world.run_until(5000 * MS, progress::all_serve), "seed {seed}: they do not come to serve");
         world.run(500 * MS);
         scenario(&mut world);
@@ -112,7 +113,7 @@ fn c4_one_that_may_not_be_called_back_is_in_as_soon_as_it_may() {
             assert_eq!((leader(world), world.checks.leaders.count()), (leads, epochs));
         }
         world.heal_network();
-        assert!(world.run_until(2000 * MS, progress::all_serve), "it is not in");
+        assert!(world.run_until(5000 * MS, progress::all_serve), "it is not in");
     });
 }
 
@@ -150,8 +151,8 @@ fn d2_a_leader_that_was_stopped_finds_another_and_follows_it() {
         world.run(2 * SYNC);
         let led = |world: &World| world.servers.iter().any(|server| server.id != old && server.leads());
         assert!(world.run_until(SYNC, led), "nobody else leads");
-        assert!(world.run_until(4000 * MS, progress::all_serve), "it does not follow");
-        assert!(!world.servers[old].leads());
+        let follows = |world: &World| progress::all_serve(world) && !world.servers[old].leads();
+        assert!(world.run_until(4000 * MS, follows), "it does not follow");
     });
 }
 

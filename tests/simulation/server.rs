@@ -69,6 +69,8 @@ pub(crate) struct Process {
     pub(crate) log: Log,
     pub(crate) shards: Vec<ShardRole>,
     pub(crate) snapshotter: Snapshotter,
+    /// Whether it was told of another leader than was elected.
+    pub(crate) is_misled: bool,
     /// How many cuts the log was asked for.
     pub(crate) cuts_asked: u64,
     /// How many batches were published.
@@ -275,6 +277,7 @@ impl Server {
             log: Log { writer: found.writer, queue: VecDeque::new(), busy: None, cuts: 0 },
             shards: shards.collect(),
             snapshotter: Snapshotter { tree, is_settled: false, writing: None },
+            is_misled: false,
             cuts_asked: 0,
             published: 0,
             uses: BTreeMap::new(),

@@ -8,7 +8,8 @@ pub(crate) const PROMISE: &str = "once nothing goes wrong, everything goes on";
 
 /// Whether every server serves, and one of them leads.
 pub(crate) fn all_serve(world: &World) -> bool {
-    world.leader().is_some() && world.servers.iter().all(|server| server.is_serving())
+    let leaders = world.servers.iter().filter(|server| server.leads()).count();
+    leaders == 1 && world.servers.iter().all(|server| server.is_serving())
 }
 
 /// Whether every client has an open session and an answer to everything.
