@@ -20,7 +20,7 @@ use std::time::Duration;
 use ringkeeper_core::config::HostPort;
 use ringkeeper_core::election::{Outcome, PeerState};
 use ringkeeper_core::id::ServerId;
-use ringkeeper_core::member::{Action, Duty, LearnerEvent, Member, Moment, Seat};
+use ringkeeper_core::member::{Action, Attempt, Duty, LearnerEvent, Member, Moment, Seat};
 use ringkeeper_core::tree::{Frozen, TreeOptions};
 use ringkeeper_core::zab::LinkId;
 use ringkeeper_core::zab::packet::LearnerKind;
@@ -28,7 +28,7 @@ use tracing::{info, warn};
 
 pub use disk::{Disk, EpochError, read_epochs};
 
-use crate::admin::Desk;
+use crate::admin::{CommitReport, Desk, Question, Reset};
 use crate::commit::Followers;
 use crate::election::ToElection;
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners};
@@ -64,8 +64,12 @@ pub struct MemberRole {
 pub struct MemberRoleOptions {
     /// Whether this server votes.
     pub kind: LearnerKind,
+    /// Whether this server serves clients while it leads.
+    pub leader_serves: bool,
     /// Where each server's quorum port is.
     pub quorum_addresses: BTreeMap<ServerId, Vec<HostPort>>,
+    /// For an observer that others than the leader bring up to date: where they do.
+    pub observer_masters: BTreeMap<ServerId, Vec<HostPort>>,
     /// How long a leader may take to answer at all.
     pub connect_patience: Duration,
     /// What trees that a leader sends get.
@@ -97,7 +101,8 @@ impl MemberRole {
         spawn(tick(to_self.clone()));
         let moment = || Moment { now: clock.now(), wall: clock.wall() };
         let mut driver = Driver {
-            seat: Seat::new(member, options.kind),
+            seat: Seat::new(member, options.kind)
+                .with_masters(options.observer_masters.keys().copied().collect()),
             learners: Learners::new(to_self.clone(), options.value_len_max),
             options,
             to_self,
@@ -117,7 +122,7 @@ impl MemberRole {
                 match message {
                     ToCommit::LogEnded => ended = true,
                     ToCommit::Ask(question) => {
-                        desk.add_sessions(&question, driver.seat.member().session_deadlines().into_iter());
+                        desk.add_commit(&question, driver.report(&question));
                     }
                     message => driver.on_message(message),
                 }
@@ -158,6 +163,9 @@ impl Driver {
                 seat.tell(at, out, |member, at, actions| member.on_log_read(link, excerpt, at, actions));
             }
             ToCommit::Peers(FromPeers::Accepted(stream)) => seat.on_accepted(stream, at, out),
+            ToCommit::Peers(FromPeers::AcceptedObserver(stream)) => {
+                seat.on_accepted_observer(stream, at, out);
+            }
             ToCommit::Peers(FromPeers::Learner(link, event)) => {
                 if let LearnerEvent::Malformed(error) = &event {
                     warn!("{}: {error}: its connection is closed", self.learners.remote(link));
@@ -169,6 +177,18 @@ impl Driver {
             ToCommit::Ask(_) | ToCommit::LogEnded => {}
         }
         self.perform(duties);
+    }
+
+    fn report(&mut self, question: &Question) -> CommitReport {
+        let member = self.seat.member();
+        let report = CommitReport {
+            sessions: question.lists_sessions().then(|| member.sessions()),
+            member: Some(member.figures(self.at.now)),
+        };
+        if question.resets() == Some(Reset::Server) {
+            self.seat.tell(self.at, &mut Vec::new(), |member, _, _| member.reset_figures());
+        }
+        report
     }
 
     fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<TcpStream>>) {
@@ -188,9 +208,13 @@ impl Driver {
             match duty {
                 Duty::Act(action) => self.act(action),
                 Duty::Dial(attempt, leader) => {
-                    let addresses = self.options.quorum_addresses.get(&leader).cloned().unwrap_or_default();
-                    let (patience, post) = (self.options.connect_patience, self.to_self.clone());
-                    self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
+                    let addresses = self.options.quorum_addresses.get(&leader).cloned();
+                    self.dial(attempt, addresses, self.options.connect_patience);
+                }
+                Duty::DialMaster(attempt, master) => {
+                    info!("server {master} is to bring this observer up to date, in the leader's place");
+                    let addresses = self.options.observer_masters.get(&master).cloned();
+                    self.dial(attempt, addresses, MASTER_PATIENCE);
                 }
                 Duty::Begin(stream) => {
                     if let Some(leader) = &mut self.leader {
@@ -209,6 +233,11 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn dial(&mut self, attempt: Attempt, addresses: Option<Vec<HostPort>>, patience: Duration) {
+        let (addresses, post) = (addresses.unwrap_or_default(), self.to_self.clone());
+        self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
     }
 
     fn act(&mut self, action: Action) {
@@ -246,6 +275,14 @@ impl Driver {
             Action::Replace(tree) => self.followers.replace(&tree),
             Action::Publish(batch) => self.followers.publish(batch),
             Action::Serve => self.serve(),
+            Action::ServeReadOnly => {
+                warn!("no leader is in sight: serving read-only clients");
+                self.followers.serve(Mode::ReadOnly);
+            }
+            Action::EndReadOnly => {
+                info!("there is a leader: read-only clients are sent away, to come back as others");
+                self.followers.stop_serving();
+            }
             Action::Down(_) => {
                 self.followers.stop_serving();
                 self.learners.close_all();
@@ -264,8 +301,12 @@ impl Driver {
             PeerState::Observing => Mode::Observer,
             PeerState::Looking => return,
         };
-        info!("serving clients as {mode}, in epoch {epoch}");
         self.election.post(ToElection::Epoch(epoch.into()));
+        if mode == Mode::Leader && !self.options.leader_serves {
+            info!("leading epoch {epoch}, and serving no clients (leaderServes=no)");
+            return;
+        }
+        info!("serving clients as {mode}, in epoch {epoch}");
         self.followers.serve(mode);
     }
 
@@ -304,5 +345,7 @@ async fn tick(ticks: Sender<ToCommit>) {
     }
 }
 
+/// How long an observer tries to connect to one of several servers before it goes on to the next.
+const MASTER_PATIENCE: Duration = Duration::from_millis(500);
 /// A turn takes no more than this, so that what is durable is not published late.
 const MESSAGES_PER_TURN_MAX: usize = 64;

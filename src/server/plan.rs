@@ -1,5 +1,6 @@
 //! What each part of the server is told of the configuration.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
 use ringkeeper_core::quorum::JointQuorum;
+use ringkeeper_core::session::NewSessions;
 use ringkeeper_core::shard::ShardOptions;
 use ringkeeper_core::snap_trigger::TriggerOptions;
 use ringkeeper_core::tree::TreeOptions;
@@ -33,6 +35,7 @@ pub(super) fn pipeline(config: &Config, topology: &Topology) -> PipelineOptions 
         server: config.ensemble.as_ref().map_or(STANDALONE, |ensemble| ensemble.my_id),
         shards: topology.shards,
         tick_ms: config.sessions.tick_ms,
+        new_sessions: config.ensemble.as_ref().map_or(NewSessions::Global, |ensemble| ensemble.new_sessions),
         settings: Settings {
             policy: policy(config),
             extended_types: security.extended_types,
@@ -63,7 +66,13 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         force_snapshot_sync: ensemble.force_snapshot_sync,
         confirm_syncs: true,
     };
-    MemberOptions { zab, pipeline: pipeline(config, topology), rollover_at: ROLLOVER_AT }
+    MemberOptions {
+        zab,
+        pipeline: pipeline(config, topology),
+        rollover_at: ROLLOVER_AT,
+        read_only_after: ensemble.read_only_after,
+        has_observers: ensemble.observer_master_port.is_some(),
+    }
 }
 
 /// What its driver must know of the others.
@@ -71,7 +80,12 @@ pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOpt
     let is_observer = ensemble.servers.get(&ensemble.my_id).is_some_and(|line| line.observer);
     MemberRoleOptions {
         kind: if is_observer { LearnerKind::Observer } else { LearnerKind::Follower },
+        leader_serves: ensemble.leader_serves,
         quorum_addresses: ensemble.quorum_addresses().collect(),
+        observer_masters: match is_observer {
+            true => ensemble.observer_master_addresses(),
+            false => BTreeMap::new(),
+        },
         connect_patience: ensemble.init_limit,
         tree: tree(config),
         value_len_max: config.limits.frame_bytes.max(PEER_VALUE_LEN_MIN),

@@ -38,7 +38,7 @@ pub(super) struct Server {
     acceptor: Acceptor,
     commit: Sender<ToCommit>,
     executors: Vec<Running<()>>,
-    quorum_port: Option<PeerPort>,
+    peer_ports: Vec<PeerPort>,
     snapshotter: snapshotter::Running,
 }
 
@@ -79,7 +79,7 @@ impl Server {
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
             let options = plan::shard(&config, topology);
             let mut shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
-            shard.serve(!is_member);
+            shard.serve(Mode::service((!is_member).then_some(Mode::Standalone)));
             let (commit, desk, published) = (to_commit.clone(), desk.clone(), published.clone());
             let role = ShardRole { shard, inbox, commit, desk, published, clock };
             shards.push(Some(start(move || role.run())));
@@ -90,7 +90,7 @@ impl Server {
         let keeper = log_keeper(&config, topology, handle);
         let from_log = to_commit.clone();
         let mut log = Some(start(move || keeper.run(wal, log_inbox, from_log)));
-        let (mut election, mut quorum_port) = (None, None);
+        let (mut election, mut peer_ports) = (None, Vec::new());
         let mut commit = match &config.ensemble {
             None => {
                 let (inbox, ticks) = (commit_inbox, to_commit.clone());
@@ -121,7 +121,8 @@ impl Server {
                     clock,
                 };
                 election = Some(start(move || role.run()));
-                quorum_port = Some(listen_for_learners(ensemble, to_commit.clone()));
+                peer_ports.push(listen_for_learners(ensemble, to_commit.clone()));
+                peer_ports.extend(listen_for_observers(ensemble, to_commit.clone()));
                 let role = MemberRole {
                     member,
                     options: plan::member_role(&config, ensemble),
@@ -170,15 +171,15 @@ impl Server {
                 deal_to[shard].post(ToShard::Accepted(accepted));
             },
         )?;
-        Ok(Server { acceptor, commit: to_commit, executors, quorum_port, snapshotter })
+        Ok(Server { acceptor, commit: to_commit, executors, peer_ports, snapshotter })
     }
 
     /// Stops: nobody new is accepted, what was ordered becomes durable and is answered, then everything
     /// ends, and there is a snapshot of the final state.
     pub(super) fn stop(self) {
-        let Server { acceptor, commit, executors, quorum_port, snapshotter } = self;
+        let Server { acceptor, commit, executors, peer_ports, snapshotter } = self;
         acceptor.stop();
-        quorum_port.into_iter().for_each(PeerPort::stop);
+        peer_ports.into_iter().for_each(PeerPort::stop);
         commit.post(ToCommit::Stop);
         for executor in executors {
             executor.join();
@@ -241,4 +242,13 @@ fn listen_for_learners(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> Peer
     PeerPort::listen("quorum port", addresses, ensemble.listens_on_all, None, move |stream| {
         to_commit.post(ToCommit::Peers(FromPeers::Accepted(stream)));
     })
+}
+
+/// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
+/// come to follow.
+fn listen_for_observers(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> Option<PeerPort> {
+    let own = ensemble.observer_master_addresses().remove(&ensemble.my_id)?;
+    Some(PeerPort::listen("observer master port", own, ensemble.listens_on_all, None, move |stream| {
+        to_commit.post(ToCommit::Peers(FromPeers::AcceptedObserver(stream)));
+    }))
 }

@@ -130,10 +130,13 @@ impl World {
                 process.uses.insert(conn, Use::Election(link));
                 process.election_links.insert(link, (conn, 1));
             }
-            Port::Quorum => {
+            Port::Quorum | Port::Observers => {
                 process.uses.insert(conn, Use::Early);
                 let socket = self.socket(conn);
-                self.tell_seat(server, life, |seat, at, out| seat.on_accepted(socket, at, out));
+                self.tell_seat(server, life, |seat, at, out| match port {
+                    Port::Observers => seat.on_accepted_observer(socket, at, out),
+                    _ => seat.on_accepted(socket, at, out),
+                });
             }
             Port::Client => {
                 let shard = conn.0 as usize % process.shards.len();
@@ -246,10 +249,8 @@ impl World {
         until: u64,
     ) {
         let Some(process) = self.servers[server].process(life) else { return };
-        if process.leader.as_ref().is_none_or(|leader| leader.attempt != attempt) {
-            return;
-        }
-        let conn = self.dial(Port::Quorum, (server, life), leader);
+        let Some(link) = process.leader.as_ref().filter(|leader| leader.attempt == attempt) else { return };
+        let conn = self.dial(link.port, (server, life), leader);
         if let Some(process) = self.servers[server].process(life) {
             process.uses.insert(conn, Use::Leader(attempt, leader, until));
         }

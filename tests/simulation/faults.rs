@@ -112,7 +112,7 @@ impl World {
 
     /// Lets nothing through from one machine to another, on one port or on all.
     pub(crate) fn block(&mut self, from: Host, to: Host, port: Option<Port>) {
-        for each in [Port::Election, Port::Quorum, Port::Client] {
+        for each in [Port::Election, Port::Quorum, Port::Observers, Port::Client] {
             if from != to && port.is_none_or(|port| port == each) {
                 self.network.blocked.insert((from, to, each));
             }

@@ -15,6 +15,7 @@ pub(crate) type Host = usize;
 pub(crate) enum Port {
     Election,
     Quorum,
+    Observers,
     Client,
 }
 

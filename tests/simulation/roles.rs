@@ -12,6 +12,7 @@ use ringkeeper_core::id::{ServerId, Zxid};
 use ringkeeper_core::jute::Reader;
 use ringkeeper_core::log_room::LogRoom;
 use ringkeeper_core::member::{Action, Attempt, Duty, LeaderEvent, LearnerEvent, Moment, Seat};
+use ringkeeper_core::shard::Service;
 use ringkeeper_core::time::Instant;
 use ringkeeper_core::zab::packet::{FromLeader, FromLearner, LearnerKind, Payload};
 use ringkeeper_core::zab::{CloseReason, DownReason, EpochFile, LinkId};
@@ -232,14 +233,8 @@ impl World {
     fn perform(&mut self, server: usize, life: u32, duty: Duty<Socket>) {
         match duty {
             Duty::Act(action) => self.act(server, life, action),
-            Duty::Dial(attempt, leader) => {
-                self.leave_leader(server, life);
-                let Some(process) = self.servers[server].process(life) else { return };
-                let (stream, bytes) = (leader_stream(), Vec::new());
-                process.leader = Some(LeaderLink { attempt, conn: None, stream, bytes });
-                let until = self.now + CONNECT_PATIENCE;
-                self.dial_leader(server, life, attempt, leader.0 as usize, until);
-            }
+            Duty::Dial(attempt, leader) => self.call(server, life, attempt, leader, Port::Quorum),
+            Duty::DialMaster(attempt, master) => self.call(server, life, attempt, master, Port::Observers),
             Duty::Begin(socket) => {
                 let Some(process) = self.servers[server].process(life) else { return };
                 if let Some(leader) = &mut process.leader {
@@ -262,6 +257,15 @@ impl World {
                 self.post(server, life, Role::Election, Message::Look(last_logged));
             }
         }
+    }
+
+    fn call(&mut self, server: usize, life: u32, attempt: Attempt, leader: ServerId, port: Port) {
+        self.leave_leader(server, life);
+        let Some(process) = self.servers[server].process(life) else { return };
+        let (stream, bytes) = (leader_stream(), Vec::new());
+        process.leader = Some(LeaderLink { attempt, port, conn: None, stream, bytes });
+        let until = self.now + CONNECT_PATIENCE;
+        self.dial_leader(server, life, attempt, leader.0 as usize, until);
     }
 
     fn let_go(&mut self, server: usize, life: u32, link: LinkId) {
@@ -353,6 +357,8 @@ impl World {
             Action::Replace(tree) => self.replace(server, life, tree),
             Action::Publish(batch) => self.publish(server, life, batch),
             Action::Serve => self.serve(server, life),
+            Action::ServeReadOnly => self.to_shards(server, life, |_| Message::Serve(Service::ReadOnly)),
+            Action::EndReadOnly => self.to_shards(server, life, |_| Message::Serve(Service::Nobody)),
             Action::Down(reason) => {
                 if let DownReason::OutOfOrder { .. }
                 | DownReason::Unexpected { .. }
@@ -366,7 +372,7 @@ impl World {
                 let learners: Vec<LinkId> = process.learners.keys().copied().collect();
                 learners.into_iter().for_each(|link| self.let_go(server, life, link));
                 self.leave_leader(server, life);
-                self.to_shards(server, life, |_| Message::Serve(false));
+                self.to_shards(server, life, |_| Message::Serve(Service::Nobody));
             }
         }
     }
@@ -428,7 +434,7 @@ impl World {
         self.check(verdict);
         self.post(server, life, Role::Snapshotter, Message::Settle);
         self.post(server, life, Role::Election, Message::Epoch(epoch.into()));
-        self.to_shards(server, life, |_| Message::Serve(true));
+        self.to_shards(server, life, |_| Message::Serve(Service::Everybody));
     }
 
     fn to_shards(&mut self, server: usize, life: u32, message: impl Fn(usize) -> Message) {

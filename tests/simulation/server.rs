@@ -14,7 +14,8 @@ use ringkeeper_core::member::{Attempt, Member, MemberOptions, Moment, Seat};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
 use ringkeeper_core::quorum::{JointQuorum, QuorumVerifier};
-use ringkeeper_core::shard::{Behind, Shard, ShardOptions};
+use ringkeeper_core::session::NewSessions;
+use ringkeeper_core::shard::{Behind, Service, Shard, ShardOptions};
 use ringkeeper_core::time::{Instant, WallTime};
 use ringkeeper_core::tree::{DataTree, Frozen, TreeOptions};
 use ringkeeper_core::zab::packet::{LearnerKind, Payload};
@@ -22,7 +23,7 @@ use ringkeeper_core::zab::{History, HistoryBounds, LeaderStream, LinkId, LogExce
 
 use crate::deliver::Socket;
 use crate::disk::{Disk, InFlight, Writer};
-use crate::network::ConnId;
+use crate::network::{ConnId, Port};
 use crate::setup::Setup;
 
 /// A server, whether it runs or not.
@@ -115,6 +116,7 @@ pub(crate) struct Input {
 
 pub(crate) struct LeaderLink {
     pub(crate) attempt: Attempt,
+    pub(crate) port: Port,
     pub(crate) conn: Option<ConnId>,
     pub(crate) stream: LeaderStream,
     pub(crate) bytes: Vec<u8>,
@@ -180,7 +182,7 @@ pub(crate) enum Message {
     Epoch(i64),
     ToLog(ToLog),
     Commit(Arc<CommitBatch>),
-    Serve(bool),
+    Serve(Service),
     Replace(Arc<DataTree>),
     Settle,
     Freeze(LinkId),
@@ -204,10 +206,13 @@ impl Server {
                 server: ServerId(id as i64),
                 shards: setup.shards,
                 tick_ms: TICK_MS,
+                new_sessions: NewSessions::Global,
                 settings: Settings::default(),
                 reaper: ReaperOptions::default(),
             },
             rollover_at: setup.rollover_at,
+            read_only_after: setup.read_only.then_some(2 * Duration::from_millis(TICK_MS.into())),
+            has_observers: setup.has_masters && id < voters,
         };
         let drift = setup.drift_ppm_max;
         Server {
@@ -242,7 +247,9 @@ impl Server {
         let bounds = HistoryBounds { count_max: setup.history_count, len_max: 1 << 20 };
         let tree = found.pipeline.tree().clone();
         let member = Member::new(self.options.clone(), found.pipeline, epochs, History::new(last, bounds));
-        let seat = Seat::new(member, self.kind);
+        let masters = (0..setup.voters).filter(|_| setup.has_masters && self.id >= setup.voters);
+        let masters = masters.map(|id| ServerId(id as i64)).collect();
+        let seat = Seat::new(member, self.kind).with_masters(masters);
         let (mut first, now) = (Vec::new(), self.clock.at(now).now);
         let peers = (0..setup.servers()).map(|id| (ServerId(id as i64), vec![address(id)]));
         let electorate = Electorate {
@@ -261,7 +268,7 @@ impl Server {
                 ..ShardOptions::default()
             };
             let mut shard = Shard::new(ShardId(number as u16), tree.clone(), options);
-            shard.serve(false);
+            shard.serve(Service::Nobody);
             ShardRole { shard, behind: Behind::default(), clients: BTreeMap::new(), is_turn_due: false }
         });
         self.process = Some(Process {

@@ -12,6 +12,9 @@ pub(crate) struct Setup {
     pub(crate) clients: usize,
     /// Whether clients change servers, leave for longer than their sessions last, and close them.
     pub(crate) are_restless: bool,
+    /// Whether servers without a leader serve reads, and followers bring observers up to date.
+    pub(crate) read_only: bool,
+    pub(crate) has_masters: bool,
     /// How many transactions a server keeps in memory for its learners.
     pub(crate) history_count: usize,
     pub(crate) rollover_at: u32,
@@ -98,6 +101,8 @@ impl Setup {
             shards: 1,
             clients: 3,
             are_restless: false,
+            read_only: false,
+            has_masters: false,
             history_count: 500,
             rollover_at: ROLLOVER_AT,
             confirm_syncs: true,
@@ -125,6 +130,8 @@ impl Setup {
             shards: rng.usize(1..=2),
             clients: rng.usize(2..=5),
             are_restless: rng.u8(0..4) != 0,
+            read_only: rng.bool(),
+            has_masters: rng.bool(),
             history_count: *rng.choice(&[3, 20, 60, 500]).expect("some"),
             rollover_at: *rng.choice(&[40, 200, ROLLOVER_AT, ROLLOVER_AT]).expect("some"),
             drift_ppm_max: *rng.choice(&[100, 5000, 30_000]).expect("some"),

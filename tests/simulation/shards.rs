@@ -20,7 +20,7 @@ impl World {
                     self.resume(server, life, (shard, id));
                 }
             }
-            Message::Serve(serves) => role.shard.serve(serves),
+            Message::Serve(service) => role.shard.serve(service),
             Message::Replace(tree) => role.shard.replace((*tree).clone()),
             _ => {}
         }

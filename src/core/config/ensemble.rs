@@ -6,12 +6,14 @@ use super::client_port::HostPort;
 use super::election_timing::ElectionTiming;
 use super::error::{ConfigError, Problem};
 use super::key::Key;
+use super::key_table::connections::READ_ONLY_MODE;
 use super::key_table::ensemble::{
-    CNX_TIMEOUT, ELECTION_PORT_BIND_RETRY, MAX_NOTIFICATION_INTERVAL, MIN_NOTIFICATION_INTERVAL,
-    QUORUM_CNXN_TIMEOUT,
+    CNX_TIMEOUT, ELECTION_PORT_BIND_RETRY, LEADER_SERVES, MAX_NOTIFICATION_INTERVAL,
+    MIN_NOTIFICATION_INTERVAL, QUORUM_CNXN_TIMEOUT,
 };
 use super::key_table::parser::{
-    INIT_LIMIT, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
+    INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, OBSERVER_MASTER_PORT, PEER_TYPE,
+    QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC};
 use super::kind::Int;
@@ -23,6 +25,7 @@ use super::settings::Settings;
 use super::{AnyKey, Sources};
 use crate::id::ServerId;
 use crate::quorum::{Groups, QuorumVerifier};
+use crate::session::NewSessions;
 
 /// The ensemble that a configuration makes its server a member of (config §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,15 @@ pub struct Ensemble {
     pub history_count: usize,
     /// `forceSnapshotSync`: whether each learner gets the whole tree.
     pub force_snapshot_sync: bool,
+    /// `readonlymode.enabled`: how long to look for a leader before clients that will do with reads are served;
+    /// `None` if they are not.
+    pub read_only_after: Option<Duration>,
+    /// `leaderServes`: whether this server serves clients while it leads.
+    pub leader_serves: bool,
+    /// `localSessionsEnabled` and `localSessionsUpgradingEnabled`.
+    pub new_sessions: NewSessions,
+    /// `observerMasterPort`: where followers listen for observers; `None` if they don't.
+    pub observer_master_port: Option<u16>,
     groups: Option<Groups>,
 }
 
@@ -81,6 +93,9 @@ impl Ensemble {
             return Err(ConfigError::whole(&members.file, problem));
         };
         tell(&settings, own, members.verifier.voters().len(), &mut notices)?;
+        if settings.get(&READ_ONLY_MODE)? && !settings.get(&LOCAL_SESSIONS)? {
+            notices.push(Notice::warning(NO_SESSIONS_READ_ONLY));
+        }
         let ensemble = Ensemble {
             my_id,
             verifier: members.verifier,
@@ -96,6 +111,22 @@ impl Ensemble {
             election: timing(&settings, sync_limit)?,
             history_count: settings.get(&COMMIT_LOG_COUNT)? as usize,
             force_snapshot_sync: settings.get(&FORCE_SNAPSHOT_SYNC)?,
+            read_only_after: settings
+                .get(&READ_ONLY_MODE)?
+                .then(|| READ_ONLY_AFTER_MIN.max(Duration::from_millis(tick_ms))),
+            observer_master_port: match settings.get(&OBSERVER_MASTER_PORT)? {
+                ..=0 => None,
+                port => Some(u16::try_from(port).map_err(|_| {
+                    let problem =
+                        Problem::OutOfBounds { value: port.into(), allowed: "at most 65535".to_owned() };
+                    settings.error(&OBSERVER_MASTER_PORT, problem)
+                })?),
+            },
+            leader_serves: settings.get(&LEADER_SERVES)?,
+            new_sessions: match settings.get(&LOCAL_SESSIONS)? {
+                true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },
+                false => NewSessions::Global,
+            },
             groups: members.groups,
             servers: members.lines,
         };
@@ -110,6 +141,14 @@ impl Ensemble {
     /// Where a leader listens for its learners.
     pub fn quorum_addresses(&self) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
         self.addresses(|peer| peer.quorum_port)
+    }
+
+    /// Where a follower listens for observers, if it does; for servers that vote.
+    pub fn observer_master_addresses(&self) -> BTreeMap<ServerId, Vec<HostPort>> {
+        let Some(port) = self.observer_master_port else { return BTreeMap::new() };
+        let voters = self.servers.values().filter(|line| self.verifier.is_voter(line.id));
+        let at = |peer: &PeerAddress| HostPort { host: peer.host.clone(), port };
+        voters.map(|line| (line.id, line.addresses.iter().map(at).collect())).collect()
     }
 
     fn addresses(&self, port: fn(&PeerAddress) -> u16) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
@@ -195,4 +234,8 @@ fn positive(settings: &Settings<'_>, key: &Key<Int<i32>>, value: i32) -> Result<
     })
 }
 
+const NO_SESSIONS_READ_ONLY: &str = "readonlymode.enabled without localSessionsEnabled lets no client in: as with \
+     ZooKeeper, a server without a leader opens none but local sessions";
+/// What ZooKeeper takes at the least, however short a tick is.
+const READ_ONLY_AFTER_MIN: Duration = Duration::from_secs(2);
 const ELECTION_PORT_BIND_RETRY_DEFAULT: u32 = 3;

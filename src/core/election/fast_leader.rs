@@ -409,7 +409,5 @@ fn ballot(message: &Notification, versioned: bool) -> Ballot {
     Ballot { vote: message.vote, round: message.round, state: message.state, versioned }
 }
 
-/// The zxid of a server that does not trust its database; neither it nor others count such a vote.
-
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,25 @@
 use std::sync::Arc;
 
 use super::storage::Storage;
-use super::{Action, Moment};
+use super::{Action, MemberOptions, Moment};
 use crate::flow::ShardTurn;
 use crate::id::Zxid;
 use crate::prep::{Forward, Pipeline, RecoverError, Replica};
 use crate::tree::DataTree;
 use crate::zab::packet::{FromLearner, LearnerKind};
-use crate::zab::{DownReason, Epochs, History, Learner, LearnerAction, Tail, ZabOptions};
+use crate::zab::{
+    DownReason, Epochs, History, Known, Learner, LearnerAction, MasterAction, ObserverMaster, Tail,
+    ZabOptions,
+};
 
 /// A server that follows, or tries to.
 pub(super) struct Learning {
     replica: Replica,
     learner: Learner,
+    options: ZabOptions,
+    /// The observers that this server brings up to date, while it serves and if it is to.
+    observers: Option<ObserverMaster>,
+    has_observers: bool,
     /// The leader's tree, until it is handed to the disk.
     received: Option<Arc<DataTree>>,
     begun: Vec<LearnerAction>,
@@ -21,7 +28,7 @@ pub(super) struct Learning {
 
 impl Learning {
     pub(super) fn new(
-        options: ZabOptions,
+        options: &MemberOptions,
         pipeline: Pipeline,
         kind: LearnerKind,
         epochs: Epochs,
@@ -30,8 +37,18 @@ impl Learning {
         at: Moment,
     ) -> Learning {
         let mut begun = Vec::new();
-        let learner = Learner::new(options, kind, epochs, tail, log, at.now, &mut begun);
-        Learning { replica: pipeline.into_replica(), learner, received: None, begun, end: None }
+        let zab = options.zab.clone();
+        let learner = Learner::new(zab.clone(), kind, epochs, tail, log, at.now, &mut begun);
+        Learning {
+            replica: pipeline.into_replica(),
+            learner,
+            options: zab,
+            observers: None,
+            has_observers: options.has_observers && kind == LearnerKind::Follower,
+            received: None,
+            begun,
+            end: None,
+        }
     }
 
     pub(super) fn begin(&mut self, storage: &mut Storage, history: &mut History, out: &mut Vec<Action>) {
@@ -71,7 +88,70 @@ impl Learning {
             return;
         }
         let mut forwards = Vec::new();
-        self.replica.on_turn(turn, at.wall, &mut forwards);
+        self.replica.on_turn(turn, at.now, at.wall, &mut forwards);
+        self.forward(forwards, storage, history, out);
+    }
+
+    /// Lets time pass for clients and observers; the learner's own is to be [told](Learning::tell).
+    pub(super) fn on_tick(
+        &mut self,
+        at: Moment,
+        storage: &mut Storage,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) {
+        self.replica.on_tick(at.now);
+        if self.learner.is_serving() && self.has_observers && self.observers.is_none() {
+            self.observers = Some(ObserverMaster::new(self.options.clone(), self.learner.epoch(), at.now));
+        }
+        self.tell_observers(storage, history, out, |observers, known, done| {
+            observers.on_tick(known.last, at.now, done);
+        });
+        self.publish(out);
+    }
+
+    /// The observers' machine, if this server brings any up to date.
+    pub(super) fn observers(&self) -> Option<&ObserverMaster> {
+        self.observers.as_ref()
+    }
+
+    pub(super) fn tell_observers(
+        &mut self,
+        storage: &mut Storage,
+        history: &mut History,
+        out: &mut Vec<Action>,
+        tell: impl FnOnce(&mut ObserverMaster, Known<'_>, &mut Vec<MasterAction>),
+    ) {
+        let Some(observers) = &mut self.observers else { return };
+        let mut done = Vec::new();
+        tell(observers, Known { last: self.replica.last_zxid(), history }, &mut done);
+        let mut forwards = Vec::new();
+        for action in done {
+            match action {
+                MasterAction::Send(link, packet) => out.push(Action::ToLearner(link, packet)),
+                MasterAction::SendTree(link) => out.push(Action::SendTree(link)),
+                MasterAction::TakeTree(link) => out.push(Action::TakeTree(link)),
+                MasterAction::ReadLog { link, from, upto } => out.push(Action::ReadLog { link, from, upto }),
+                MasterAction::Close(link, reason) => out.push(Action::CloseLearner(link, reason)),
+                MasterAction::Forward(link, request) => {
+                    forwards.push(self.replica.forward_for(link, request));
+                }
+                MasterAction::Touch(sessions) => self.replica.touch(sessions),
+                MasterAction::Revalidate { link, session, timeout_ms } => {
+                    forwards.push(self.replica.revalidate_for(link, session, timeout_ms));
+                }
+            }
+        }
+        self.forward(forwards, storage, history, out);
+    }
+
+    fn forward(
+        &mut self,
+        forwards: Vec<Forward>,
+        storage: &mut Storage,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) {
         self.tell(storage, history, out, |learner, done| {
             for forward in forwards {
                 match forward {
@@ -122,6 +202,7 @@ impl Learning {
         history: &mut History,
         out: &mut Vec<Action>,
     ) {
+        let mut told = Vec::new();
         for action in done {
             match action {
                 LearnerAction::Send(packet) => out.push(Action::ToLeader(packet)),
@@ -139,7 +220,10 @@ impl Learning {
                     out.push(Action::SaveTree(tree));
                 }
                 LearnerAction::Deliver(logged) => match self.replica.on_txn(&logged.payload) {
-                    Ok(()) => history.push(logged),
+                    Ok(()) => {
+                        self.tell_of(|observers, told| observers.on_delivered(&logged, told), &mut told);
+                        history.push(logged);
+                    }
                     Err(RecoverError::Undecodable(error)) => {
                         let zxid = logged.zxid;
                         self.end = self.end.take().or(Some(DownReason::Undecodable { zxid, error }));
@@ -154,13 +238,37 @@ impl Learning {
                     out.push(Action::ToLeader(FromLearner::Ping { zxid, touched }));
                 }
                 LearnerAction::Revalidated { session, valid } => {
-                    self.replica.on_revalidated(session, valid);
+                    if let Some(link) = self.replica.on_revalidated(session, valid) {
+                        let tell = |observers: &mut ObserverMaster, told: &mut _| {
+                            observers.on_revalidated(link, session, valid, told);
+                        };
+                        self.tell_of(tell, &mut told);
+                    }
                 }
-                LearnerAction::Synced => self.replica.on_synced(),
+                LearnerAction::Synced => {
+                    if let Some(link) = self.replica.on_synced() {
+                        self.tell_of(|observers, told| observers.on_synced(link, told), &mut told);
+                    }
+                }
                 LearnerAction::Down(reason) => self.end = self.end.take().or(Some(reason)),
             }
         }
+        out.extend(told.into_iter().filter_map(|action| match action {
+            MasterAction::Send(link, packet) => Some(Action::ToLearner(link, packet)),
+            _ => None,
+        }));
         self.publish(out);
+    }
+
+    /// Has observers told of what came from the leader, which takes no more than packets.
+    fn tell_of(
+        &mut self,
+        tell: impl FnOnce(&mut ObserverMaster, &mut Vec<MasterAction>),
+        told: &mut Vec<MasterAction>,
+    ) {
+        if let Some(observers) = &mut self.observers {
+            tell(observers, told);
+        }
     }
 
     fn publish(&mut self, out: &mut Vec<Action>) {

@@ -8,6 +8,9 @@
 //!            '------- Down: rolled back ---> tail <--- Down: logged, not committed ----'
 //! ```
 //!
+//! A server that looks in vain for long may serve reads, of what was published last ([`crate::prep::ReadOnly`]):
+//! [`Action::ServeReadOnly`], until [`Action::EndReadOnly`].
+//!
 //! What survives a change of role is the database as it was published, and the [`Tail`]: transactions in the
 //! log that are not known to be committed. A server that leads applies its tail when a quorum has it; one
 //! that follows learns from its leader what of it is right.
@@ -27,23 +30,29 @@ mod action;
 mod leading;
 mod learning;
 mod links;
+mod looking;
+mod report;
 mod seat;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 pub use action::{Action, Moment};
 use leading::Leading;
 use learning::Learning;
+use looking::Looking;
+pub use report::MemberFigures;
 pub use seat::{Attempt, Duty, LeaderEvent, LearnerEvent, Seat};
 use storage::Storage;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::durable::Durable;
 use crate::flow::ShardTurn;
-use crate::id::{SessionId, Zxid};
+use crate::id::{ServerId, Zxid};
 use crate::log_room::LogRoom;
 use crate::prep::{Pipeline, PipelineOptions};
-use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::zab::packet::LearnerKind;
 use crate::zab::{DownReason, EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
@@ -69,6 +78,11 @@ pub struct MemberOptions {
     pub zab: ZabOptions,
     /// For ordering requests.
     pub pipeline: PipelineOptions,
+    /// How long this server looks for a leader before it serves reads meanwhile (`readonlymode.enabled`);
+    /// `None` if it never does.
+    pub read_only_after: Option<Duration>,
+    /// Whether this server brings observers up to date while it follows (`observerMasterPort`).
+    pub has_observers: bool,
     /// From which number of a transaction on a leader orders nothing more in its epoch, so that a new one
     /// begins: [`ROLLOVER_AT`].
     pub rollover_at: u32,
@@ -88,10 +102,7 @@ pub struct Position {
 }
 
 enum Role {
-    Looking {
-        pipeline: Box<Pipeline>,
-        tail: Tail,
-    },
+    Looking(Box<Looking>),
     Leading(Box<Leading>),
     Learning(Box<Learning>),
     /// Only within a call.
@@ -115,7 +126,7 @@ impl Member {
             epochs: Epochs { current, accepted: epochs.accepted.max(current) },
             storage: Storage::new(last),
             history,
-            role: Role::Looking { pipeline: Box::new(pipeline), tail: Tail::new(last) },
+            role: Role::Looking(Box::new(Looking::new(pipeline, Tail::new(last)))),
             log_room: LogRoom::default(),
             next: None,
             outpromised: 0,
@@ -123,19 +134,24 @@ impl Member {
         }
     }
 
+    /// Which server this is.
+    pub fn id(&self) -> ServerId {
+        self.options.zab.id
+    }
+
     /// The database is empty and must not be trusted to be so rightly: the disk may have been wiped, and with it
     /// what this server helped to acknowledge. Until a leader has brought it up to date, its vote counts for
     /// nothing (`db.autocreate=false`, election §3.2). To be said before the first role begins.
     pub fn distrust(&mut self) {
-        if let Role::Looking { tail, .. } = &mut self.role {
-            *tail = Tail::new(Zxid::UNKNOWN);
+        if let Role::Looking(looking) = &mut self.role {
+            looking.distrust();
         }
     }
 
     /// How far this server is; a zxid that is [`Zxid::UNKNOWN`] if it is [not trusted](Member::distrust).
     pub fn position(&self) -> Position {
         let zxid = match &self.role {
-            Role::Looking { tail, .. } => tail.last(),
+            Role::Looking(looking) => looking.tail().last(),
             Role::Leading(leading) => leading.last_zxid(),
             Role::Learning(learning) => learning.learner().last_zxid(),
             Role::Between => Zxid::ZERO,
@@ -151,7 +167,7 @@ impl Member {
     /// The last transaction that was published, or recovered.
     pub fn published(&self) -> Zxid {
         match &self.role {
-            Role::Looking { tail, .. } => tail.applied(),
+            Role::Looking(looking) => looking.tail().applied(),
             Role::Leading(leading) => leading.pipeline().published(),
             Role::Learning(learning) => learning.replica().last_zxid(),
             Role::Between => Zxid::ZERO,
@@ -161,7 +177,7 @@ impl Member {
     /// The database. Of a server that leads, it is ahead of what is published.
     pub fn tree(&self) -> &DataTree {
         match &self.role {
-            Role::Looking { pipeline, .. } => pipeline.tree(),
+            Role::Looking(looking) => looking.pipeline().tree(),
             Role::Leading(leading) => leading.pipeline().tree(),
             Role::Learning(learning) => learning.replica().tree(),
             Role::Between => unreachable!("a member is between roles only within a call"),
@@ -184,17 +200,28 @@ impl Member {
         }
     }
 
-    /// Whether this server looks for a leader.
-    pub fn is_looking(&self) -> bool {
-        matches!(self.role, Role::Looking { .. }) && self.next.is_none()
+    /// Whether observers may be [handed over](Member::on_accepted): this server follows, serves, and is to have
+    /// some.
+    pub fn takes_observers(&self) -> bool {
+        matches!(&self.role, Role::Learning(learning) if learning.observers().is_some())
     }
 
-    /// Whether clients are served.
+    /// Whether this server looks for a leader.
+    pub fn is_looking(&self) -> bool {
+        matches!(self.role, Role::Looking(_)) && self.next.is_none()
+    }
+
+    /// Whether clients are served that will do with reads, since there is no leader.
+    pub fn is_read_only(&self) -> bool {
+        matches!(&self.role, Role::Looking(looking) if looking.is_serving())
+    }
+
+    /// Whether clients are served, and may write.
     pub fn is_serving(&self) -> bool {
         match &self.role {
             Role::Leading(leading) => leading.leader().is_established(),
             Role::Learning(learning) => learning.learner().is_serving(),
-            Role::Looking { .. } | Role::Between => false,
+            Role::Looking(_) | Role::Between => false,
         }
     }
 
@@ -203,15 +230,7 @@ impl Member {
         match &self.role {
             Role::Leading(leading) => leading.pipeline().outstanding() + leading.leader().outstanding(),
             Role::Learning(learning) => learning.replica().outstanding(),
-            Role::Looking { .. } | Role::Between => 0,
-        }
-    }
-
-    /// The open sessions and when each expires, as far as this server decides that: if it leads.
-    pub fn session_deadlines(&self) -> Vec<(SessionId, Instant)> {
-        match &self.role {
-            Role::Leading(leading) => leading.pipeline().session_deadlines().collect(),
-            Role::Looking { .. } | Role::Learning(_) | Role::Between => Vec::new(),
+            Role::Looking(_) | Role::Between => 0,
         }
     }
 
@@ -240,15 +259,24 @@ impl Member {
             Role::Learning(learning) => {
                 learning.on_turn(turn, at, &mut self.storage, &mut self.history, out);
             }
-            Role::Looking { .. } | Role::Between => {}
+            Role::Looking(looking) => looking.on_turn(turn, at, out),
+            Role::Between => {}
         }
         self.finish(at, out);
     }
 
     /// Lets time pass. To be called several times in a `tickTime`.
     pub fn on_tick(&mut self, at: Moment, out: &mut Vec<Action>) {
-        if let Role::Leading(leading) = &mut self.role {
-            leading.on_tick(at, &mut self.storage, out);
+        match &mut self.role {
+            Role::Leading(leading) => leading.on_tick(at, &mut self.storage, out),
+            Role::Looking(looking) => {
+                let may_serve = self.next.is_none() && self.storage.is_settled();
+                looking.on_tick(at, self.options.read_only_after.filter(|_| may_serve), out);
+            }
+            Role::Learning(learning) => {
+                learning.on_tick(at, &mut self.storage, &mut self.history, out);
+            }
+            Role::Between => {}
         }
         self.tell_learner(out, |learner, done| learner.on_tick(at.now, done));
         self.finish(at, out);
@@ -293,7 +321,7 @@ impl Member {
             out.push(Action::Replace(Arc::new(tree.clone())));
             match &mut self.role {
                 Role::Learning(learning) => learning.replace(tree),
-                Role::Looking { pipeline, .. } => pipeline.replace(tree),
+                Role::Looking(looking) => looking.replace(tree),
                 Role::Leading(_) | Role::Between => {}
             }
         }
@@ -322,21 +350,22 @@ impl Member {
     }
 
     fn begin_role(&mut self, start: Start, at: Moment, out: &mut Vec<Action>) {
-        let Role::Looking { pipeline, tail } = std::mem::replace(&mut self.role, Role::Between) else {
+        let Role::Looking(looking) = std::mem::replace(&mut self.role, Role::Between) else {
             unreachable!("a role begins only while a member looks for a leader")
         };
-        let (log, zab) = (self.storage.log(), self.options.zab.clone());
+        let (pipeline, tail) = looking.end(out);
+        let log = self.storage.log();
         self.role = match start {
             Start::Lead => {
                 let epochs = Epochs { accepted: self.epochs.accepted.max(self.outpromised), ..self.epochs };
                 let mut leading =
-                    Leading::new(&self.options, *pipeline, tail, epochs, &self.history, log.1, at);
+                    Leading::new(&self.options, pipeline, tail, epochs, &self.history, log.1, at);
                 leading.on_log_room(self.log_room);
                 leading.begin(at, &mut self.storage, out);
                 Role::Leading(Box::new(leading))
             }
             Start::Follow(kind) => {
-                let mut learning = Learning::new(zab, *pipeline, kind, self.epochs, tail, log, at);
+                let mut learning = Learning::new(&self.options, pipeline, kind, self.epochs, tail, log, at);
                 learning.begin(&mut self.storage, &mut self.history, out);
                 Role::Learning(Box::new(learning))
             }
@@ -347,7 +376,7 @@ impl Member {
         let reason = match &mut self.role {
             Role::Leading(leading) => leading.take_end(),
             Role::Learning(learning) => learning.take_end(),
-            Role::Looking { .. } | Role::Between => None,
+            Role::Looking(_) | Role::Between => None,
         };
         let Some(reason) = reason else { return };
         if let DownReason::Outpromised { theirs, .. } = reason {
@@ -356,11 +385,11 @@ impl Member {
         self.role = match std::mem::replace(&mut self.role, Role::Between) {
             Role::Leading(leading) => {
                 let (pipeline, tail) = leading.end(&mut self.history, out);
-                Role::Looking { pipeline: Box::new(pipeline), tail }
+                Role::Looking(Box::new(Looking::new(pipeline, tail)))
             }
             Role::Learning(learning) => {
                 let (pipeline, tail) = learning.end();
-                Role::Looking { pipeline: Box::new(pipeline), tail }
+                Role::Looking(Box::new(Looking::new(pipeline, tail)))
             }
             other => other,
         };

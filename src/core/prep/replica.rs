@@ -4,16 +4,17 @@ use super::pipeline::{Pipeline, PipelineOptions, RecoverError, next_session_id};
 use crate::acl::Interner;
 use crate::error::Code;
 use crate::flow::{
-    CommitBatch, ForwardedRequest, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted,
+    CommitBatch, ForwardedRequest, Origin, Outcome, Reply, ShardId, ShardTurn, Step, Submission, Submitted,
 };
 use crate::id::{SessionId, Zxid};
 use crate::jute::{Reader, Writer};
 use crate::ops::{self, Changes, Database};
 use crate::proto::{OpCode, Password, Txn, TxnHeader};
 use crate::queue::pop_front_if;
-use crate::session::password_of;
-use crate::time::WallTime;
+use crate::session::{LocalSessions, NewSessions, password_of};
+use crate::time::{Instant, WallTime};
 use crate::tree::DataTree;
+use crate::zab::LinkId;
 
 /// The commit role of a server that follows: it forwards what its clients want, applies what the leader has
 /// committed, and finds in it the answers to its own clients (zab §§7, 8).
@@ -37,10 +38,20 @@ pub struct Replica {
     /// The sessions that were heard since the leader was told.
     touched: BTreeMap<SessionId, i32>,
     waiting: HashMap<SessionId, VecDeque<Waiting>>,
-    /// The sessions of the syncs that the leader has, oldest first.
-    syncs: VecDeque<SessionId>,
+    /// Whose the syncs are that the leader has, oldest first.
+    syncs: VecDeque<Syncing>,
+    /// The sessions of this server's own, if it may have such.
+    local: Option<LocalSessions>,
     /// Connections that ask for a session, until the leader has said whether it is open.
     moves: HashMap<SessionId, VecDeque<(Origin, i32)>>,
+}
+
+/// Who waits for a sync.
+#[derive(Clone, Copy)]
+enum Syncing {
+    Session(SessionId),
+    /// A client of an observer that this server brings up to date.
+    Observer(LinkId),
 }
 
 /// What the leader is to be sent.
@@ -62,11 +73,15 @@ struct Waiting {
     origin: Origin,
     xid: i32,
     answer: Answer,
+    /// What the client is told if the leader's transaction is an error.
+    refusal: Option<Code>,
 }
 
 enum Answer {
     /// The leader's transaction.
     Txn(OpCode),
+    /// The leader's transaction that makes the session the ensemble's, of which the client hears nothing.
+    Upgrade,
     /// The leader's SYNC.
     Sync(Option<Box<str>>),
     /// It is there, and waits for its turn.
@@ -82,6 +97,7 @@ impl Pipeline {
     pub fn into_replica(self) -> Replica {
         assert!(self.changes.is_empty(), "a follower starts from what is published");
         Replica {
+            local: self.options.local_sessions(),
             options: self.options,
             db: self.db,
             interner: self.interner,
@@ -108,8 +124,14 @@ impl Replica {
     }
 
     /// Takes what a shard hands over, and appends what is to be sent to the leader, in order.
-    pub fn on_turn(&mut self, turn: ShardTurn, wall: WallTime, out: &mut Vec<Forward>) {
+    pub fn on_turn(&mut self, turn: ShardTurn, now: Instant, wall: WallTime, out: &mut Vec<Forward>) {
+        if let Some(local) = &mut self.local {
+            local.on_heard(&turn);
+        }
         for (session, _) in turn.heard {
+            if self.is_local(session) {
+                continue;
+            }
             let timeout_ms = match self.owners.get(&session) {
                 Some((_, timeout_ms)) => Some(*timeout_ms),
                 None => self.db.tree().sessions().get(&session).copied(),
@@ -119,25 +141,39 @@ impl Replica {
         for Submitted { origin, session, what } in turn.submitted {
             match what {
                 Submission::Connect { timeout_ms, .. } if session == SessionId::NONE => {
-                    self.open_session(origin, timeout_ms, wall, out);
+                    self.open_session(origin, timeout_ms, (now, wall), out);
                 }
                 Submission::Connect { password, timeout_ms } => {
-                    self.reattach(origin, session, password, timeout_ms, out);
+                    self.reattach(origin, session, password, timeout_ms, now, out);
                 }
                 Submission::Request { .. } if !self.is_owner(session, origin) => {
                     self.changes.push(Step::Close(origin));
                 }
                 Submission::Request { xid, op, record, identities } => {
-                    let answer = answer_to(op, &record);
+                    let (mut answer, mut refusal) = (answer_to(op, &record), None);
+                    if self.is_local(session) {
+                        if op == OpCode::CloseSession {
+                            self.local.as_mut().map(|local| local.close(session));
+                            self.owners.remove(&session);
+                            answer = Answer::Ready(Outcome::Closed);
+                        } else if ops::needs_global_session(op, &record) {
+                            refusal = self.upgrade(session, origin, out).err();
+                        }
+                    }
                     if matches!(answer, Answer::Sync(_)) {
-                        self.syncs.push_back(session);
+                        self.syncs.push_back(Syncing::Session(session));
                     }
                     if !matches!(answer, Answer::Ready(_)) {
                         let (op, identities) = (op.number(), Some(identities));
                         let request = ForwardedRequest { session, cxid: xid, op, record, identities };
                         out.push(Forward::Request(request));
                     }
-                    self.waiting.entry(session).or_default().push_back(Waiting { origin, xid, answer });
+                    self.waiting.entry(session).or_default().push_back(Waiting {
+                        origin,
+                        xid,
+                        answer,
+                        refusal,
+                    });
                     self.answer_ready(session);
                 }
             }
@@ -159,7 +195,7 @@ impl Replica {
         match &txn {
             Txn::CreateSession { timeout_ms } => {
                 self.touched.insert(session, *timeout_ms);
-                if let Some((origin, OpCode::CreateSession)) = asked {
+                if let Some(Asked { origin, op: Some(OpCode::CreateSession), .. }) = asked {
                     self.owners.insert(session, (origin, *timeout_ms));
                     let (password, timeout_ms) = (password_of(session), *timeout_ms);
                     self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
@@ -167,7 +203,7 @@ impl Replica {
             }
             Txn::CloseSession { .. } => {
                 let owner = self.owners.remove(&session).map(|(origin, _)| origin);
-                let closer = asked.map(|(origin, _)| origin);
+                let closer = asked.map(|asked| asked.origin);
                 if let Some(origin) = closer {
                     self.reply(origin, header.cxid, Outcome::Closed);
                 }
@@ -177,8 +213,9 @@ impl Replica {
                 self.touched.remove(&session);
             }
             _ => {
-                if let Some((origin, _)) = asked {
-                    self.reply(origin, header.cxid, outcome);
+                if let Some(Asked { origin, op: Some(_), refusal }) = asked {
+                    let refused = refusal.filter(|_| matches!(txn, Txn::Error { .. }));
+                    self.reply(origin, header.cxid, refused.map_or(outcome, Outcome::Failed));
                 }
             }
         }
@@ -186,9 +223,31 @@ impl Replica {
         Ok(())
     }
 
-    /// The leader has answered the oldest sync.
-    pub fn on_synced(&mut self) {
-        let Some(session) = self.syncs.pop_front() else { return };
+    /// Takes what a client of an observer wants of the leader. Its answer is the observer's business.
+    pub fn forward_for(&mut self, observer: LinkId, request: ForwardedRequest) -> Forward {
+        if request.op == OpCode::Sync.number() {
+            self.syncs.push_back(Syncing::Observer(observer));
+        }
+        Forward::Request(request)
+    }
+
+    /// Takes an observer's question about a session whose client came there.
+    pub fn revalidate_for(&mut self, observer: LinkId, session: SessionId, timeout_ms: i32) -> Forward {
+        self.moves.entry(session).or_default().push_back((Origin::peer(observer.0), timeout_ms));
+        Forward::Revalidate { session, timeout_ms }
+    }
+
+    /// Takes note of sessions that an observer heard, for the leader's tracker.
+    pub fn touch(&mut self, sessions: Vec<(SessionId, i32)>) {
+        self.touched.extend(sessions);
+    }
+
+    /// The leader has answered the oldest sync; if an observer asked for it, that is returned.
+    pub fn on_synced(&mut self) -> Option<LinkId> {
+        let session = match self.syncs.pop_front()? {
+            Syncing::Session(session) => session,
+            Syncing::Observer(link) => return Some(link),
+        };
         let waiting = self.waiting.get_mut(&session).into_iter().flatten();
         for waiting in waiting {
             if let Answer::Sync(path) = &mut waiting.answer {
@@ -197,18 +256,23 @@ impl Replica {
             }
         }
         self.answer_ready(session);
+        None
     }
 
-    /// The leader has said whether a session is open.
-    pub fn on_revalidated(&mut self, session: SessionId, valid: bool) {
-        let Some(asking) = self.moves.get_mut(&session) else { return };
+    /// The leader has said whether a session is open; if an observer asked, that is returned.
+    pub fn on_revalidated(&mut self, session: SessionId, valid: bool) -> Option<LinkId> {
+        let asking = self.moves.get_mut(&session)?;
         let asked = asking.pop_front();
         if asking.is_empty() {
             self.moves.remove(&session);
         }
-        let Some((origin, timeout_ms)) = asked else { return };
+        let (origin, timeout_ms) = asked?;
+        if origin.shard == ShardId::PEERS {
+            return Some(LinkId(origin.conn.0));
+        }
         if !valid {
-            return self.reply(origin, 0, Outcome::Refused);
+            self.reply(origin, 0, Outcome::Refused);
+            return None;
         }
         if let Some((owner, _)) = self.owners.insert(session, (origin, timeout_ms))
             && owner != origin
@@ -217,11 +281,26 @@ impl Replica {
         }
         let password = password_of(session);
         self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
+        None
     }
 
     /// The sessions that were heard since the last call, for the leader's tracker.
     pub fn take_touched(&mut self) -> Vec<(SessionId, i32)> {
         std::mem::take(&mut self.touched).into_iter().collect()
+    }
+
+    /// Ends sessions of this server's own that nobody was heard of for too long.
+    pub fn on_tick(&mut self, now: Instant) {
+        for expired in self.local.as_mut().map(|local| local.expire(now)).unwrap_or_default() {
+            if let Some((owner, _)) = self.owners.remove(&expired.session) {
+                self.changes.push(Step::Close(owner));
+            }
+        }
+    }
+
+    /// The sessions of this server's own, if it may have such.
+    pub fn local_sessions(&self) -> Option<&LocalSessions> {
+        self.local.as_ref()
     }
 
     /// Takes what may be published: all that was applied and answered.
@@ -251,23 +330,38 @@ impl Replica {
         self.waiting.values().map(VecDeque::len).sum()
     }
 
-    fn open_session(&mut self, origin: Origin, timeout_ms: i32, wall: WallTime, out: &mut Vec<Forward>) {
+    fn open_session(
+        &mut self,
+        origin: Origin,
+        timeout_ms: i32,
+        (now, wall): (Instant, WallTime),
+        out: &mut Vec<Forward>,
+    ) {
         if self.next_session == SessionId::NONE {
             self.next_session = SessionId::first(self.options.server, wall.0);
         }
         let session = next_session_id(&mut self.next_session, self.db.tree());
-        let mut record = Vec::new();
-        Writer::new(&mut record).int(timeout_ms);
-        let (op, record) = (OpCode::CreateSession, record.into());
-        out.push(Forward::Request(ForwardedRequest {
-            session,
-            cxid: 0,
-            op: op.number(),
-            record,
-            identities: None,
-        }));
-        let waiting = Waiting { origin, xid: 0, answer: Answer::Txn(op) };
+        if let Some(local) = &mut self.local {
+            local.open(session, timeout_ms, origin, now);
+            return self.connected(origin, session, timeout_ms);
+        }
+        out.push(Forward::Request(creation(session, timeout_ms)));
+        let answer = Answer::Txn(OpCode::CreateSession);
+        let waiting = Waiting { origin, xid: 0, answer, refusal: None };
         self.waiting.entry(session).or_default().push_back(waiting);
+    }
+
+    /// Has a session of this server's own become the ensemble's, if it may.
+    fn upgrade(&mut self, session: SessionId, origin: Origin, out: &mut Vec<Forward>) -> Result<(), Code> {
+        if self.options.new_sessions != (NewSessions::Local { upgrades: true }) {
+            return Err(Code::EphemeralOnLocalSession);
+        }
+        if let Some(timeout_ms) = self.local.as_mut().and_then(|local| local.upgrade(session)) {
+            out.push(Forward::Request(creation(session, timeout_ms)));
+            let waiting = Waiting { origin, xid: 0, answer: Answer::Upgrade, refusal: None };
+            self.waiting.entry(session).or_default().push_back(waiting);
+        }
+        Ok(())
     }
 
     fn reattach(
@@ -276,6 +370,7 @@ impl Replica {
         session: SessionId,
         password: Option<Password>,
         timeout_ms: i32,
+        now: Instant,
         out: &mut Vec<Forward>,
     ) {
         // As where a leader does it: the owner goes before the password is looked at.
@@ -287,8 +382,21 @@ impl Replica {
         if password != Some(password_of(session)) {
             return self.reply(origin, 0, Outcome::Refused);
         }
+        if self.local.as_mut().is_some_and(|local| local.attach(session, timeout_ms, origin, now)) {
+            return self.connected(origin, session, timeout_ms);
+        }
         self.moves.entry(session).or_default().push_back((origin, timeout_ms));
         out.push(Forward::Revalidate { session, timeout_ms });
+    }
+
+    fn connected(&mut self, origin: Origin, session: SessionId, timeout_ms: i32) {
+        self.owners.insert(session, (origin, timeout_ms));
+        let password = password_of(session);
+        self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
+    }
+
+    fn is_local(&self, session: SessionId) -> bool {
+        self.local.as_ref().is_some_and(|local| local.contains(session))
     }
 
     fn is_owner(&self, session: SessionId, origin: Origin) -> bool {
@@ -296,20 +404,21 @@ impl Replica {
     }
 
     /// Takes out the request that the transaction answers.
-    fn take_asked(&mut self, session: SessionId, cxid: i32) -> Option<(Origin, OpCode)> {
+    fn take_asked(&mut self, session: SessionId, cxid: i32) -> Option<Asked> {
         let waiting = self.waiting.get_mut(&session)?;
-        let asked =
-            pop_front_if(waiting, |first| matches!(first.answer, Answer::Txn(_)) && first.xid == cxid)?;
-        match asked.answer {
-            Answer::Txn(op) => Some((asked.origin, op)),
+        let is_asked = |first: &Waiting| matches!(first.answer, Answer::Txn(_) | Answer::Upgrade);
+        let asked = pop_front_if(waiting, |first| is_asked(first) && first.xid == cxid)?;
+        let op = match asked.answer {
+            Answer::Txn(op) => Some(op),
             _ => None,
-        }
+        };
+        Some(Asked { origin: asked.origin, op, refusal: asked.refusal })
     }
 
     /// Answers what is first in its session's queue and needs nothing any more.
     fn answer_ready(&mut self, session: SessionId) {
         let Some(waiting) = self.waiting.get_mut(&session) else { return };
-        while let Some(Waiting { origin, xid, answer }) =
+        while let Some(Waiting { origin, xid, answer, .. }) =
             pop_front_if(waiting, |first| matches!(first.answer, Answer::Ready(_)))
         {
             if let Answer::Ready(outcome) = answer {
@@ -324,6 +433,21 @@ impl Replica {
     fn reply(&mut self, to: Origin, xid: i32, outcome: Outcome) {
         self.changes.push(Step::Reply(Reply { to, xid, outcome }));
     }
+}
+
+/// A request that has its answer from the leader; without an operation if it was this server's.
+struct Asked {
+    origin: Origin,
+    op: Option<OpCode>,
+    refusal: Option<Code>,
+}
+
+/// What has the leader open a session.
+fn creation(session: SessionId, timeout_ms: i32) -> ForwardedRequest {
+    let mut record = Vec::new();
+    Writer::new(&mut record).int(timeout_ms);
+    let (op, record) = (OpCode::CreateSession.number(), record.into());
+    ForwardedRequest { session, cxid: 0, op, record, identities: None }
 }
 
 /// What answers a request. What the leader could not read or would not do is not sent to it.

@@ -30,6 +30,7 @@
 mod history;
 mod leader;
 mod learner;
+mod observer_master;
 mod options;
 pub mod packet;
 mod reason;
@@ -37,8 +38,9 @@ mod stream;
 mod sync;
 
 pub use history::{ExcerptReader, History, HistoryBounds, LogExcerpt, Logged};
-pub use leader::{Leader, LeaderAction, LinkId};
+pub use leader::{Leader, LeaderAction, LeaderFigures, LinkId, ProposalSizes};
 pub use learner::{Learner, LearnerAction, Tail};
+pub use observer_master::{Known, MasterAction, ObserverMaster};
 pub use options::{EpochFile, Epochs, Timing, ZabOptions};
 pub use reason::{CloseReason, DownReason};
 pub use stream::{Item, LeaderStream};

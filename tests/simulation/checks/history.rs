@@ -10,6 +10,7 @@ use ringkeeper_core::flow::{CommitBatch, Step};
 use ringkeeper_core::id::{ServerId, SessionId, Zxid};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions, ReaperOptions, Replica};
+use ringkeeper_core::session::NewSessions;
 use ringkeeper_core::tree::{DataTree, Delta, Node, TreeOptions, parent_of};
 use ringkeeper_core::zab::packet::Payload;
 
@@ -40,6 +41,7 @@ impl History {
             server: ServerId(0),
             shards: 1,
             tick_ms: 1,
+            new_sessions: NewSessions::Global,
             settings: Settings::default(),
             reaper: ReaperOptions::default(),
         };

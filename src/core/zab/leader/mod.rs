@@ -15,6 +15,7 @@
 mod broadcast;
 mod confirm;
 mod discovery;
+mod figures;
 mod link;
 mod liveness;
 mod syncing;
@@ -23,6 +24,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub use figures::{LeaderFigures, ProposalSizes};
 pub use link::LinkId;
 use link::{Link, Stage};
 
@@ -107,6 +109,9 @@ pub struct Leader {
     rounds: confirm::Rounds,
     /// Ids for learners that do not say theirs.
     next_nameless: i64,
+    /// Since when a quorum follows.
+    established: Option<Instant>,
+    proposal_sizes: ProposalSizes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,6 +155,8 @@ impl Leader {
             promised: BTreeSet::from([options.id]),
             rounds: confirm::Rounds::default(),
             next_nameless: -1,
+            established: None,
+            proposal_sizes: ProposalSizes::default(),
             history,
             options,
         };
@@ -197,7 +204,7 @@ impl Leader {
             }
             (Stage::Serving, FromLearner::Request(request)) => self.on_request(id, request, now, out),
             (stage, packet) => {
-                let (packet, awaited) = (name(&packet), stage.name());
+                let (packet, awaited) = (packet.name(), stage.name());
                 self.close(id, CloseReason::Unexpected { packet, awaited }, now, out);
             }
         }
@@ -273,17 +280,5 @@ impl Leader {
         self.phase = Phase::Down;
         self.links.clear();
         out.push(LeaderAction::Down(reason));
-    }
-}
-
-fn name(packet: &FromLearner) -> &'static str {
-    match packet {
-        FromLearner::Info(_) => "FOLLOWERINFO or OBSERVERINFO",
-        FromLearner::AckEpoch { .. } => "ACKEPOCH",
-        FromLearner::Ack(_) => "ACK",
-        FromLearner::Ping { .. } => "PING",
-        FromLearner::Revalidate { .. } => "REVALIDATE",
-        FromLearner::Request(_) => "REQUEST",
-        FromLearner::Unknown(_) => "a packet of unknown kind",
     }
 }

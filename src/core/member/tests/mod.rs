@@ -1,0 +1,4 @@
+//! What the simulator of whole ensembles (`tests/simulation`) does not look at.
+
+mod read_only;
+mod server;
