@@ -260,6 +260,8 @@ impl World {
 pub(crate) const PROTOCOL: &str = "servers send each other what the protocol says";
 /// How long a leader may take to answer at all.
 pub(crate) const CONNECT_PATIENCE: u64 = INIT_LIMIT as u64 * TICK_MS as u64 * MS;
+/// How long a follower may take that is to bring an observer up to date.
+pub(crate) const MASTER_PATIENCE: u64 = 100 * MS;
 const REDIAL_AFTER: u64 = 50 * MS;
 /// TCP's limit for data that nobody acknowledges.
 const GIVE_UP_AFTER: u64 = 3000 * MS;

@@ -17,7 +17,7 @@ use ringkeeper_core::time::Instant;
 use ringkeeper_core::zab::packet::{FromLeader, FromLearner, LearnerKind, Payload};
 use ringkeeper_core::zab::{CloseReason, DownReason, EpochFile, LinkId};
 
-use crate::deliver::{CONNECT_PATIENCE, PROTOCOL, Socket};
+use crate::deliver::{CONNECT_PATIENCE, MASTER_PATIENCE, PROTOCOL, Socket};
 use crate::mischief::Mischief;
 use crate::network::Port;
 use crate::server::{Busy, Input, LeaderLink, Message, Role, ToLog, Use, leader_stream, server_at};
@@ -264,7 +264,8 @@ impl World {
         let Some(process) = self.servers[server].process(life) else { return };
         let (stream, bytes) = (leader_stream(), Vec::new());
         process.leader = Some(LeaderLink { attempt, port, conn: None, stream, bytes });
-        let until = self.now + CONNECT_PATIENCE;
+        let patience = if port == Port::Observers { MASTER_PATIENCE } else { CONNECT_PATIENCE };
+        let until = self.now + patience;
         self.dial_leader(server, life, attempt, leader.0 as usize, until);
     }
 
