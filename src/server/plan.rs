@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
-use ringkeeper_core::config::{Config, Ensemble};
+use ringkeeper_core::config::{Config, Ensemble, LargeRequests};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
@@ -99,6 +99,10 @@ pub(super) fn shard(config: &Config, topology: &Topology) -> ShardOptions {
         session_timeout_ms_max: config.sessions.max_timeout_ms,
         jute_max_buffer: config.limits.frame_bytes,
         outstanding_max: (config.limits.outstanding / topology.shards).max(1),
+        large_requests: config
+            .limits
+            .large_requests
+            .map(|large| LargeRequests { bytes_max: (large.bytes_max / topology.shards).max(1), ..large }),
         sessionless_timeout: Duration::from_millis(config.sessions.handshake_ms),
         seed: seed(),
         ..ShardOptions::default()

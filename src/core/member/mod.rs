@@ -11,6 +11,9 @@
 //! A server that looks in vain for long may serve reads, of what was published last ([`crate::prep::ReadOnly`]):
 //! [`Action::ServeReadOnly`], until [`Action::EndReadOnly`].
 //!
+//! A server that follows may have learners too: observers, for which it is in its leader's place
+//! ([`crate::zab::ObserverMaster`]).
+//!
 //! What survives a change of role is the database as it was published, and the [`Tail`]: transactions in the
 //! log that are not known to be committed. A server that leads applies its tail when a quorum has it; one
 //! that follows learns from its leader what of it is right.

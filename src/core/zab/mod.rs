@@ -14,7 +14,8 @@
 //!
 //! [`Leader`] and [`Learner`] know transactions as bytes; what these change is the business of
 //! [`crate::prep`], and [`crate::member`] joins the two. [`packet`] is what they say to each other, and
-//! [`LeaderStream`] takes a leader's bytes apart.
+//! [`LeaderStream`] takes a leader's bytes apart. [`ObserverMaster`] is what a follower is to observers that come to
+//! it and not to the leader.
 //!
 //! # Why nothing committed is lost
 //!

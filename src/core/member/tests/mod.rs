@@ -1,4 +1,5 @@
 //! What the simulator of whole ensembles (`tests/simulation`) does not look at.
 
+mod observers;
 mod read_only;
 mod server;

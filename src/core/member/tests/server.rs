@@ -21,7 +21,7 @@ pub(super) struct Process {
 }
 
 impl Server {
-    /// One of so many voters.
+    /// One of so many voters, or an observer with a later id.
     pub(super) fn new(id: usize, voters: usize) -> Server {
         let verifier = QuorumVerifier::majority((0..voters).map(|id| ServerId(id as i64)), []);
         let options = MemberOptions {
