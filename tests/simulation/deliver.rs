@@ -250,7 +250,8 @@ impl World {
     ) {
         let Some(process) = self.servers[server].process(life) else { return };
         let Some(link) = process.leader.as_ref().filter(|leader| leader.attempt == attempt) else { return };
-        let conn = self.dial(link.port, (server, life), leader);
+        let port = link.port;
+        let conn = self.dial(port, (server, life), leader);
         if let Some(process) = self.servers[server].process(life) {
             process.uses.insert(conn, Use::Leader(attempt, leader, until));
         }
