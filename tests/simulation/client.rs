@@ -381,11 +381,11 @@ impl World {
             Request::Sync { .. } if reply.err == 0 => {
                 checks.counts.syncs += 1;
                 let verdict = checks.sync.on_answer(&checks.history, asked.frontier, zxid, &whose);
-                return self.check(verdict);
+                self.check(verdict);
             }
             Request::CloseSession if reply.err == 0 => {
                 client.lose_session();
-                return self.leave_server(number);
+                self.leave_server(number);
             }
             request if is_write(request) => {
                 checks.ephemerals.on_heard(SessionId(client.session), asked.sent);

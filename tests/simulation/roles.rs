@@ -324,7 +324,7 @@ impl World {
             Action::ToLeader(packet) => {
                 let verdict = self.checks.durability.on_to_leader(&self.servers[server], &packet);
                 self.check(verdict);
-                self.to_leader(server, life, &packet);
+                self.send_to_leader(server, life, &packet);
             }
             Action::SaveEpoch(file, epoch) => {
                 let delay = self.disk_delay(server);
@@ -358,8 +358,8 @@ impl World {
             Action::Replace(tree) => self.replace(server, life, tree),
             Action::Publish(batch) => self.publish(server, life, batch),
             Action::Serve => self.serve(server, life),
-            Action::ServeReadOnly => self.to_shards(server, life, |_| Message::Serve(Service::ReadOnly)),
-            Action::EndReadOnly => self.to_shards(server, life, |_| Message::Serve(Service::Nobody)),
+            Action::ServeReadOnly => self.tell_shards(server, life, |_| Message::Serve(Service::ReadOnly)),
+            Action::EndReadOnly => self.tell_shards(server, life, |_| Message::Serve(Service::Nobody)),
             Action::Down(reason) => {
                 if let DownReason::OutOfOrder { .. }
                 | DownReason::Unexpected { .. }
@@ -373,7 +373,7 @@ impl World {
                 let learners: Vec<LinkId> = process.learners.keys().copied().collect();
                 learners.into_iter().for_each(|link| self.let_go(server, life, link));
                 self.leave_leader(server, life);
-                self.to_shards(server, life, |_| Message::Serve(Service::Nobody));
+                self.tell_shards(server, life, |_| Message::Serve(Service::Nobody));
             }
         }
     }
@@ -386,7 +386,7 @@ impl World {
         is_old && member.published() <= zxid
     }
 
-    fn to_leader(&mut self, server: usize, life: u32, packet: &FromLearner) {
+    fn send_to_leader(&mut self, server: usize, life: u32, packet: &FromLearner) {
         let Some(process) = self.servers[server].process(life) else { return };
         if let Some(conn) = process.leader.as_ref().and_then(|leader| leader.conn) {
             let mut bytes = Vec::new();
@@ -398,7 +398,7 @@ impl World {
     fn replace(&mut self, server: usize, life: u32, tree: Arc<ringkeeper_core::tree::DataTree>) {
         let Some(process) = self.servers[server].process(life) else { return };
         process.shown = tree.last_zxid();
-        self.to_shards(server, life, |_| Message::Replace(tree.clone()));
+        self.tell_shards(server, life, |_| Message::Replace(tree.clone()));
         self.post(server, life, Role::Snapshotter, Message::Replace(tree));
     }
 
@@ -408,7 +408,7 @@ impl World {
         self.check(verdict);
         if self.setup.mischief == Mischief::KeepEphemeral {
             let steps = &batch.steps;
-            let gone = steps.iter().position(|step| crate::checks::ephemerals::is_deletion(step));
+            let gone = steps.iter().position(crate::checks::ephemerals::is_deletion);
             let closes =
                 |step: &Step| matches!(step, Step::Delta(ringkeeper_core::tree::Delta::CloseSession(_)));
             if let Some(gone) = gone.filter(|gone| steps[*gone..].iter().any(closes)) {
@@ -418,7 +418,7 @@ impl World {
         let Some(process) = self.servers[server].process(life) else { return };
         process.published += 1;
         let batch = Arc::new(batch);
-        self.to_shards(server, life, |_| Message::Commit(batch.clone()));
+        self.tell_shards(server, life, |_| Message::Commit(batch.clone()));
         self.post(server, life, Role::Snapshotter, Message::Commit(batch));
     }
 
@@ -435,10 +435,10 @@ impl World {
         self.check(verdict);
         self.post(server, life, Role::Snapshotter, Message::Settle);
         self.post(server, life, Role::Election, Message::Epoch(epoch.into()));
-        self.to_shards(server, life, |_| Message::Serve(Service::Everybody));
+        self.tell_shards(server, life, |_| Message::Serve(Service::Everybody));
     }
 
-    fn to_shards(&mut self, server: usize, life: u32, message: impl Fn(usize) -> Message) {
+    fn tell_shards(&mut self, server: usize, life: u32, message: impl Fn(usize) -> Message) {
         let shards = self.servers[server].process(life).map_or(0, |process| process.shards.len());
         for shard in 0..shards {
             self.post(server, life, Role::Shard(shard), message(shard));
