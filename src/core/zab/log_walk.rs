@@ -94,6 +94,8 @@ mod tests {
         assert_eq!(none.into_excerpt(), None);
     }
 
+    /// What comes before the gap may have been written by a leader that did not get a quorum, after which another
+    /// one sent its whole tree: found by simulation, where the next one to lead sent it to a learner.
     #[test]
     fn what_comes_before_a_gap_is_of_no_use() {
         let gap = [(Some(10), 11), (Some(15), 16), (Some(16), 17)];
