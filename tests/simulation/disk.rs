@@ -82,7 +82,6 @@ impl Disk {
     /// Reads the state as a start does, and makes the log ready to be written.
     pub(crate) fn open(&mut self, options: &PipelineOptions, nonce: u64) -> Result<Found, String> {
         let newest = self.snapshots.last_key_value();
-        let snapshot = newest.map(|(zxid, _)| *zxid);
         let tree = newest.map_or_else(|| DataTree::new(TREE), |(_, tree)| tree.clone());
         let mut pipeline = Pipeline::new(options.clone(), tree);
         let (mut records, mut recovery) = (Vec::new(), Recovery::default());
@@ -251,8 +250,9 @@ impl Segment {
     }
 }
 
-/// Room for a few dozen batches: segments end and begin within a run.
+/// What every tree in the simulation gets.
 pub(crate) const TREE: TreeOptions = TreeOptions { extended_types: false, digest: true, seed: 0 };
+/// Room for a few dozen batches: segments end and begin within a run.
 const SEGMENT_LEN: u64 = 48 * BLOCK_LEN as u64;
 const SECTOR_LEN: usize = 512;
 const EXCERPT_LEN_MAX: usize = 1 << 20;

@@ -410,7 +410,7 @@ impl World {
             let steps = &batch.steps;
             let gone = steps.iter().position(crate::checks::ephemerals::is_deletion);
             let closes =
-                |step: &Step| matches!(step, Step::Delta(ringkeeper_core::tree::Delta::CloseSession(_)));
+                |step: &Step| matches!(step, Step::Delta(ringkeeper_core::tree::Delta::CloseSession(_), _));
             if let Some(gone) = gone.filter(|gone| steps[*gone..].iter().any(closes)) {
                 batch.steps.remove(gone);
             }
@@ -576,7 +576,7 @@ fn apply(tree: &mut ringkeeper_core::tree::DataTree, batch: &CommitBatch) {
     for step in &batch.steps {
         match step {
             Step::Zxid(zxid) => tree.advance(*zxid),
-            Step::Delta(delta) => drop(tree.apply(tree.last_zxid(), delta)),
+            Step::Delta(delta, _) => drop(tree.apply(tree.last_zxid(), delta)),
             Step::Reply(_) | Step::Close(_) => {}
         }
     }

@@ -106,5 +106,5 @@ impl Ephemerals {
 
 /// Whether a step deletes an ephemeral.
 pub(crate) fn is_deletion(step: &Step) -> bool {
-    matches!(step, Step::Delta(Delta::Delete(node)) if node.owner() != 0)
+    matches!(step, Step::Delta(Delta::Delete(node), _) if node.owner() != 0)
 }

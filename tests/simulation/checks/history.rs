@@ -109,7 +109,7 @@ impl History {
             let Step::Zxid(zxid) = step else { continue };
             let mut deltas = Vec::new();
             while let Some(next) = steps.next_if(|next| !matches!(next, Step::Zxid(_))) {
-                if let Step::Delta(delta) = next {
+                if let Step::Delta(delta, _) = next {
                     deltas.push(delta);
                 }
             }
@@ -188,7 +188,7 @@ impl History {
         must!(PROMISE, applied.is_ok(), "server {server} publishes {zxid}, which is no transaction");
         let batch = self.reference.publish();
         let deltas = batch.into_iter().flat_map(|batch| batch.steps).filter_map(|step| match step {
-            Step::Delta(delta) => Some(delta),
+            Step::Delta(delta, _) => Some(delta),
             _ => None,
         });
         let deltas: Vec<Delta> = deltas.collect();
