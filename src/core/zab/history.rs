@@ -1,7 +1,6 @@
 use std::collections::VecDeque;
 
 use super::packet::Payload;
-use crate::format::wal::Record;
 use crate::id::Zxid;
 
 /// A transaction as it is in the log.
@@ -146,56 +145,6 @@ pub struct LogExcerpt {
     pub entries: Vec<Logged>,
 }
 
-/// Picks an excerpt out of a log that is read from its beginning.
-///
-/// A record that does not continue the one before it was written after the server had got its state otherwise, from
-/// a leader that sent it whole: what stands before it need not be in the history.
-pub struct ExcerptReader {
-    from: Zxid,
-    upto: Zxid,
-    len_max: usize,
-    after: Option<Zxid>,
-    entries: Vec<Logged>,
-    len: usize,
-    last: Option<Zxid>,
-}
-
-impl ExcerptReader {
-    /// For what follows the last record that is not after `from`, up to `upto`, if that is no more than `len_max`
-    /// bytes.
-    pub fn new(from: Zxid, upto: Zxid, len_max: usize) -> ExcerptReader {
-        ExcerptReader { from, upto, len_max, after: None, entries: Vec::new(), len: 0, last: None }
-    }
-
-    /// The log's next record.
-    pub fn on_record(&mut self, record: Record<'_>) {
-        if self.last.replace(record.zxid).is_some_and(|last| last != record.after) {
-            self.entries.clear();
-            (self.after, self.len) = (None, 0);
-        }
-        if self.after.is_none() || record.zxid <= self.from {
-            // The last record that is not after `from`, or the state that the log's first one continues.
-            if record.after <= self.from {
-                self.after = Some(record.after);
-            }
-            if record.zxid <= self.from {
-                self.after = Some(record.zxid);
-            }
-        }
-        if record.zxid > self.from && record.zxid <= self.upto && self.len <= self.len_max {
-            self.len += record.payload.len();
-            self.entries.push(Logged { zxid: record.zxid, payload: record.payload.into() });
-        }
-    }
-
-    /// The excerpt; `None` if the log does not reach back so far, or what it has is too much.
-    pub fn finish(self) -> Option<LogExcerpt> {
-        let is_small = self.len <= self.len_max;
-        let entries = self.entries;
-        self.after.filter(|_| is_small).map(|after| LogExcerpt { after, entries })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,24 +187,6 @@ mod tests {
         assert_eq!((kept.after(), zxids(&kept, 0)), (Zxid(2), vec![3, 4]));
         kept.truncate(Zxid(1));
         assert_eq!((kept.after(), kept.last(), zxids(&kept, 0)), (Zxid(1), Zxid(1), vec![]));
-    }
-
-    /// The last record was written by a leader that did not get a quorum, after which another leader sent its tree:
-    /// found by simulation, where the next one to lead sent it to a learner.
-    #[test]
-    fn what_the_log_has_before_a_leader_sent_its_whole_tree_is_in_no_excerpt() {
-        let mut reader = ExcerptReader::new(Zxid(1), Zxid(30), 1000);
-        for (after, zxid) in [(0, 1), (1, 2), (20, 21), (21, 22)] {
-            reader.on_record(Record { after: Zxid(after), zxid: Zxid(zxid), payload: &[] });
-        }
-        assert_eq!(reader.finish(), None, "nobody knows what came between 1 and 20");
-        let mut reader = ExcerptReader::new(Zxid(20), Zxid(30), 1000);
-        for (after, zxid) in [(0, 1), (1, 2), (20, 21), (21, 22)] {
-            reader.on_record(Record { after: Zxid(after), zxid: Zxid(zxid), payload: &[] });
-        }
-        let excerpt = reader.finish().expect("the log reaches back to 20");
-        let zxids: Vec<i64> = excerpt.entries.iter().map(|logged| logged.zxid.0).collect();
-        assert_eq!((excerpt.after, zxids), (Zxid(20), vec![21, 22]));
     }
 
     #[test]
