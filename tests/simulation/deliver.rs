@@ -252,8 +252,23 @@ impl World {
         let Some(link) = process.leader.as_ref().filter(|leader| leader.attempt == attempt) else { return };
         let port = link.port;
         let conn = self.dial(port, (server, life), leader);
+        let wait = until.saturating_sub(self.now).max(REDIAL_AFTER);
+        self.after(wait, Event::DialOver(server, life, conn));
         if let Some(process) = self.servers[server].process(life) {
             process.uses.insert(conn, Use::Leader(attempt, leader, until));
+        }
+    }
+
+    /// A connection to a leader is not made in time, unless it is.
+    pub(crate) fn on_dial_over(&mut self, server: usize, life: u32, conn: ConnId) {
+        let Some(process) = self.servers[server].process(life) else { return };
+        let is_made = process.leader.as_ref().is_some_and(|leader| leader.conn == Some(conn));
+        if let Some(Use::Leader(attempt, ..)) = process.uses.get(&conn).copied()
+            && !is_made
+        {
+            process.uses.remove(&conn);
+            self.hang_up(conn, 0);
+            self.post(server, life, Role::Commit, Message::Unreachable(attempt));
         }
     }
 }

@@ -93,6 +93,8 @@ pub(crate) enum Event {
         leader: usize,
         until: u64,
     },
+    /// A connection to a leader must be made by now.
+    DialOver(usize, u32, ConnId),
     Client(usize),
     Fault,
     Restart(usize),
@@ -223,6 +225,7 @@ impl World {
             Event::Redial { server, life, attempt, leader, until } => {
                 self.dial_leader(server, life, attempt, leader, until);
             }
+            Event::DialOver(server, life, conn) => self.on_dial_over(server, life, conn),
             Event::Client(client) => self.on_client(client),
             Event::Fault => self.on_fault(),
             Event::Restart(server) => self.start(server),
@@ -249,6 +252,7 @@ impl World {
             | Event::Written(server, ..)
             | Event::Post(server, ..)
             | Event::TurnDue(server, ..)
+            | Event::DialOver(server, ..)
             | Event::Redial { server, .. } => Some(*server),
             // The kernel of a stopped process still accepts connections, and writes what it was given.
             Event::Segment { segment: Segment::Syn, .. } => None,
