@@ -21,8 +21,11 @@ fn closed_loops_and_scenarios_run_and_compare() {
         ("barrier", &["enter", "all through"]),
     ] {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let run =
-            load(dir.path(), scenario, &["--workload", scenario, "--connections", "20", "--seconds", "0.3"]);
+        let run = command::load(
+            dir.path(),
+            scenario,
+            &["--workload", scenario, "--connections", "20", "--seconds", "0.3"],
+        );
         let operations = run["rounds"][0]["operations"].as_array().unwrap();
         let names: Vec<&str> = operations.iter().map(|found| found["name"].as_str().unwrap()).collect();
         assert_eq!(names, figures);
