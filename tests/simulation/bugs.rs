@@ -1,6 +1,6 @@
 //! Bugs that are put in on purpose, each of which must be caught, and by the checker whose business it is.
 
-use crate::checks::{durability, ephemerals, history, leaders, progress, session_order, sync, watches};
+use crate::checks::{durability, ephemerals, history, leaders, progress, session_order, watches};
 use crate::deliver::PROTOCOL;
 use crate::mischief::Mischief;
 use crate::run::{is_loud, play};
@@ -47,11 +47,6 @@ fn votes_for_whoever_has_less() {
 #[test]
 fn a_commit_that_is_lost_when_a_learner_comes_again() {
     mischief_is_caught(Mischief::LoseCommitOnReconnect, &[history::PROMISE, progress::PROMISE, PROTOCOL]);
-}
-
-#[test]
-fn a_sync_that_nobody_has_confirmed() {
-    is_caught(|setup| setup.confirm_syncs = false, &[sync::PROMISE]);
 }
 
 #[test]

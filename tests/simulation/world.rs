@@ -299,6 +299,9 @@ impl World {
                 self.send(conn, 1 - side, Segment::End);
             }
         }
+        // Its sockets are closed above, and the other ends are not to be taken for them.
+        drop(process);
+        self.dropped.take();
     }
 
     /// Has a process do nothing for so long.
