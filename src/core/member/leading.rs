@@ -46,7 +46,8 @@ impl Leading {
         at: Moment,
     ) -> Leading {
         let mut history = history.clone();
-        tail.entries().for_each(|logged| history.push(logged.clone()));
+        // All of it, however long: a learner gets the tree as it is published, and then this.
+        history.push_all(tail.entries().cloned());
         let mut begun = Vec::new();
         let last = tail.last();
         let leader = Leader::new(options.zab.clone(), epochs, history, (last, durable), at.now, &mut begun);

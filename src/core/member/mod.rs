@@ -59,7 +59,7 @@ use crate::ops::Digests;
 use crate::prep::{Pipeline, PipelineOptions};
 use crate::tree::DataTree;
 use crate::zab::packet::LearnerKind;
-use crate::zab::{EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
+use crate::zab::{DownReason, EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
 
 /// The machine. See the module's documentation.
 pub struct Member {
@@ -71,6 +71,8 @@ pub struct Member {
     log_room: LogRoom,
     /// The role that begins once the disk has done what it was asked for.
     next: Option<Start>,
+    /// The newest epoch that another server is known to have promised. One that this server opens is newer.
+    outpromised: u32,
 }
 
 /// What a member must know of its server and ensemble.
@@ -131,6 +133,7 @@ impl Member {
             role: Role::Looking(Box::new(Looking::new(pipeline, Tail::new(last)))),
             log_room: LogRoom::default(),
             next: None,
+            outpromised: 0,
             options,
         }
     }
@@ -368,8 +371,9 @@ impl Member {
         let log = self.storage.log();
         self.role = match start {
             Start::Lead => {
+                let epochs = Epochs { accepted: self.epochs.accepted.max(self.outpromised), ..self.epochs };
                 let mut leading =
-                    Leading::new(&self.options, pipeline, tail, self.epochs, &self.history, log.1, at);
+                    Leading::new(&self.options, pipeline, tail, epochs, &self.history, log.1, at);
                 leading.on_log_room(self.log_room);
                 leading.begin(at, &mut self.storage, out);
                 Role::Leading(Box::new(leading))
@@ -389,6 +393,9 @@ impl Member {
             Role::Looking(_) | Role::Between => None,
         };
         let Some(reason) = reason else { return };
+        if let DownReason::Outpromised { theirs, .. } = reason {
+            self.outpromised = self.outpromised.max(theirs);
+        }
         self.role = match std::mem::replace(&mut self.role, Role::Between) {
             Role::Leading(leading) => {
                 let (pipeline, tail) = leading.end(&mut self.history, out);

@@ -51,6 +51,10 @@ pub enum DownReason {
     QuorumLost { connected: Vec<ServerId> },
     #[error("the transactions of epoch {epoch} are numbered out: a new epoch begins")]
     Rollover { epoch: u32 },
+    #[error(
+        "server {id} has promised epoch {theirs}, later than this leader's {ours}, and cannot follow it: a new epoch begins"
+    )]
+    Outpromised { id: ServerId, theirs: u32, ours: u32 },
     #[error("the connection to the leader was lost")]
     LeaderLost,
     #[error("the leader sent nothing for {ms} ms")]

@@ -11,7 +11,7 @@ const AT: Moment = Moment { now: Instant(0), wall: WallTime(0) };
 
 /// Server 3, which observes three voters, of which these bring observers up to date.
 fn seat(masters: &[i64]) -> Seat<()> {
-    let mut server = Server::new(3, 3, 1, u32::MAX);
+    let mut server = Server::new(3, 3);
     server.start();
     let member = server.process.take().expect("it runs").member;
     let masters = masters.iter().copied().map(ServerId).collect();

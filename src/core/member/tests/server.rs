@@ -1,43 +1,29 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::disk::Disk;
 use crate::id::{ServerId, Zxid};
 use crate::member::{Action, Member, MemberOptions, Moment};
 use crate::ops::Settings;
 use crate::prep::{Pipeline, PipelineOptions, ReaperOptions};
 use crate::quorum::{JointQuorum, QuorumVerifier};
+use crate::session::NewSessions;
 use crate::tree::{DataTree, TreeOptions};
-use crate::zab::{History, HistoryBounds, LeaderStream, LinkId, Timing, ZabOptions};
+use crate::zab::{Epochs, History, HistoryBounds, Logged, Timing, ZabOptions};
 
-/// A server of the simulated ensemble: its disk, and while it runs its process.
+/// A server by itself: what its log has, and while it runs its process.
 pub(super) struct Server {
     pub(super) options: MemberOptions,
-    pub(super) disk: Disk,
+    pub(super) log: Vec<Logged>,
     pub(super) process: Option<Process>,
-    /// How often the server was started.
-    pub(super) lives: u64,
 }
 
 pub(super) struct Process {
     pub(super) member: Member,
-    /// What a shard has.
-    pub(super) shard: DataTree,
-    /// The last transaction in it.
-    pub(super) last: Zxid,
-    /// Bytes from learners that are no whole packet yet.
-    pub(super) inputs: BTreeMap<LinkId, Vec<u8>>,
-    /// The connection to the leader, and its bytes.
-    pub(super) leader: Option<(LinkId, LeaderStream, Vec<u8>)>,
-    pub(super) leader_link: LinkId,
-    /// Trees that were taken for learners.
-    pub(super) taken: BTreeMap<LinkId, DataTree>,
 }
 
 impl Server {
-    pub(super) fn new(id: usize, voters: usize, observers: usize, rollover_at: u32) -> Server {
-        let ids = |range: std::ops::Range<usize>| range.map(|id| ServerId(id as i64));
-        let verifier = QuorumVerifier::majority(ids(0..voters), ids(voters..voters + observers));
+    /// One of so many voters, or an observer with a later id.
+    pub(super) fn new(id: usize, voters: usize) -> Server {
+        let verifier = QuorumVerifier::majority((0..voters).map(|id| ServerId(id as i64)), []);
         let options = MemberOptions {
             zab: ZabOptions {
                 id: ServerId(id as i64),
@@ -51,47 +37,27 @@ impl Server {
                 server: ServerId(id as i64),
                 shards: 1,
                 tick_ms: 100,
-                new_sessions: crate::session::NewSessions::Global,
+                new_sessions: NewSessions::Global,
                 settings: Settings::default(),
                 reaper: ReaperOptions::default(),
             },
-            rollover_at,
+            rollover_at: u32::MAX,
             read_only_after: None,
             has_observers: false,
         };
-        Server { options, disk: Disk::default(), process: None, lives: 0 }
+        Server { options, log: Vec::new(), process: None }
     }
 
-    /// Starts the server on what its disk has.
+    /// Starts the server on what its log has.
     pub(super) fn start(&mut self) {
-        self.lives += 1;
-        let tree = self.disk.snapshot.clone().unwrap_or_else(|| DataTree::new(TreeOptions::default()));
-        let pipeline = self.recovered(tree);
-        let bounds = HistoryBounds { count_max: 20, len_max: 1 << 20 };
-        let snapshot = self.disk.snapshot.as_ref().map_or(Zxid::ZERO, DataTree::last_zxid);
-        let mut history = History::new(snapshot, bounds);
-        self.disk.log.iter().cloned().for_each(|logged| history.push(logged));
-        let shard = pipeline.tree().clone();
-        let member = Member::new(self.options.clone(), pipeline, self.disk.epochs, history);
-        let last = shard.last_zxid();
-        let (inputs, taken) = (BTreeMap::new(), BTreeMap::new());
-        self.process =
-            Some(Process { member, shard, last, inputs, leader: None, leader_link: LinkId(0), taken });
-    }
-
-    /// What the disk has, after a truncation to `zxid`.
-    pub(super) fn rebuilt(&self, zxid: Zxid) -> DataTree {
-        let tree = self.disk.snapshot.clone().unwrap_or_else(|| DataTree::new(TreeOptions::default()));
-        assert!(tree.last_zxid() <= zxid, "a snapshot at {} is not committed: {zxid}", tree.last_zxid());
-        self.recovered(tree).tree().clone()
-    }
-
-    fn recovered(&self, tree: DataTree) -> Pipeline {
+        let tree = DataTree::new(TreeOptions::default());
         let mut pipeline = Pipeline::new(self.options.pipeline.clone(), tree);
-        for logged in &self.disk.log {
+        for logged in &self.log {
             pipeline.recover(&logged.payload).expect("our own record");
         }
-        pipeline
+        let history = History::new(Zxid::ZERO, HistoryBounds::default());
+        let member = Member::new(self.options.clone(), pipeline, Epochs::default(), history);
+        self.process = Some(Process { member });
     }
 }
 
