@@ -101,7 +101,7 @@ pub(crate) fn tell_all(seeds: Range<u64>) {
     let failed = failed.into_inner().expect("no panic while it is held");
     assert!(
         failed.is_empty(),
-        "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation one_seed -- --nocapture shows how",
+        "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation one_seed -- --ignored --nocapture shows how",
         failed[0]
     );
 }
