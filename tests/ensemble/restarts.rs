@@ -71,7 +71,7 @@ fn restarts() -> usize {
     given.map_or(RESTARTS_DEFAULT, |text| text.parse().expect("ENSEMBLE_RESTARTS is a number"))
 }
 
-const RESTARTS_DEFAULT: usize = 20;
+const RESTARTS_DEFAULT: usize = 8;
 
 /// What Java logs when a leader confuses it.
 const TROUBLE: [&str; 4] = [

@@ -97,7 +97,8 @@ fn a_session_goes_from_java_to_ringkeeper_and_back_with_its_password_and_not_wit
 
 /// Two Java servers that follow a ringkeeper, server 3.
 fn led_by_ringkeeper(release: Release) -> Ensemble {
-    let mut ensemble = ensemble(&[Java(release), Java(release), Ringkeeper], &[]);
+    // A hundred clients have one address.
+    let mut ensemble = ensemble(&[Java(release), Java(release), Ringkeeper], &[]).config("maxClientCnxns", 0);
     ensemble.start_led_by(3);
     ensemble
 }
