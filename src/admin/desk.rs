@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ringkeeper_core::config::Config;
@@ -23,7 +23,7 @@ pub struct DeskOptions {
     /// The configuration, which it quotes and whose whitelist it keeps.
     pub config: Arc<Config>,
     /// The port that clients really connect to, where the configuration leaves it open.
-    pub client_port: u16,
+    pub client_port: Arc<AtomicU16>,
     /// Every shard, by its number.
     pub shards: Vec<Sender<ToShard>>,
     /// The commit role.

@@ -59,6 +59,8 @@ impl Commit {
                     // What only members of ensembles are told.
                     ToCommit::Peers(_)
                     | ToCommit::Elected(_)
+                    | ToCommit::ConfigurationHeard(_)
+                    | ToCommit::ConfigurationsSaved
                     | ToCommit::EpochSaved(..)
                     | ToCommit::LogCut(_)
                     | ToCommit::TreeSaved

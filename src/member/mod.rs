@@ -10,6 +10,7 @@
 //!
 //! [`Member`]: ringkeeper_core::member::Member
 
+mod config_files;
 mod disk;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +18,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkeeper_core::config::HostPort;
+use ringkeeper_core::config::{Configurations, HostPort};
 use ringkeeper_core::election::{LastLogged, Outcome, PeerState};
 use ringkeeper_core::flow::ShardTurn;
 use ringkeeper_core::id::ServerId;
@@ -28,12 +29,14 @@ use ringkeeper_core::zab::packet::LearnerKind;
 use ringkeeper_core::zab::{DownReason, LinkId};
 use tracing::{info, warn};
 
+pub use config_files::ConfigFiles;
 pub use disk::{Disk, EpochError, read_epochs};
 
 use crate::admin::Desk;
 use crate::commit::Followers;
 use crate::election::ToElection;
-use crate::quorum_port::{Attempt, FromLeaderPort, FromPeers, LeaderConnection, Learners};
+use crate::net::ClientDoor;
+use crate::quorum_port::{Attempt, FromLeaderPort, FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
 
@@ -57,6 +60,12 @@ pub struct MemberRole {
     pub desk: Arc<Desk>,
     /// What is on disk besides the log.
     pub disk: Disk,
+    /// The files that say who the servers are, if a reconfig is to change them.
+    pub config_files: Option<ConfigFiles>,
+    /// The port where this server's learners come.
+    pub quorum_port: QuorumPort,
+    /// The port where its clients come.
+    pub client_door: Arc<ClientDoor>,
     /// The time.
     pub clock: Clock,
 }
@@ -64,10 +73,8 @@ pub struct MemberRole {
 /// What a member's commit role must know.
 #[derive(Clone, Debug)]
 pub struct MemberRoleOptions {
-    /// Whether this server votes.
-    pub kind: LearnerKind,
-    /// Where each server's quorum port is.
-    pub quorum_addresses: BTreeMap<ServerId, Vec<HostPort>>,
+    /// This server.
+    pub id: ServerId,
     /// How long a leader may take to answer at all.
     pub connect_patience: Duration,
     /// What trees that a leader sends get.
@@ -85,10 +92,15 @@ struct Driver {
     election: Sender<ToElection>,
     followers: Followers,
     disk: Disk,
+    config_files: Option<ConfigFiles>,
+    quorum_port: Option<QuorumPort>,
+    client_door: Arc<ClientDoor>,
+    /// Where the configuration says that clients connect.
+    client_address: Option<HostPort>,
     learners: Learners,
     /// Trees for learners that are to be sent them.
     trees: BTreeMap<LinkId, Frozen>,
-    leader: Option<LeaderConnection>,
+    leader: Option<(ServerId, LeaderConnection)>,
     attempts: u64,
     /// Learners that came before this server knew that it leads.
     early: VecDeque<(Instant, TcpStream)>,
@@ -102,6 +114,8 @@ impl MemberRole {
     pub async fn run(self) {
         let MemberRole { member, options, mut inbox, to_self, desk, clock, .. } = self;
         spawn(tick(to_self.clone()));
+        let own = member.configurations().committed().line(options.id);
+        let client_address = own.and_then(|line| line.client.clone());
         let moment = || Moment { now: clock.now(), wall: clock.wall() };
         let mut driver = Driver {
             member,
@@ -112,6 +126,10 @@ impl MemberRole {
             election: self.election,
             followers: self.followers,
             disk: self.disk,
+            config_files: self.config_files,
+            quorum_port: Some(self.quorum_port),
+            client_door: self.client_door,
+            client_address,
             trees: BTreeMap::new(),
             leader: None,
             attempts: 0,
@@ -152,6 +170,10 @@ impl Driver {
             ToCommit::Durable(durable, cuts) => self.member.on_durable(durable, cuts, at, &mut actions),
             ToCommit::LogRoom(room) => self.member.on_log_room(room),
             ToCommit::Elected(outcome) => self.on_elected(outcome, &mut actions),
+            ToCommit::ConfigurationHeard(membership) => {
+                self.member.on_configuration_heard(&Arc::new(membership), at, &mut actions);
+            }
+            ToCommit::ConfigurationsSaved => self.member.on_configurations_saved(at, &mut actions),
             ToCommit::EpochSaved(file, epoch) => self.member.on_epoch_saved(file, epoch, at, &mut actions),
             ToCommit::LogCut(tree) => self.member.on_truncated(tree.map(|tree| *tree), at, &mut actions),
             ToCommit::TreeSaved => self.member.on_tree_saved(at, &mut actions),
@@ -183,13 +205,14 @@ impl Driver {
                 let leader = outcome.vote.leader;
                 info!("FOLLOWING server {leader}, from {}", self.member.position().zxid);
                 self.attempts += 1;
-                let addresses = self.options.quorum_addresses.get(&leader).cloned().unwrap_or_default();
-                self.leader = Some(LeaderConnection::open(
-                    Attempt(self.attempts),
-                    addresses,
-                    self.options.connect_patience,
-                    self.to_self.clone(),
-                ));
+                let addresses = self.member.configurations().knowing(leader).quorum_addresses(leader);
+                let is_designated = outcome.vote.epoch < 0;
+                let patience = self.options.connect_patience;
+                let patience = if is_designated { patience.min(DESIGNATED_PATIENCE) } else { patience };
+                let attempt = Attempt(self.attempts);
+                let connection =
+                    LeaderConnection::open(attempt, addresses, patience, self.to_self.clone());
+                self.leader = Some((leader, connection));
             }
         }
     }
@@ -215,7 +238,7 @@ impl Driver {
                 self.member.on_learner_closed(link, at, actions);
             }
             FromPeers::Leader(attempt, event) => {
-                if self.leader.as_ref().is_some_and(|leader| leader.attempt() == attempt) {
+                if self.leader.as_ref().is_some_and(|(_, connection)| connection.attempt() == attempt) {
                     self.on_leader(event, actions);
                 }
             }
@@ -239,9 +262,9 @@ impl Driver {
         let at = self.at;
         match event {
             FromLeaderPort::Connected(stream) => {
-                if let Some(leader) = &mut self.leader {
-                    leader.begin(stream, self.options.tree, self.options.value_len_max);
-                    self.member.follow(self.options.kind, at, actions);
+                if let Some((leader, connection)) = &mut self.leader {
+                    connection.begin(stream, self.options.tree, self.options.value_len_max);
+                    self.member.follow(*leader, at, actions);
                 }
             }
             FromLeaderPort::Unreachable => {
@@ -285,10 +308,11 @@ impl Driver {
                 self.learners.close(link);
             }
             Action::ToLeader(packet) => {
-                if let Some(leader) = &self.leader {
-                    leader.push(&packet);
+                if let Some((_, connection)) = &self.leader {
+                    connection.push(&packet);
                 }
             }
+            Action::Configure(configurations) => self.configure(configurations),
             Action::SaveEpoch(file, epoch) => self.disk.save_epoch(file, epoch, &self.to_self),
             Action::Append(records) => self.log(ToLog::Records(records)),
             Action::Truncate { zxid, rebuild } => {
@@ -310,8 +334,33 @@ impl Driver {
                 self.learners.close_all();
                 self.trees.clear();
                 self.leader = None;
-                self.look(&reason);
+                match reason {
+                    DownReason::Reconfigured { leader: Some(leader), zxid } if self.log.is_some() => {
+                        info!("{reason}");
+                        self.election.post(ToElection::Designated(leader, zxid));
+                    }
+                    reason => self.look(&reason),
+                }
             }
+        }
+    }
+
+    /// Other servers decide, or are elsewhere.
+    fn configure(&mut self, configurations: Configurations) {
+        let own = configurations.committed().line(self.options.id);
+        if let Some(port) = &mut self.quorum_port {
+            port.follow(configurations.committed().quorum_addresses(self.options.id));
+        }
+        if let Some(address) = own.and_then(|line| line.client.clone())
+            && self.client_address.as_ref() != Some(&address)
+        {
+            self.client_address = Some(address.clone());
+            self.client_door.move_to(address);
+        }
+        self.election.post(ToElection::Configure(configurations.clone()));
+        match &self.config_files {
+            Some(files) => files.save(configurations),
+            None => self.to_self.post(ToCommit::ConfigurationsSaved),
         }
     }
 
@@ -319,7 +368,7 @@ impl Driver {
         self.followers.settle();
         let (mode, epoch) = match (self.member.leader(), self.member.learner()) {
             (Some(leader), _) => (Mode::Leader, leader.epoch()),
-            (None, Some(learner)) if self.options.kind == LearnerKind::Observer => {
+            (None, Some(learner)) if learner.kind() == LearnerKind::Observer => {
                 (Mode::Observer, learner.epoch())
             }
             (None, Some(learner)) => (Mode::Follower, learner.epoch()),
@@ -349,8 +398,8 @@ impl Driver {
             self.perform(actions);
         }
         self.learners.flush();
-        if let Some(leader) = &self.leader {
-            leader.flush();
+        if let Some((_, connection)) = &self.leader {
+            connection.flush();
         }
     }
 
@@ -358,6 +407,7 @@ impl Driver {
         self.followers.stop_serving();
         self.election.post(ToElection::Stop);
         self.learners.close_all();
+        self.quorum_port.take().into_iter().for_each(QuorumPort::stop);
         self.leader = None;
         self.log = None;
     }
@@ -380,5 +430,8 @@ async fn tick(ticks: Sender<ToCommit>) {
 /// little earlier, and otherwise finds out sooner if it is let go.
 const EARLY_WAIT_MAX: Duration = Duration::from_millis(500);
 const EARLY_MAX: usize = 64;
+/// How long a leader is tried to be reached that a reconfig has designated: it starts to lead when others start
+/// to follow it, and if it is gone there must be an election.
+const DESIGNATED_PATIENCE: Duration = Duration::from_secs(2);
 /// A turn takes no more than this, so that what is durable is not published late.
 const MESSAGES_PER_TURN_MAX: usize = 64;

@@ -1,7 +1,6 @@
 //! What each part of the server is told of the configuration.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
@@ -10,11 +9,9 @@ use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
-use ringkeeper_core::quorum::JointQuorum;
 use ringkeeper_core::shard::ShardOptions;
 use ringkeeper_core::snap_trigger::TriggerOptions;
 use ringkeeper_core::tree::TreeOptions;
-use ringkeeper_core::zab::packet::LearnerKind;
 use ringkeeper_core::zab::{Timing, ZabOptions};
 
 use crate::member::MemberRoleOptions;
@@ -57,9 +54,9 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
     };
     let zab = ZabOptions {
         id: ensemble.my_id,
-        quorum: JointQuorum::of(Arc::new(ensemble.verifier.clone())),
+        configurations: ensemble.configurations.clone(),
+        reconfig: ensemble.reconfig,
         timing,
-        config: Some(ensemble.text().into_bytes().into()),
         force_snapshot_sync: ensemble.force_snapshot_sync,
         confirm_syncs: true,
     };
@@ -68,10 +65,8 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
 
 /// What its driver must know of the others.
 pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOptions {
-    let is_observer = ensemble.servers.get(&ensemble.my_id).is_some_and(|line| line.observer);
     MemberRoleOptions {
-        kind: if is_observer { LearnerKind::Observer } else { LearnerKind::Follower },
-        quorum_addresses: ensemble.quorum_addresses().collect(),
+        id: ensemble.my_id,
         connect_patience: ensemble.init_limit,
         tree: tree(config),
         value_len_max: config.limits.frame_bytes.max(PEER_VALUE_LEN_MIN),

@@ -5,6 +5,7 @@
 mod away;
 mod mixed;
 mod observe;
+mod reconfig;
 mod replacement;
 mod work;
 

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use ringkeeper_core::config::Config;
 use ringkeeper_core::id::{SessionId, Zxid};
 use ringkeeper_core::shard::{ConnReport, Latency, ReplySizes, ShardReport};
@@ -47,7 +49,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn client_port(&self) -> u16 {
-        self.options.client_port
+        self.options.client_port.load(Ordering::Relaxed)
     }
 
     pub(super) fn connections(&self) -> impl Iterator<Item = &ConnReport> {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::notification::{Notification, VERSION};
 use super::vote::{Ballot, PeerState, Vote};
-use crate::config::{ElectionTiming, Ensemble};
+use crate::config::{Configurations, ElectionTiming, Membership, Part};
 use crate::id::{ServerId, Zxid};
 use crate::quorum::JointQuorum;
 use crate::time::Instant;
@@ -29,9 +29,7 @@ use crate::time::Instant;
 /// server without a vote only follows what others have decided.
 #[derive(Debug)]
 pub struct Election {
-    me: ServerId,
-    quorum: JointQuorum,
-    config: Vec<u8>,
+    electorate: Electorate,
     timing: ElectionTiming,
     last_logged: LastLogged,
     round: i64,
@@ -49,13 +47,23 @@ pub struct Electorate {
     pub quorum: JointQuorum,
     /// The committed configuration as text, which every notification carries.
     pub config: Vec<u8>,
+    /// Whether this server only follows by its configuration. One that is not in it is no observer.
+    pub observes: bool,
+    /// Whether a newer configuration that another server tells takes the place of this one.
+    pub adopts: bool,
 }
 
 impl Electorate {
-    /// The electorate of a configured ensemble.
-    pub fn of(ensemble: &Ensemble) -> Electorate {
-        let quorum = JointQuorum::of(ensemble.verifier.clone().into());
-        Electorate { me: ensemble.my_id, quorum, config: ensemble.text().into_bytes() }
+    /// The electorate by these configurations.
+    pub fn of(me: ServerId, configurations: &Configurations, adopts: bool) -> Electorate {
+        let committed = configurations.committed();
+        Electorate {
+            me,
+            quorum: configurations.quorum(),
+            config: committed.text().into_bytes(),
+            observes: committed.part(me) == Part::Observer,
+            adopts,
+        }
     }
 }
 
@@ -89,6 +97,8 @@ pub enum ElectionAction {
         /// What.
         notification: Notification,
     },
+    /// Another server goes by a newer configuration, which is to be adopted.
+    Adopt(Membership),
     /// The election is over.
     Decided(Outcome),
 }
@@ -121,10 +131,9 @@ impl Election {
         now: Instant,
         out: &mut Vec<ElectionAction>,
     ) -> Election {
-        let Electorate { me, quorum, config } = electorate;
         let phase = Phase::Looking(Looking::new(Vote::OBSERVER, now, &timing));
         let mut election =
-            Election { me, quorum, config, timing, last_logged, round: 0, gone: BTreeSet::new(), phase };
+            Election { electorate, timing, last_logged, round: 0, gone: BTreeSet::new(), phase };
         election.look(last_logged, now, out);
         election
     }
@@ -136,6 +145,22 @@ impl Election {
         self.phase = Phase::Looking(Looking::new(self.initial_vote(), now, &self.timing));
         self.broadcast(now, out);
         self.count(now, out);
+    }
+
+    /// Other servers decide from now on. Who is looking for a leader starts anew, unless they are the same.
+    pub fn reconfigure(&mut self, electorate: Electorate, now: Instant, out: &mut Vec<ElectionAction>) {
+        let votes_as_before =
+            self.electorate.quorum.has_same_voters(&electorate.quorum) && self.electorate.observes == electorate.observes;
+        self.electorate = electorate;
+        if self.state() == PeerState::Looking && !votes_as_before {
+            self.look(self.last_logged, now, out);
+        }
+    }
+
+    /// A reconfig has determined who leads from here on: no election is needed (election §4.6).
+    pub fn designate(&mut self, leader: ServerId, zxid: Zxid, out: &mut Vec<ElectionAction>) {
+        self.round = NO_ROUND;
+        self.decide(Vote { epoch: UNKNOWN_EPOCH, zxid, leader }, out);
     }
 
     /// The epoch that this server leads or follows is established: what it says of its leader carries it
@@ -155,7 +180,13 @@ impl Election {
         out: &mut Vec<ElectionAction>,
     ) {
         let is_looking = message.state == PeerState::Looking;
-        if !self.quorum.is_voter(from) {
+        if self.state() == PeerState::Looking
+            && self.electorate.adopts
+            && let Some(newer) = self.newer_configuration(message)
+        {
+            out.push(ElectionAction::Adopt(newer));
+        }
+        if !self.electorate.quorum.is_voter(from) {
             // Observers, and who is not in the configuration yet, ask to learn the leader.
             if is_looking {
                 self.answer(from, self.round, out);
@@ -174,7 +205,7 @@ impl Election {
         if is_looking && message.round < round && self.votes() {
             self.answer(from, round, out);
         }
-        if !self.quorum.is_voter(message.vote.leader) {
+        if !self.electorate.quorum.is_voter(message.vote.leader) {
             return; // Nobody may lead whom nobody may vote for: normal while configurations differ.
         }
         match message.state {
@@ -292,12 +323,12 @@ impl Election {
     /// Whether a quorum says the same as `said`, and the leader agrees to lead.
     fn has_elected(&self, ballots: &BTreeMap<ServerId, Ballot>, said: &Ballot) -> bool {
         let leader = said.vote.leader;
-        let leads = if leader == self.me {
+        let leads = if leader == self.electorate.me {
             self.round == said.round
         } else {
             ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading)
         };
-        leads && self.quorum.contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
+        leads && self.electorate.quorum.contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
     }
 
     /// Looks whether the proposal has a quorum, and how long to wait for a better one.
@@ -308,9 +339,9 @@ impl Election {
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
         // A leader that has just gone may be back in a moment, but is not to be followed in haste.
         let has_left = |id: ServerId| self.gone.contains(&id) && !self.gone.contains(&vote.leader);
-        if !self.quorum.contains_quorum(agrees) {
+        if !self.electorate.quorum.contains_quorum(agrees) {
             looking.settled_at = None;
-        } else if self.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
+        } else if self.electorate.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
             // No voter is left who could know of a better vote.
             self.decide(vote, out);
         } else {
@@ -329,21 +360,21 @@ impl Election {
     /// Tells the proposal to all voters, this server among them.
     fn broadcast(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
         let notification = self.notification(self.round);
-        let (me, votes) = (self.me, self.votes());
+        let (me, votes) = (self.electorate.me, self.votes());
         let Phase::Looking(looking) = &mut self.phase else { return };
         looking.next_notification = now + looking.interval;
         if votes {
             looking.received.insert(me, ballot(&notification, false));
         }
-        let others = self.quorum.voters().into_iter().filter(|id| *id != me);
+        let others = self.electorate.quorum.voters().into_iter().filter(|id| *id != me);
         out.extend(others.map(|to| ElectionAction::Send { to, notification: notification.clone() }));
     }
 
     fn decide(&mut self, vote: Vote, out: &mut Vec<ElectionAction>) {
-        let state = match vote.leader == self.me {
+        let state = match vote.leader == self.electorate.me {
             true => PeerState::Leading,
-            false if self.votes() => PeerState::Following,
-            false => PeerState::Observing,
+            false if self.electorate.observes => PeerState::Observing,
+            false => PeerState::Following,
         };
         let outcome = Outcome { state, vote, round: self.round };
         self.phase = Phase::Decided(outcome);
@@ -355,30 +386,37 @@ impl Election {
     }
 
     fn tell_again(&self, peer: ServerId, out: &mut Vec<ElectionAction>) {
-        if self.state() == PeerState::Looking && self.quorum.is_voter(peer) {
+        if self.state() == PeerState::Looking && self.electorate.quorum.is_voter(peer) {
             self.answer(peer, self.round, out);
         }
     }
 
     fn notification(&self, round: i64) -> Notification {
-        let (state, vote, config) = (self.state(), self.current_vote(), self.config.clone());
+        let (state, vote, config) = (self.state(), self.current_vote(), self.electorate.config.clone());
         Notification { state, vote, round, version: VERSION, config }
     }
 
     fn is_better(&self, new: Vote, current: Vote) -> bool {
-        self.quorum.committed().weight(new.leader) != 0 && new > current
+        self.electorate.quorum.committed().weight(new.leader) != 0 && new > current
+    }
+
+    /// The configuration in a message, if it is newer than this server's. One that cannot be read is none.
+    fn newer_configuration(&self, message: &Notification) -> Option<Membership> {
+        let told = Some(&message.config).filter(|told| !told.is_empty() && **told != self.electorate.config)?;
+        let told = Membership::of_peer(told).ok()?;
+        (told.version() > self.electorate.quorum.committed().version()).then_some(told)
     }
 
     fn initial_vote(&self) -> Vote {
         let LastLogged { epoch, zxid } = self.last_logged;
         match self.votes() {
-            true => Vote { epoch, zxid, leader: self.me },
+            true => Vote { epoch, zxid, leader: self.electorate.me },
             false => Vote::OBSERVER,
         }
     }
 
     fn votes(&self) -> bool {
-        self.quorum.committed().is_voter(self.me)
+        self.electorate.quorum.committed().is_voter(self.electorate.me)
     }
 }
 
@@ -401,6 +439,9 @@ fn ballot(message: &Notification, versioned: bool) -> Ballot {
 
 /// The zxid of a server that does not trust its database; neither it nor others count such a vote.
 const UNTRUSTED: Zxid = Zxid(-1);
+/// What Java tells of a leader that a reconfig has designated.
+const NO_ROUND: i64 = -1;
+const UNKNOWN_EPOCH: i64 = -1;
 
 #[cfg(test)]
 mod tests;

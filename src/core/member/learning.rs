@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use super::storage::Storage;
-use super::{Action, Moment};
+use super::{Action, Moment, unshown};
 use crate::flow::ShardTurn;
-use crate::id::Zxid;
+use crate::id::{ServerId, Zxid};
 use crate::prep::{Forward, Pipeline, RecoverError, Replica};
+use crate::time::WallTime;
 use crate::tree::DataTree;
-use crate::zab::packet::{FromLearner, LearnerKind};
+use crate::zab::packet::FromLearner;
 use crate::zab::{DownReason, Epochs, History, Learner, LearnerAction, Tail, ZabOptions};
 
 /// A server that follows, or tries to.
@@ -15,6 +16,9 @@ pub(super) struct Learning {
     learner: Learner,
     /// The leader's tree, until it is handed to the disk.
     received: Option<Arc<DataTree>>,
+    /// Whether the servers are others only by restarts, so that the node of the configuration is this server's.
+    is_static: bool,
+    wall: WallTime,
     begun: Vec<LearnerAction>,
     end: Option<DownReason>,
 }
@@ -23,20 +27,26 @@ impl Learning {
     pub(super) fn new(
         options: ZabOptions,
         pipeline: Pipeline,
-        kind: LearnerKind,
+        leader: ServerId,
         epochs: Epochs,
         tail: Tail,
         log: (Zxid, Zxid),
         at: Moment,
     ) -> Learning {
         let mut begun = Vec::new();
-        let learner = Learner::new(options, kind, epochs, tail, log, at.now, &mut begun);
-        Learning { replica: pipeline.into_replica(), learner, received: None, begun, end: None }
+        let is_static = options.reconfig.is_none();
+        let learner = Learner::new(options, leader, epochs, tail, log, at.now, &mut begun);
+        let (replica, wall) = (pipeline.into_replica(), at.wall);
+        Learning { replica, learner, received: None, is_static, wall, begun, end: None }
     }
 
     pub(super) fn begin(&mut self, storage: &mut Storage, history: &mut History, out: &mut Vec<Action>) {
         let begun = std::mem::take(&mut self.begun);
         self.perform(begun, storage, history, out);
+    }
+
+    pub(super) fn note_time(&mut self, at: Moment) {
+        self.wall = at.wall;
     }
 
     pub(super) fn replica(&self) -> &Replica {
@@ -126,6 +136,9 @@ impl Learning {
             match action {
                 LearnerAction::Send(packet) => out.push(Action::ToLeader(packet)),
                 LearnerAction::SaveEpoch(file, epoch) => storage.save_epoch(file, epoch, out),
+                LearnerAction::Configure(configurations) => {
+                    storage.save_configurations(configurations, out);
+                }
                 LearnerAction::Append(logged) => storage.append(&logged),
                 LearnerAction::Truncate { zxid, rebuild } => {
                     history.truncate(zxid);
@@ -146,6 +159,11 @@ impl Learning {
                     }
                 },
                 LearnerAction::Serve => {
+                    let committed = self.learner.configurations().committed();
+                    if let Some(text) = unshown(committed, self.is_static, self.replica.tree()) {
+                        let version = Zxid(committed.version());
+                        self.replica.show_configuration(text.as_bytes(), version, self.wall);
+                    }
                     self.publish(out);
                     out.push(Action::Serve);
                 }

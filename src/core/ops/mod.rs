@@ -27,6 +27,7 @@ mod write;
 pub use changes::Changes;
 pub use database::{Database, Trail, share_lists};
 pub use quota::QuotaLimits;
+pub use reconfig::{CONFIG_NODE, ReconfigContext};
 pub use sessions::{close_txn, ephemerals_of};
 pub use write::{Asker, Ordered, Settings, Undecodable, is_well_formed, order};
 

@@ -31,7 +31,7 @@ pub(super) fn order<'r>(
     let mut txns = Vec::with_capacity(count);
     let mut outcomes = Vec::with_capacity(count);
     for write in writes {
-        match write.decide(db, asker) {
+        match write.decide(header.zxid, db, asker) {
             Ok(txn) => {
                 outcomes.push(db.apply_to_node(header, &txn, changes));
                 txns.push(txn);

@@ -18,6 +18,7 @@ struct Bench {
     settings: Settings,
     session_is_open: bool,
     identities: Vec<Identity>,
+    reconfig: Option<ReconfigContext>,
     last: Zxid,
 }
 
@@ -32,6 +33,7 @@ impl Bench {
             settings: Settings { extended_types: true, ..Settings::default() },
             session_is_open: true,
             identities: vec![identity("ip", "127.0.0.1")],
+            reconfig: None,
             last: Zxid(0),
         }
     }
@@ -45,6 +47,7 @@ impl Bench {
             session_is_open: self.session_is_open,
             identities: &self.identities,
             settings: &self.settings,
+            reconfig: self.reconfig.as_ref(),
             interner: &mut self.interner,
         };
         match order(op, record, &mut self.db, &header, &mut asker, &mut changes) {

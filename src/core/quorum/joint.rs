@@ -30,6 +30,11 @@ impl JointQuorum {
         &self.committed
     }
 
+    /// Whether other quorums are made of the same voters, in the same configurations.
+    pub fn has_same_voters(&self, other: &JointQuorum) -> bool {
+        self.verifiers().map(QuorumVerifier::unversioned).eq(other.verifiers().map(QuorumVerifier::unversioned))
+    }
+
     /// Whether the server votes in either configuration.
     pub fn is_voter(&self, id: ServerId) -> bool {
         self.verifiers().any(|verifier| verifier.is_voter(id))

@@ -63,6 +63,11 @@ impl QuorumVerifier {
         QuorumVerifier { version, ..self }
     }
 
+    /// The same under no version.
+    pub(super) fn unversioned(&self) -> QuorumVerifier {
+        self.clone().with_version(0)
+    }
+
     /// The version of the configuration.
     pub fn version(&self) -> i64 {
         self.version

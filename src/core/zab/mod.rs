@@ -33,6 +33,7 @@ mod learner;
 mod options;
 pub mod packet;
 mod reason;
+mod reconfig;
 mod stream;
 mod sync;
 

@@ -17,7 +17,8 @@ impl Table {
 
     fn with(me: i64, verifier: QuorumVerifier, zxid: i64) -> Table {
         let quorum = JointQuorum::of(verifier.into());
-        let electorate = Electorate { me: ServerId(me), quorum, config: Vec::new() };
+        let observes = !quorum.is_voter(ServerId(me));
+        let electorate = Electorate { me: ServerId(me), quorum, config: Vec::new(), observes, adopts: true };
         let (mut out, now) = (Vec::new(), Instant::default());
         let last_logged = LastLogged { epoch: 0, zxid: Zxid(zxid) };
         let election = Election::start(electorate, ElectionTiming::default(), last_logged, now, &mut out);
@@ -59,6 +60,10 @@ impl Table {
             let (to, state, vote, round) = match action {
                 ElectionAction::Send { to, notification: n } => (to.to_string(), n.state, n.vote, n.round),
                 ElectionAction::Decided(o) => ("decided".to_owned(), o.state, o.vote, o.round),
+                ElectionAction::Adopt(membership) => {
+                    lines.push(format!("adopt {:x}", membership.version()));
+                    continue;
+                }
             };
             let text = format!("{state:?} {}/{:x}/{} r{round}", vote.epoch, vote.zxid.0, vote.leader);
             match lines.last_mut().and_then(|line| line.strip_suffix(&text).map(str::to_owned)) {

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use crate::flow::{CommitBatch, Step};
 use crate::id::Zxid;
-use crate::tree::DataTree;
+use crate::ops::CONFIG_NODE;
+use crate::tree::{DataTree, Delta};
 
 /// What all servers together have shown.
 #[derive(Default)]
@@ -33,6 +34,10 @@ impl Checks {
         for step in &batch.steps {
             match step {
                 Step::Zxid(zxid) => changes.push((*zxid, String::new())),
+                // A server shows a configuration that it did not learn of by a transaction.
+                Step::Delta(Delta::SetData(node))
+                    if node.path() == CONFIG_NODE
+                        && changes.last().is_none_or(|(zxid, _)| *zxid != node.mzxid()) => {}
                 Step::Delta(delta) => {
                     let (_, text) = changes.last_mut().expect("deltas belong to a transaction");
                     text.push_str(&format!("{delta:?};"));

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
+use super::world::Rng;
 use crate::flow::{ConnId, Origin, Outcome, Reply, ShardId, ShardTurn, Submission, Submitted};
 use crate::id::SessionId;
+use crate::jute::Writer;
 use crate::proto::{Identity, OpCode};
 use crate::session::password_of;
 use crate::testing::create;
@@ -23,6 +25,7 @@ pub(super) struct Client {
 pub(super) enum Asked {
     Session,
     Creation(String),
+    Reconfig,
     /// How many writes had been acknowledged, to anybody, when the sync was asked for.
     Sync(usize),
 }
@@ -32,6 +35,27 @@ pub(super) enum Answered {
     Nothing,
     Created(String),
     Synced(usize),
+}
+
+/// How the servers are to change.
+#[derive(Debug)]
+pub(super) struct Change {
+    joining: Option<String>,
+    leaving: Option<String>,
+}
+
+impl Change {
+    /// One server joins, or becomes something else, or leaves; or one joins while another leaves.
+    pub(super) fn random(rng: &mut Rng, servers: u64) -> Change {
+        let (one, other) = (rng.below(servers), rng.below(servers));
+        let role = if rng.below(3) == 0 { "observer" } else { "participant" };
+        let joining = format!("server.{one}=h{one}:2888:3888:{role};2181");
+        match rng.below(3) {
+            0 => Change { joining: None, leaving: Some(other.to_string()) },
+            1 => Change { joining: Some(joining), leaving: None },
+            _ => Change { joining: Some(joining), leaving: Some(other.to_string()) },
+        }
+    }
 }
 
 impl Client {
@@ -71,6 +95,27 @@ impl Client {
         Some((server, self.turn(conn, what, now)))
     }
 
+    /// Asks for other servers; `None` if the client is not idle.
+    pub(super) fn reconfigure(&mut self, change: &Change, now: Instant) -> Option<(usize, ShardTurn)> {
+        let (server, conn) = self.at.filter(|_| self.asked.is_none())?;
+        self.xid += 1;
+        self.asked = Some(Asked::Reconfig);
+        let mut record = Vec::new();
+        let mut writer = Writer::new(&mut record);
+        for text in [&change.joining, &change.leaving] {
+            writer.buffer(text.as_ref().map(String::as_bytes));
+        }
+        writer.buffer(None);
+        writer.long(-1);
+        let what = Submission::Request {
+            xid: self.xid,
+            op: OpCode::Reconfig,
+            record: record.into(),
+            identities: [].into(),
+        };
+        Some((server, self.turn(conn, what, now)))
+    }
+
     pub(super) fn disconnect(&mut self) {
         (self.at, self.asked) = (None, None);
     }
@@ -88,6 +133,7 @@ impl Client {
                 return Answered::Created(path);
             }
             (Some(Asked::Sync(count)), Outcome::Synced(_)) => return Answered::Synced(count),
+            (Some(Asked::Reconfig), Outcome::Failed(_) | Outcome::Reconfigured(..)) => {}
             (_, Outcome::Failed(_)) => self.disconnect(),
             (_, outcome) => panic!("client {} gets {outcome:?}", self.number),
         }

@@ -74,6 +74,22 @@ fn epochs_that_are_numbered_out_go_over_into_the_next_without_a_loss() {
 }
 
 #[test]
+fn servers_come_go_and_change_their_roles() {
+    for seed in seeds(600, 12) {
+        let mut world = World::new(seed, 3, 2, Faults { reconfigs: true, ..Faults::NONE });
+        world.run_faulty();
+        world.heal_and_settle();
+        world.check_end();
+        assert!(world.reconfigs() > 2, "only {} configurations were agreed on", world.reconfigs());
+    }
+}
+
+#[test]
+fn whatever_happens_during_a_reconfig_everybody_agrees_who_decides() {
+    seeds(700, 40).for_each(|seed| survives(seed, 3, 2, Faults { reconfigs: true, ..Faults::ALL }));
+}
+
+#[test]
 fn the_same_seed_twice_has_the_same_trace() {
     let trace = |seed| {
         let mut world = World::new(seed, 3, 1, Faults::ALL);

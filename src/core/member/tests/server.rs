@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::disk::Disk;
+use super::world::Faults;
+use crate::acl::Policy;
+use crate::config::ReconfigRules;
 use crate::id::{ServerId, Zxid};
 use crate::member::{Action, Member, MemberOptions, Moment};
 use crate::ops::Settings;
 use crate::prep::{Pipeline, PipelineOptions, ReaperOptions};
-use crate::quorum::{JointQuorum, QuorumVerifier};
+use crate::testing::configurations;
 use crate::tree::{DataTree, TreeOptions};
 use crate::zab::{History, HistoryBounds, LeaderStream, LinkId, Timing, ZabOptions};
 
@@ -35,15 +37,15 @@ pub(super) struct Process {
 }
 
 impl Server {
-    pub(super) fn new(id: usize, voters: usize, observers: usize, rollover_at: u32) -> Server {
-        let ids = |range: std::ops::Range<usize>| range.map(|id| ServerId(id as i64));
-        let verifier = QuorumVerifier::majority(ids(0..voters), ids(voters..voters + observers));
+    pub(super) fn new(id: usize, voters: usize, observers: usize, faults: Faults) -> Server {
+        let ids = |range: std::ops::Range<usize>| range.map(|id| id as i64).collect::<Vec<_>>();
+        let (voters, observers) = (ids(0..voters), ids(voters..voters + observers));
         let options = MemberOptions {
             zab: ZabOptions {
                 id: ServerId(id as i64),
-                quorum: JointQuorum::of(Arc::new(verifier)),
+                configurations: configurations(&voters, &observers, 0),
+                reconfig: faults.reconfigs.then_some(RULES),
                 timing: Timing { tick_ms: 100, init_limit: 10, sync_limit: 5 },
-                config: None,
                 force_snapshot_sync: false,
                 confirm_syncs: true,
             },
@@ -51,10 +53,14 @@ impl Server {
                 server: ServerId(id as i64),
                 shards: 1,
                 tick_ms: 100,
-                settings: Settings::default(),
+                settings: Settings {
+                    reconfig_enabled: faults.reconfigs,
+                    policy: Policy { skip_acl: true, ..Policy::default() },
+                    ..Settings::default()
+                },
                 reaper: ReaperOptions::default(),
             },
-            rollover_at,
+            rollover_at: faults.rollover_at,
         };
         Server { options, disk: Disk::default(), process: None, lives: 0 }
     }
@@ -103,3 +109,5 @@ impl Process {
         out
     }
 }
+
+const RULES: ReconfigRules = ReconfigRules { standalone_enabled: false, several_addresses: false };

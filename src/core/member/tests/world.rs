@@ -1,18 +1,20 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::checks::Checks;
-use super::clients::{Answered, Client};
+use super::clients::{Answered, Change, Client};
 use super::disk::{Done, Write, records};
 use super::server::Server;
+use crate::config::Configurations;
 use crate::durable::Durable;
 use crate::flow::{CommitBatch, ConnId, ShardId, ShardTurn, Step};
 use crate::format::snapshot::SnapshotWriter;
-use crate::id::Zxid;
+use crate::id::{ServerId, Zxid};
 use crate::member::{Action, Member, Moment, ROLLOVER_AT};
+use crate::ops::CONFIG_NODE;
 use crate::testing::picture;
 use crate::time::{Instant, WallTime};
-use crate::zab::packet::{FromLearner, LearnerKind, QuorumPacket, Split};
+use crate::zab::packet::{FromLearner, QuorumPacket, Split};
 use crate::zab::{CloseReason, DownReason, EpochFile, Item, LeaderStream, LinkId};
 
 /// What may go wrong.
@@ -21,14 +23,21 @@ pub(super) struct Faults {
     pub(super) crashes: bool,
     pub(super) broken_links: bool,
     pub(super) bad_elections: bool,
+    /// Clients change who the servers are.
+    pub(super) reconfigs: bool,
     pub(super) rollover_at: u32,
 }
 
 impl Faults {
-    pub(super) const NONE: Faults =
-        Faults { crashes: false, broken_links: false, bad_elections: false, rollover_at: ROLLOVER_AT };
+    pub(super) const NONE: Faults = Faults {
+        crashes: false,
+        broken_links: false,
+        bad_elections: false,
+        reconfigs: false,
+        rollover_at: ROLLOVER_AT,
+    };
     pub(super) const ALL: Faults =
-        Faults { crashes: true, broken_links: true, bad_elections: true, rollover_at: ROLLOVER_AT };
+        Faults { crashes: true, broken_links: true, bad_elections: true, ..Faults::NONE };
 }
 
 /// An ensemble, its network, its clients, and what comes when.
@@ -51,6 +60,8 @@ pub(super) struct World {
     trace: Vec<String>,
     is_loud: bool,
     sessions_lost: usize,
+    /// The versions of the configurations that some server has activated.
+    agreed: BTreeSet<i64>,
 }
 
 struct Link {
@@ -66,6 +77,7 @@ enum Event {
     Tick(usize),
     Disk(usize, u64),
     Epoch { server: usize, life: u64, file: EpochFile, epoch: u32 },
+    Configured { server: usize, life: u64, configurations: Configurations },
     Bytes { link: LinkId, to_learner: bool, bytes: Vec<u8> },
     Closed { link: LinkId, to_learner: bool },
     Elect,
@@ -73,13 +85,14 @@ enum Event {
     Fault,
     Restart(usize),
     Follow { server: usize, life: u64, leader: usize },
+    Designated { server: usize, life: u64, leader: usize },
     TreeTaken { server: usize, life: u64, link: LinkId },
 }
 
 impl World {
     pub(super) fn new(seed: u64, voters: usize, observers: usize, faults: Faults) -> World {
         let mut servers: Vec<Server> = (0..voters + observers)
-            .map(|id| Server::new(id, voters, observers, faults.rollover_at))
+            .map(|id| Server::new(id, voters, observers, faults))
             .collect();
         servers.iter_mut().for_each(Server::start);
         let mut world = World {
@@ -99,6 +112,7 @@ impl World {
             checks: Checks::default(),
             trace: Vec::new(),
             sessions_lost: 0,
+            agreed: BTreeSet::new(),
             is_loud: std::env::var_os("TRACE").is_some(),
         };
         (0..world.servers.len()).for_each(|server| world.after(1, Event::Tick(server)));
@@ -114,7 +128,7 @@ impl World {
 
     /// Ends all faults, and waits until every server serves and has what the leader has.
     pub(super) fn heal_and_settle(&mut self) {
-        self.faults = Faults { crashes: false, broken_links: false, bad_elections: false, ..self.faults };
+        self.faults = Faults { rollover_at: self.faults.rollover_at, ..Faults::NONE };
         for server in 0..self.servers.len() {
             if self.servers[server].process.is_none() {
                 self.after(1, Event::Restart(server));
@@ -135,7 +149,18 @@ impl World {
             assert!(process.member.is_serving(), "server {id} does not serve");
             self.checks.check_all(&process.shard, &format!("server {id}"));
             assert_eq!(picture(&process.shard), picture(process.member.tree()), "server {id}'s shard");
-            pictures.push(picture(&process.shard));
+            let configurations = process.member.configurations();
+            assert!(!configurations.is_pending(), "server {id} does not know who decides");
+            let shown = process.shard.get(CONFIG_NODE).and_then(|found| found.node.data());
+            assert_eq!(shown, Some(configurations.committed().text().as_bytes()), "server {id}");
+            // Each server notes for itself when it learned of the configuration.
+            pictures.push(
+                picture(&process.shard)
+                    .into_iter()
+                    .filter(|line| !line.contains(CONFIG_NODE))
+                    .chain([configurations.committed().text()])
+                    .collect::<Vec<_>>(),
+            );
         }
         assert!(pictures.windows(2).all(|two| two[0] == two[1]), "the servers' trees differ");
     }
@@ -146,6 +171,11 @@ impl World {
 
     pub(super) fn elections(&self) -> usize {
         self.checks.elections()
+    }
+
+    /// How many configurations were activated.
+    pub(super) fn reconfigs(&self) -> usize {
+        self.agreed.len()
     }
 
     /// How many sessions were lost before the faults ended.
@@ -192,6 +222,13 @@ impl World {
                     self.tell(server, |member, at, out| member.on_epoch_saved(file, epoch, at, out));
                 }
             }
+            Event::Configured { server, life, configurations } => {
+                if self.process(server, life).is_some() {
+                    self.agreed.insert(configurations.committed().version());
+                    self.servers[server].options.zab.configurations = configurations;
+                    self.tell(server, |member, at, out| member.on_configurations_saved(at, out));
+                }
+            }
             Event::Bytes { link, to_learner, bytes } => self.on_bytes(link, to_learner, bytes),
             Event::Closed { link, to_learner } => self.on_closed(link, to_learner),
             Event::Elect => self.elect(),
@@ -203,6 +240,7 @@ impl World {
                     self.servers[server].start();
                 }
             }
+            Event::Designated { server, life, leader } => self.designate(server, life, leader),
             Event::Follow { server, life, leader } => self.follow(server, life, leader),
             Event::TreeTaken { server, life, link } => {
                 let Some(process) = self.process(server, life) else { return };
@@ -303,16 +341,13 @@ impl World {
                 self.servers[*id].process.as_ref().is_some_and(|process| process.member.is_looking())
             })
             .collect();
-        let mut voters: Vec<usize> = looking.iter().copied().filter(|id| *id < self.voters).collect();
-        if voters.len() > self.voters / 2 {
-            self.rng.shuffle(&mut voters);
-            voters.truncate(self.voters / 2 + 1);
-            let bad = self.faults.bad_elections && self.rng.below(4) == 0;
-            let best = voters.iter().copied().max_by_key(|id| {
-                let member = &self.servers[*id].process.as_ref().expect("it looks").member;
-                (member.position(), *id)
-            });
-            let elected = if bad { voters[0] } else { best.expect("a quorum") };
+        self.gossip(&looking);
+        let mut asked = looking.clone();
+        self.rng.shuffle(&mut asked);
+        let bad = self.faults.bad_elections && self.rng.below(4) == 0;
+        // The fewest that may decide, in this order.
+        let elected = (1..=asked.len()).find_map(|count| self.best_of(&asked[..count], bad));
+        if let Some(elected) = elected {
             self.elected = Some(elected);
             self.note(format!("server {elected} is elected"));
             self.tell(elected, |member, at, out| member.lead(at, out));
@@ -324,8 +359,45 @@ impl World {
         }
     }
 
+    /// Whoever looks hears of the newest configuration that one of them goes by.
+    fn gossip(&mut self, looking: &[usize]) {
+        let of = |id: &usize| {
+            let process = self.servers[*id].process.as_ref().expect("it looks");
+            process.member.configurations().committed().clone()
+        };
+        let Some(newest) = looking.iter().map(of).max_by_key(|membership| membership.version()) else { return };
+        for server in looking {
+            self.tell(*server, |member, at, out| member.on_configuration_heard(&newest, at, out));
+        }
+    }
+
+    /// Who is elected if these vote, and are enough: the best of them, or where elections are bad the first.
+    fn best_of(&self, asked: &[usize], bad: bool) -> Option<usize> {
+        let member = |id: usize| &self.servers[id].process.as_ref().expect("it looks").member;
+        let may_lead = |id: &usize| {
+            let quorum = member(*id).configurations().quorum();
+            let is_asked = |id: ServerId| asked.contains(&(id.0 as usize));
+            quorum.is_voter(ServerId(*id as i64)) && quorum.contains_quorum(is_asked)
+        };
+        let mut candidates = asked.iter().copied().filter(may_lead);
+        if bad { candidates.next() } else { candidates.max_by_key(|id| (member(*id).position(), *id)) }
+    }
+
+    /// A reconfig has determined who leads.
+    fn designate(&mut self, server: usize, life: u64, leader: usize) {
+        if self.process(server, life).is_none_or(|process| !process.member.is_looking()) {
+            return;
+        }
+        if server == leader {
+            self.elected = Some(leader);
+            self.note(format!("server {leader} is designated"));
+            self.tell(leader, |member, at, out| member.lead(at, out));
+        } else {
+            self.follow(server, life, leader);
+        }
+    }
+
     fn follow(&mut self, server: usize, life: u64, leader: usize) {
-        let kind = if server < self.voters { LearnerKind::Follower } else { LearnerKind::Observer };
         let leads = self.servers[leader].process.as_ref().is_some_and(|p| p.member.leader().is_some());
         let id = LinkId(self.next_link);
         let Some(process) = self.process(server, life).filter(|p| leads && p.member.is_looking()) else {
@@ -338,7 +410,7 @@ impl World {
         self.links
             .insert(id, Link { learner: ends[0], leader: ends[1], arrives_us: [0, 0], is_half_open: false });
         self.tell(leader, |member, at, out| member.on_accepted(id, at, out));
-        self.tell(server, |member, at, out| member.follow(kind, at, out));
+        self.tell(server, |member, at, out| member.follow(ServerId(leader as i64), at, out));
     }
 
     fn on_client(&mut self, number: usize) {
@@ -361,6 +433,14 @@ impl World {
         }
         if self.rng.below(40) == 0 {
             return self.clients[number].disconnect();
+        }
+        if self.faults.reconfigs && self.rng.below(25) == 0 {
+            let change = Change::random(&mut self.rng, self.servers.len() as u64);
+            if let Some((server, turn)) = self.clients[number].reconfigure(&change, now) {
+                self.note(format!("client {number} asks server {server} for {change:?}"));
+                self.tell(server, |member, at, out| member.on_turn(turn, at, out));
+            }
+            return;
         }
         // One only syncs, so that nothing holds it up where nothing is committed.
         let syncs = number == 0 || self.rng.below(4) == 0;
@@ -484,7 +564,7 @@ impl World {
             }
             Action::CloseLearner(link, reason) => {
                 let blames_a_peer =
-                    matches!(reason, CloseReason::Unexpected { .. } | CloseReason::LaterConfig { .. });
+                    matches!(reason, CloseReason::Unexpected { .. } | CloseReason::Malformed(_));
                 assert!(!blames_a_peer, "server {server}: {reason}");
                 self.note(format!("server {server} closes link {}: {reason}", link.0));
                 let delay = self.rng.below(20_000);
@@ -519,6 +599,10 @@ impl World {
                 let delay = self.rng.below(15_000);
                 self.after(delay, Event::Epoch { server, life, file, epoch });
             }
+            Action::Configure(configurations) => {
+                let delay = self.rng.below(15_000);
+                self.after(delay, Event::Configured { server, life, configurations });
+            }
             Action::Append(batch) => self.write(server, Write::Append(records(batch.bytes()))),
             Action::Truncate { zxid, rebuild } => {
                 self.note(format!("server {server} truncates to {zxid}, {rebuild}"));
@@ -545,6 +629,7 @@ impl World {
                         | DownReason::Unexpected { .. }
                         | DownReason::Undecodable { .. }
                         | DownReason::CannotTruncate { .. }
+                        | DownReason::BadConfiguration { .. }
                 );
                 assert!(!blames_a_peer, "server {server}: {reason}");
                 (process.leader, process.inputs) = (None, Default::default());
@@ -554,6 +639,10 @@ impl World {
                 let ends: Vec<LinkId> =
                     self.links.iter().filter(|(_, link)| is_end(link)).map(|(id, _)| *id).collect();
                 ends.into_iter().for_each(|id| self.close(id));
+                if let DownReason::Reconfigured { leader: Some(leader), .. } = reason {
+                    let (delay, leader) = (self.rng.below(20_000), leader.0 as usize);
+                    self.after(delay, Event::Designated { server, life, leader });
+                }
             }
         }
     }
@@ -640,7 +729,7 @@ impl World {
 }
 
 /// SplitMix64.
-struct Rng(u64);
+pub(super) struct Rng(u64);
 
 impl Rng {
     fn next(&mut self) -> u64 {
@@ -651,7 +740,7 @@ impl Rng {
         word ^ (word >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 

@@ -45,7 +45,7 @@ impl Leader {
     }
 
     fn admit(&self, info: &LearnerInfo) -> Result<(), CloseReason> {
-        let ours = self.options.quorum.committed().version();
+        let ours = self.options.configurations.committed().version();
         if !info.is_supported() {
             return Err(CloseReason::OldProtocol { version: info.protocol_version });
         }
@@ -61,7 +61,7 @@ impl Leader {
     /// With a quorum of servers that came, this server itself among them, the epoch is newer than what any
     /// quorum has promised.
     pub(super) fn fix_epoch_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
-        if self.options.quorum.contains_quorum(|id| self.came.contains(&id)) {
+        if self.quorum.contains_quorum(|id| self.came.contains(&id)) {
             self.phase = Phase::SavingAccepted;
             self.deadline = now + self.options.timing.init();
             out.push(LeaderAction::SaveEpoch(EpochFile::Accepted, self.epoch));
@@ -111,7 +111,7 @@ impl Leader {
     }
 
     fn enter_epoch_if_quorum(&mut self, out: &mut Vec<LeaderAction>) {
-        let is_quorum = self.options.quorum.contains_quorum(|id| self.promised.contains(&id));
+        let is_quorum = self.quorum.contains_quorum(|id| self.promised.contains(&id));
         if self.phase == Phase::AwaitPromises && is_quorum {
             self.phase = Phase::SavingCurrent;
             out.push(LeaderAction::SaveEpoch(EpochFile::Current, self.epoch));

@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::proto::{OpCode, Txn};
-use crate::quorum::{JointQuorum, QuorumVerifier};
+use crate::testing::configurations;
 use crate::time::WallTime;
 use crate::zab::history::HistoryBounds;
 use crate::zab::options::Timing;
@@ -55,12 +53,11 @@ fn pong() -> FromLearner {
 }
 
 fn options() -> ZabOptions {
-    let verifier = QuorumVerifier::majority([1, 2, 3].map(ServerId), [ServerId(4)]);
     ZabOptions {
         id: ServerId(3),
-        quorum: JointQuorum::of(Arc::new(verifier)),
+        configurations: configurations(&[1, 2, 3], &[4], 0),
+        reconfig: None,
         timing: Timing { tick_ms: TICK_MS as u32, init_limit: 10, sync_limit: 5 },
-        config: None,
         force_snapshot_sync: false,
         confirm_syncs: true,
     }
@@ -138,7 +135,8 @@ fn to(link: LinkId, packets: impl IntoIterator<Item = FromLeader>) -> Vec<Leader
 }
 
 fn new_leader(epoch: u32) -> FromLeader {
-    FromLeader::NewLeader { zxid: at(epoch, 0), config: None }
+    let config = options().configurations.committed().text().into_bytes();
+    FromLeader::NewLeader { zxid: at(epoch, 0), config: Some(config.into()) }
 }
 
 fn closed(actions: &[LeaderAction]) -> Vec<&CloseReason> {

@@ -1,9 +1,7 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::id::ServerId;
 use crate::proto::{Txn, TxnHeader};
-use crate::quorum::{JointQuorum, QuorumVerifier};
+use crate::testing::configurations;
 use crate::time::WallTime;
 use crate::tree::TreeOptions;
 use crate::zab::options::Timing;
@@ -42,12 +40,15 @@ fn ack(zxid: Zxid) -> LearnerAction {
 
 impl Script {
     fn new(kind: LearnerKind) -> Script {
-        let verifier = QuorumVerifier::majority([1, 2, 3].map(ServerId), []);
+        let configurations = match kind {
+            LearnerKind::Follower => configurations(&[1, 2, 3], &[], 0),
+            LearnerKind::Observer => configurations(&[2, 3], &[1], 0),
+        };
         let options = ZabOptions {
             id: ServerId(1),
-            quorum: JointQuorum::of(Arc::new(verifier)),
+            configurations,
+            reconfig: None,
             timing: Timing { tick_ms: 2000, init_limit: 10, sync_limit: 5 },
-            config: None,
             force_snapshot_sync: false,
             confirm_syncs: true,
         };
@@ -55,7 +56,7 @@ impl Script {
         let tail = Tail::of(at(1, 3), VecDeque::from([logged(at(1, 4))]));
         let (now, mut out) = (Instant::from_ms(1000), Vec::new());
         let log = (at(1, 4), at(1, 3));
-        let learner = Learner::new(options, kind, epochs, tail, log, now, &mut out);
+        let learner = Learner::new(options, ServerId(3), epochs, tail, log, now, &mut out);
         Script { learner, now, out }
     }
 
