@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::load::Shape;
+use crate::load::{Operation, Shape};
 use crate::server::Subject;
 use crate::summary::{Figures, Summary};
-use crate::wire::Operation;
 
 /// One figure to reach.
 #[derive(Clone, Debug, Serialize)]
@@ -37,82 +36,79 @@ pub(crate) enum Standing {
 /// All goals that the side-by-side run can tell something about.
 pub(crate) fn goals(summary: &Summary) -> Vec<Goal> {
     let disk_us = summary.disk.map(|disk| disk.p50_us.median);
+    let of =
+        |subject, (_, figure): Figure, operation, shape| summary.get(subject, operation, shape).map(figure);
+    let echo = |figure, operation, shape| of(Subject::Echo, figure, operation, shape);
+    let at_most = |figure: Figure, operation: Operation, shape: Shape, goal: &str, limit| {
+        let work = format!("{operation} {shape}: {}", figure.0);
+        Goal::at_most(work, goal, limit, |subject| of(subject, figure, operation, shape))
+    };
+    let floor = echo(CPU, Operation::Read, WIDE).map(|floor| 1.15 * floor);
     let mut goals = vec![
-        Goal::at_most(summary, CPU, Operation::Read, DEEP, "≤ 0.6 µs", Some(0.6)),
-        Goal::at_most(
-            summary,
-            CPU,
-            Operation::Read,
-            WIDE,
-            "≤ 1.15 × the echo floor",
-            echo(summary, CPU, Operation::Read, WIDE).map(|floor| 1.15 * floor),
-        ),
+        at_most(CPU, Operation::Read, DEEP, "≤ 0.6 µs", Some(0.6)),
+        at_most(CPU, Operation::Read, WIDE, "≤ 1.15 × the echo floor", floor),
     ];
     for write in [Operation::Set, Operation::Create] {
-        goals.push(Goal::at_most(summary, CPU, write, DEEP, "≤ 2 µs", Some(2.0)));
-        goals.push(Goal::at_least(summary, RATE, write, DEEP, "≥ 400 000/s", Some(400_000.0)));
+        goals.push(at_most(CPU, write, DEEP, "≤ 2 µs", Some(2.0)));
+        let work = format!("{write} {DEEP}: {}", RATE.0);
+        goals
+            .push(Goal::at_least(work, "≥ 400 000/s", 400_000.0, |subject| of(subject, RATE, write, DEEP)));
     }
     for write in [Operation::Set, Operation::Create] {
-        let floors = echo(summary, P50, write, ALONE).zip(disk_us).map(|(echo, disk)| echo + disk);
-        let limit = floors.map(|floors| 1.15 * floors);
-        goals.push(Goal::at_most(summary, P50, write, ALONE, "≤ 1.15 × (echo + disk floors)", limit));
+        let floors = echo(P50, write, ALONE).zip(disk_us).map(|(echo, disk)| 1.15 * (echo + disk));
+        goals.push(at_most(P50, write, ALONE, "≤ 1.15 × (echo + disk floors)", floors));
     }
     goals
 }
 
-type Figure = (&'static str, fn(&Figures) -> f64);
+/// A figure of a load, and its name.
+pub(crate) type Figure = (&'static str, fn(&Figures) -> f64);
 
-const CPU: Figure = ("server CPU, µs each", |figures| figures.cpu_us.median);
-const RATE: Figure = ("rate, each second", |figures| figures.per_second.median);
-const P50: Figure = ("p50, µs", |figures| figures.latency.p50_us.median);
+pub(crate) const CPU: Figure = ("server CPU, µs each", |figures| figures.cpu_us.median);
+pub(crate) const RATE: Figure = ("rate, each second", |figures| figures.per_second.median);
+pub(crate) const P50: Figure = ("p50, µs", |figures| figures.latency.p50_us.median);
 
 const ALONE: Shape = Shape { connections: 1, outstanding: 1 };
 const WIDE: Shape = Shape { connections: 16, outstanding: 1 };
 const DEEP: Shape = Shape { connections: 16, outstanding: 32 };
 
 impl Goal {
-    fn at_most(
-        summary: &Summary,
-        figure: Figure,
-        operation: Operation,
-        shape: Shape,
+    /// A figure that is to be small. `of` tells what it came to on a server.
+    pub(crate) fn at_most(
+        work: String,
         goal: &str,
         limit: Option<f64>,
+        of: impl Fn(Subject) -> Option<f64>,
     ) -> Goal {
-        Goal::new(summary, figure, operation, shape, goal, limit, |measured, limit| measured / limit)
+        Goal::new(work, goal, limit, of, |measured, limit| measured / limit)
     }
 
-    fn at_least(
-        summary: &Summary,
-        figure: Figure,
-        operation: Operation,
-        shape: Shape,
+    /// A figure that is to be great.
+    pub(crate) fn at_least(
+        work: String,
         goal: &str,
-        limit: Option<f64>,
+        limit: f64,
+        of: impl Fn(Subject) -> Option<f64>,
     ) -> Goal {
-        Goal::new(summary, figure, operation, shape, goal, limit, |measured, limit| limit / measured)
+        Goal::new(work, goal, Some(limit), of, |measured, limit| limit / measured)
     }
 
     fn new(
-        summary: &Summary,
-        figure: Figure,
-        operation: Operation,
-        shape: Shape,
+        work: String,
         goal: &str,
         limit: Option<f64>,
+        of: impl Fn(Subject) -> Option<f64>,
         excess: fn(f64, f64) -> f64,
     ) -> Goal {
-        let of = |subject| summary.get(subject, operation, shape).map(figure.1);
         let (measured, java) = (of(Subject::Ringkeeper), of(Subject::Java));
         let standing = Standing::of(measured.zip(limit).map(|(measured, limit)| excess(measured, limit)));
-        let work = format!("{operation} {shape}: {}", figure.0);
         Goal { work, goal: goal.to_owned(), limit, measured, java, standing }
     }
 }
 
 impl Standing {
     /// Where one stands that is off the limit by this factor, at most 1 within it; `None` if that is unknown.
-    pub(crate) fn of(excess: Option<f64>) -> Standing {
+    fn of(excess: Option<f64>) -> Standing {
         match excess {
             None => Standing::NotMeasured,
             Some(factor) if factor <= 1.0 => Standing::Met,
@@ -135,10 +131,6 @@ impl Serialize for Standing {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-fn echo(summary: &Summary, figure: Figure, operation: Operation, shape: Shape) -> Option<f64> {
-    summary.get(Subject::Echo, operation, shape).map(figure.1)
 }
 
 #[cfg(test)]

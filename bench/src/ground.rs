@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::Serialize;
 use time::OffsetDateTime;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::affinity::Cpus;
 use crate::host::Host;
@@ -24,12 +24,6 @@ pub(crate) struct Ground {
     /// Folder on the disk to measure; the servers keep their data below it while they run
     #[arg(long, default_value = "data/bench")]
     pub(crate) dir: PathBuf,
-    /// CPUs of the server, such as 0 or 0,2-3
-    #[arg(long, default_value = "0")]
-    pub(crate) server_cpus: Cpus,
-    /// CPUs of the load generator; it has one thread
-    #[arg(long, default_value = "1")]
-    pub(crate) load_cpus: Cpus,
     /// The program that runs ZooKeeper
     #[arg(long, default_value = "java")]
     pub(crate) java: PathBuf,
@@ -39,6 +33,27 @@ pub(crate) struct Ground {
     /// The ringkeeper to measure [default: the one that cargo makes of this source tree]
     #[arg(long)]
     pub(crate) ringkeeper: Option<PathBuf>,
+}
+
+/// Where a single server and the load generator run, each on a CPU of its own.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct Pinning {
+    /// CPUs of the server, such as 0 or 0,2-3
+    #[arg(long, default_value = "0")]
+    pub(crate) server_cpus: Cpus,
+    /// CPUs of the load generator; it has one thread
+    #[arg(long, default_value = "1")]
+    pub(crate) load_cpus: Cpus,
+}
+
+/// Notes a failure, so that it does not take with it what else is found.
+pub(crate) fn or_note<T>(failures: &mut Vec<String>, what: &str, result: Result<T>) -> Option<T> {
+    result
+        .inspect_err(|error| {
+            warn!("{what}: {error:#}");
+            failures.push(format!("{what}: {error:#}"));
+        })
+        .ok()
 }
 
 impl Ground {

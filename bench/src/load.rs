@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::time::{ClockId, clock_gettime};
@@ -17,7 +18,21 @@ use crate::latency::{Latency, Recorder};
 use crate::paths::Paths;
 use crate::process::{MachineCpu, Probe, Usage};
 use crate::session::Session;
-use crate::wire::{Operation, Request};
+use crate::wire::Request;
+
+/// What a load asks for, over and over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Operation {
+    /// getData without a watch.
+    Read,
+    /// setData at any version.
+    Set,
+    /// create of a persistent node with an open ACL.
+    Create,
+    /// Nine reads to one set, at random.
+    Mixed,
+}
 
 /// How many connections, and how many requests each keeps in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,12 +78,13 @@ pub(crate) struct Measured {
     pub(crate) others_busy: f64,
 }
 
-/// Runs `load` against the server at `addr`, and measures behind the warm-up. `probe` is the server's.
+/// Runs `load` against the servers at `addrs`, whose connections are dealt out in turn, and measures behind
+/// the warm-up. `probe` is the servers'.
 ///
 /// # Errors
 /// Anything but the expected reply to each request, in order; or no reply at all for [`STALL_MAX`].
-pub(crate) fn run(addr: SocketAddr, load: &Load, span: &Span, probe: &Probe) -> Result<Measured> {
-    let mut turns = Turns::start(addr, load, span.requests_max)?;
+pub(crate) fn run(addrs: &[SocketAddr], load: &Load, span: &Span, probe: &Probe) -> Result<Measured> {
+    let mut turns = Turns::start(addrs, load, span.requests_max)?;
     turns.go_on_until(span.warmup, span.requests_max / 4)?;
 
     let (before, machine) = (probe.sample()?, MachineCpu::now()?);
@@ -107,7 +123,7 @@ pub(crate) fn populate(addr: SocketAddr, parent: &str, children: u32, data_len: 
 
 /// Asks `requests` times, and measures nothing.
 pub(crate) fn ask(addr: SocketAddr, load: &Load, requests: u64) -> Result<()> {
-    let mut turns = Turns::start(addr, load, requests)?;
+    let mut turns = Turns::start(&[addr], load, requests)?;
     turns.go_on_until(Duration::MAX, requests)?;
     turns.finish()
 }
@@ -121,10 +137,8 @@ pub(crate) fn create_parent(addr: SocketAddr, path: &str) -> Result<()> {
 
 struct Turns {
     epoll: Epoll,
-    /// Each request's client keeps the time in ns that its latency counts from: just before it is sent.
-    clients: Vec<Client<u64>>,
-    request: Request,
-    next_child: NextChild,
+    clients: Vec<Client<Asked>>,
+    choice: Choice,
     requests_left: u64,
     requests_max: u64,
     clock: Instant,
@@ -134,9 +148,22 @@ struct Turns {
     replies: u64,
 }
 
-enum NextChild {
-    Random(fastrand::Rng, u32),
-    CountingUp(u32),
+/// A request that waits for its reply.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// The time in ns that its latency counts from: just before it is sent.
+    sent: u64,
+    reply_len: usize,
+}
+
+/// Chooses what to ask next.
+enum Choice {
+    /// Of one of so many znodes at random.
+    Random(Request, fastrand::Rng, u32),
+    /// Of one znode after the other.
+    CountingUp(Request, u32),
+    /// A read, or else a set.
+    Mixed([Request; 2], fastrand::Rng, u32),
 }
 
 impl Shape {
@@ -178,18 +205,11 @@ impl Serialize for Shape {
 
 impl Turns {
     /// Connects and sends each connection's first requests.
-    fn start(addr: SocketAddr, load: &Load, requests_max: u64) -> Result<Turns> {
-        let data = vec![b'd'; load.data_len];
+    fn start(addrs: &[SocketAddr], load: &Load, requests_max: u64) -> Result<Turns> {
         let mut turns = Turns {
             epoll: Epoll::new(EpollCreateFlags::empty())?,
             clients: Vec::with_capacity(load.shape.connections),
-            request: Request::new(load.operation, &load.paths, &data),
-            next_child: match load.operation {
-                Operation::Create => NextChild::CountingUp(0),
-                Operation::Read | Operation::Set => {
-                    NextChild::Random(fastrand::Rng::with_seed(SEED), load.children)
-                }
-            },
+            choice: Choice::of(load),
             requests_left: requests_max,
             requests_max,
             clock: Instant::now(),
@@ -197,7 +217,7 @@ impl Turns {
             record_from: None,
             replies: 0,
         };
-        for index in 0..load.shape.connections {
+        for (index, &addr) in addrs.iter().cycle().take(load.shape.connections).enumerate() {
             let client = Client::new(Session::open(addr)?.into_stream())?;
             turns.epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
             turns.clients.push(client);
@@ -252,12 +272,11 @@ impl Turns {
         self.clients[index].receive()?;
         let now = self.now();
         let (recorder, record_from) = (&mut self.recorder, self.record_from);
-        let reply_len = self.request.reply_len();
         let replies = self.clients[index].take_replies(
-            |_| reply_len,
-            |sent| {
+            |asked| asked.reply_len,
+            |asked| {
                 if let Some(record_from) = record_from {
-                    recorder.record(now - sent.max(record_from));
+                    recorder.record(now - asked.sent.max(record_from));
                 }
             },
         )?;
@@ -270,8 +289,9 @@ impl Turns {
         self.requests_left -= requests;
         let now = self.now();
         for _ in 0..requests {
-            let child = self.next_child.take();
-            self.clients[index].queue(&self.request, child, now);
+            let (request, child) = self.choice.next();
+            let asked = Asked { sent: now, reply_len: request.reply_len() };
+            self.clients[index].queue(request, child, asked);
         }
         // The few kilobytes that a closed loop has in flight always fit, unless it is asked for a depth that
         // measures the buffer and not the server.
@@ -288,15 +308,43 @@ impl Turns {
     }
 }
 
-impl NextChild {
-    fn take(&mut self) -> u32 {
+impl Choice {
+    fn of(load: &Load) -> Choice {
+        let Load { operation, paths, children, data_len, .. } = load;
+        let data = vec![b'd'; *data_len];
+        let random = fastrand::Rng::with_seed(SEED);
+        let (get, set) = (Request::get(paths, *data_len), Request::set(paths, &data));
+        match operation {
+            Operation::Read => Choice::Random(get, random, *children),
+            Operation::Set => Choice::Random(set, random, *children),
+            Operation::Create => Choice::CountingUp(Request::create(paths, &data), 0),
+            Operation::Mixed => Choice::Mixed([get, set], random, *children),
+        }
+    }
+
+    fn next(&mut self) -> (&Request, u32) {
         match self {
-            NextChild::Random(random, children) => random.u32(..*children),
-            NextChild::CountingUp(next) => {
+            Choice::Random(request, random, children) => (request, random.u32(..*children)),
+            Choice::CountingUp(request, next) => {
                 *next += 1;
-                *next - 1
+                (request, *next - 1)
+            }
+            Choice::Mixed([get, set], random, children) => {
+                let request = if random.u32(..SETS_ONE_IN) == 0 { set } else { get };
+                (request, random.u32(..*children))
             }
         }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Operation::Read => "read",
+            Operation::Set => "set",
+            Operation::Create => "create",
+            Operation::Mixed => "mixed",
+        })
     }
 }
 
@@ -316,11 +364,16 @@ pub(crate) const CONNECTIONS_MAX: usize = 1024;
 /// Keeps what is in flight on a connection well below any socket's buffer.
 const OUTSTANDING_MAX: usize = 128;
 
+/// How many operations of a mix there are to one set.
+const SETS_ONE_IN: u32 = 10;
+
 /// The same znodes in the same order for every server.
 const SEED: u64 = 0x7a6b;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
     use super::*;
@@ -335,7 +388,7 @@ mod tests {
         });
         let load = load(Operation::Read, Shape { connections: 2, outstanding: 1 });
         let span = Span { warmup: DELAY * 5, measure: DELAY * 50, requests_max: u64::MAX };
-        let measured = run(addr, &load, &span, &own_probe()).unwrap();
+        let measured = run(&[addr], &load, &span, &own_probe()).unwrap();
         // A sleep may take longer, never shorter: these bounds hold on any machine. Only the two requests
         // that were in flight when the measurement began may count for less.
         let Latency { count, mean_us, p50_us, max_us, .. } = measured.latency;
@@ -360,7 +413,7 @@ mod tests {
             if waiting.len() == DEPTH { std::mem::take(&mut waiting) } else { Vec::new() }
         });
         let load = load(Operation::Set, Shape { connections: 1, outstanding: DEPTH });
-        let mut turns = Turns::start(addr, &load, 1000).unwrap();
+        let mut turns = Turns::start(&[addr], &load, 1000).unwrap();
         turns.go_on_until(Duration::MAX, 1000).unwrap();
         assert_eq!(turns.requests_left, 0);
         turns.finish().unwrap();
@@ -371,7 +424,7 @@ mod tests {
         let addr = stub(|batch| batch);
         let load = load(Operation::Create, Shape { connections: 1, outstanding: 1 });
         let span = Span { warmup: Duration::MAX, measure: Duration::from_secs(3600), requests_max: 400 };
-        let measured = run(addr, &load, &span, &own_probe()).unwrap();
+        let measured = run(&[addr], &load, &span, &own_probe()).unwrap();
         // The 100th and the 400th request are in flight when the measurement begins and ends.
         assert_eq!(measured.requests, 300);
     }
@@ -383,7 +436,7 @@ mod tests {
             batch
         });
         let load = load(Operation::Read, Shape { connections: 1, outstanding: 2 });
-        let mut turns = Turns::start(addr, &load, 1000).unwrap();
+        let mut turns = Turns::start(&[addr], &load, 1000).unwrap();
         let error = turns.go_on_until(Duration::MAX, 1000).unwrap_err();
         assert!(error.to_string().contains("came instead"), "{error:#}");
     }
@@ -397,9 +450,34 @@ mod tests {
             batch
         });
         let load = load(Operation::Read, Shape { connections: 1, outstanding: 1 });
-        let mut turns = Turns::start(addr, &load, 1000).unwrap();
+        let mut turns = Turns::start(&[addr], &load, 1000).unwrap();
         let error = turns.go_on_until(Duration::MAX, 1000).unwrap_err();
         assert!(error.to_string().contains("closed a connection"), "{error:#}");
+    }
+
+    #[test]
+    fn a_mix_reads_nine_times_for_each_set() {
+        let mut choice = Choice::of(&load(Operation::Mixed, Shape { connections: 1, outstanding: 1 }));
+        let get_len = Request::get(&Paths::flat("/stub"), DATA_LEN).reply_len();
+        let gets = (0..10_000).filter(|_| choice.next().0.reply_len() == get_len).count();
+        assert!((8800..9200).contains(&gets), "{gets}");
+    }
+
+    #[test]
+    fn connections_are_dealt_out_to_all_servers() {
+        let seen = |hits: &Arc<AtomicUsize>| {
+            let hits = hits.clone();
+            stub(move |batch| {
+                hits.fetch_add(batch.len(), Ordering::Relaxed);
+                batch
+            })
+        };
+        let hits: [Arc<AtomicUsize>; 3] = Default::default();
+        let addrs: Vec<SocketAddr> = hits.iter().map(seen).collect();
+        let load = load(Operation::Set, Shape { connections: 3, outstanding: 2 });
+        Turns::start(&addrs, &load, 6).unwrap().finish().unwrap();
+        // Besides, each session's end is a request, which the stub answers itself.
+        assert_eq!(hits.map(|hits| hits.load(Ordering::Relaxed)), [2, 2, 2]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::paths::{GROUP_SIZE, Paths};
-use crate::wire::{Operation, Request};
+use crate::wire::Request;
 
 /// Chooses operations: of a hundred, on average 50 get, 40 set, 5 create and 5 delete. Gets and sets are
 /// spread evenly over the znodes that were loaded; a delete takes the oldest znode that the mix has made,
@@ -32,9 +32,9 @@ impl Mix {
     /// A mix over `znodes` at `paths` that hold `data`.
     pub(crate) fn new(paths: &Paths, znodes: u32, data: &[u8]) -> Mix {
         let requests = Kind::ALL.map(|kind| match kind {
-            Kind::Get => Request::new(Operation::Read, paths, data),
-            Kind::Set => Request::new(Operation::Set, paths, data),
-            Kind::Create => Request::new(Operation::Create, paths, data),
+            Kind::Get => Request::get(paths, data.len()),
+            Kind::Set => Request::set(paths, data),
+            Kind::Create => Request::create(paths, data),
             Kind::Delete => Request::delete(paths),
         });
         let random = fastrand::Rng::with_seed(SEED);

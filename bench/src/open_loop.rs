@@ -48,19 +48,19 @@ pub(crate) struct Paced {
     pub(crate) others_busy: f64,
 }
 
-/// Asks the server at `addr` for what `mix` chooses. `probe` is the server's; `on_window` is called shortly
+/// Asks the servers at `addrs` for what `mix` chooses. `probe` is the servers'; `on_window` is called shortly
 /// before the measurement begins, and must be quick.
 ///
 /// # Errors
 /// Anything but the expected reply to each request, in order; or no reply at all for [`STALL_MAX`].
 pub(crate) fn run(
-    addr: SocketAddr,
+    addrs: &[SocketAddr],
     mix: Mix,
     pace: &Pace,
     probe: &Probe,
     on_window: impl FnOnce() -> Result<()>,
 ) -> Result<Paced> {
-    let mut schedule = Schedule::start(addr, mix, pace)?;
+    let mut schedule = Schedule::start(addrs, mix, pace)?;
     let window_at = schedule.start + pace.warmup.as_nanos() as u64;
     schedule.go_on_until(window_at.saturating_sub(AHEAD.as_nanos() as u64))?;
     on_window()?;
@@ -117,10 +117,10 @@ struct Schedule {
 
 impl Schedule {
     /// Connects, and makes the first request due in a moment.
-    fn start(addr: SocketAddr, mix: Mix, pace: &Pace) -> Result<Schedule> {
+    fn start(addrs: &[SocketAddr], mix: Mix, pace: &Pace) -> Result<Schedule> {
         let epoll = Epoll::new(EpollCreateFlags::empty())?;
         let mut clients = Vec::with_capacity(pace.connections);
-        for index in 0..pace.connections {
+        for (index, &addr) in addrs.iter().cycle().take(pace.connections).enumerate() {
             let client = Client::new(Session::open(addr)?.into_stream())?;
             epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
             clients.push(client);
@@ -288,10 +288,9 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::load::{self, Load, Shape, Span};
+    use crate::load::{self, Load, Operation, Shape, Span};
     use crate::paths::Paths;
     use crate::stub::{DATA_LEN, stub, stub_of};
-    use crate::wire::Operation;
 
     /// The stub answers this many requests at once, then is silent for a while.
     const BEFORE_STALL: usize = 500;
@@ -299,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_stall_is_charged_to_all_that_it_kept_waiting() {
-        let paced = run(stalling(), mix(), &pace(1000, 1, 2.0), &own_probe(), || Ok(())).unwrap();
+        let paced = run(&[stalling()], mix(), &pace(1000, 1, 2.0), &own_probe(), || Ok(())).unwrap();
         // Of 2 000 requests in 2 s, the 1 000 that were to be sent during the stall waited for its end, the
         // first of them for all of it. A sleep may take longer, never shorter: the bounds hold anywhere.
         assert_eq!(paced.reads.count + paced.writes.count, 2000);
@@ -322,7 +321,7 @@ mod tests {
             data_len: DATA_LEN,
         };
         let span = Span { warmup: Duration::ZERO, measure: STALL_MAX, requests_max: 2000 };
-        let measured = load::run(stalling(), &load, &span, &own_probe()).unwrap();
+        let measured = load::run(&[stalling()], &load, &span, &own_probe()).unwrap();
         assert!(measured.latency.max_us >= STALL.as_secs_f64() * 1e6, "{measured:?}");
         // Twenty requests would have to take so long; only one waited for the stall.
         assert!(measured.latency.p99_us < STALL.as_secs_f64() * 1e6, "{measured:?}");
@@ -335,7 +334,7 @@ mod tests {
             thread::sleep(DELAY);
             batch
         });
-        let paced = run(addr, mix(), &pace(400, 4, 1.0), &own_probe(), || Ok(())).unwrap();
+        let paced = run(&[addr], mix(), &pace(400, 4, 1.0), &own_probe(), || Ok(())).unwrap();
         let least = 0.999 * DELAY.as_secs_f64() * 1e6;
         assert!(paced.reads.min_us >= least && paced.writes.min_us >= least, "{paced:?}");
         assert!(paced.seconds >= 0.99);
@@ -353,7 +352,7 @@ mod tests {
             batch
         });
         let mix = Mix::new(&Paths::grouped("/stub"), 1000, &[b'd'; LONG]);
-        let paced = run(addr, mix, &pace(4000, 1, 1.0), &own_probe(), || Ok(())).unwrap();
+        let paced = run(&[addr], mix, &pace(4000, 1, 1.0), &own_probe(), || Ok(())).unwrap();
         assert_eq!(paced.reads.count + paced.writes.count, 4000);
         assert!(paced.writes.p90_us >= 0.05 * STALL.as_secs_f64() * 1e6, "{paced:?}");
     }
@@ -365,7 +364,7 @@ mod tests {
             thread::sleep(late);
             Ok(())
         };
-        let paced = run(stub(|batch| batch), mix(), &pace(1000, 2, 0.5), &own_probe(), on_window).unwrap();
+        let paced = run(&[stub(|batch| batch)], mix(), &pace(1000, 2, 0.5), &own_probe(), on_window).unwrap();
         assert!(paced.lateness.max_us >= 0.999 * (late - AHEAD).as_secs_f64() * 1e6, "{paced:?}");
         assert!(paced.reads.max_us.max(paced.writes.max_us) >= paced.lateness.max_us, "{paced:?}");
     }

@@ -11,12 +11,17 @@ use serde::Serialize;
 
 use crate::device::{Device, DeviceUse};
 
-/// Reads the figures of one process, all its threads and kernel workers included.
+/// Reads the figures of processes, summed up, all their threads and kernel workers included.
 #[derive(Clone, Debug)]
 pub(crate) struct Probe {
+    processes: Vec<Process>,
+    device: Option<Device>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Process {
     pid: Pid,
     clock: ClockId,
-    device: Option<Device>,
 }
 
 /// The counters at one moment. They only grow, except for memory.
@@ -68,9 +73,13 @@ pub(crate) struct MachineCpu {
 impl Probe {
     /// A probe of the process `pid`.
     pub(crate) fn new(pid: u32) -> Result<Probe> {
-        let pid = Pid::from_raw(pid as i32);
-        let clock = clock_getcpuclockid(pid).with_context(|| format!("process {pid} has no CPU clock"))?;
-        Ok(Probe { pid, clock, device: None })
+        Probe::of_all([pid])
+    }
+
+    /// A probe of several processes that are measured as one.
+    pub(crate) fn of_all(pids: impl IntoIterator<Item = u32>) -> Result<Probe> {
+        let processes: Result<Vec<Process>> = pids.into_iter().map(Process::new).collect();
+        Ok(Probe { processes: processes?, device: None })
     }
 
     /// The same, with samples that include what reaches `device`.
@@ -78,31 +87,60 @@ impl Probe {
         Probe { device, ..self }
     }
 
-    /// The CPU time used so far. One system call: cheap enough for the edges of a measurement.
+    /// The CPU time used so far. One system call each: cheap enough for the edges of a measurement.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        Ok(clock_gettime(self.clock).context("the process under measurement is gone")?.into())
+        self.processes.iter().map(Process::cpu).sum()
     }
 
     /// Everything else. Takes long enough to disturb whoever waits.
     pub(crate) fn sample(&self) -> Result<Sample> {
+        let mut sum = Sample { device: self.device.as_ref().map(Device::now).transpose()?, ..Sample::ZERO };
+        for process in &self.processes {
+            process.add_to(&mut sum)?;
+        }
+        Ok(sum)
+    }
+
+    /// How much memory the processes hold.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let mut sum = Memory { resident_bytes: 0, peak_bytes: 0, anonymous_bytes: 0 };
+        for process in &self.processes {
+            let memory = process.memory()?;
+            sum.resident_bytes += memory.resident_bytes;
+            sum.peak_bytes += memory.peak_bytes;
+            sum.anonymous_bytes += memory.anonymous_bytes;
+        }
+        Ok(sum)
+    }
+}
+
+impl Process {
+    fn new(pid: u32) -> Result<Process> {
+        let pid = Pid::from_raw(pid as i32);
+        let clock = clock_getcpuclockid(pid).with_context(|| format!("process {pid} has no CPU clock"))?;
+        Ok(Process { pid, clock })
+    }
+
+    fn cpu(&self) -> Result<Duration> {
+        Ok(clock_gettime(self.clock).context("a process under measurement is gone")?.into())
+    }
+
+    fn add_to(&self, sum: &mut Sample) -> Result<()> {
         let (user_ticks, system_ticks) =
             cpu_ticks(&self.read("stat")?).context("/proc/PID/stat is strange")?;
         let status = self.read("status")?;
         let resident_kib = field(&status, "VmRSS").context("/proc/PID/status names no VmRSS")?;
         let written_bytes =
             field(&self.read("io")?, "write_bytes").context("/proc/PID/io names no write_bytes")?;
-        Ok(Sample {
-            user_ticks,
-            system_ticks,
-            context_switches: self.context_switches()?,
-            written_bytes,
-            resident_bytes: resident_kib * 1024,
-            device: self.device.as_ref().map(Device::now).transpose()?,
-        })
+        sum.user_ticks += user_ticks;
+        sum.system_ticks += system_ticks;
+        sum.context_switches += self.context_switches()?;
+        sum.written_bytes += written_bytes;
+        sum.resident_bytes += resident_kib * 1024;
+        Ok(())
     }
 
-    /// How much memory the process holds.
-    pub(crate) fn memory(&self) -> Result<Memory> {
+    fn memory(&self) -> Result<Memory> {
         let status = self.read("status")?;
         let bytes = |name: &str| {
             let kib = field(&status, name).with_context(|| format!("/proc/PID/status names no {name}"))?;
@@ -133,6 +171,17 @@ impl Probe {
         let path = format!("/proc/{}/{file}", self.pid);
         fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
     }
+}
+
+impl Sample {
+    const ZERO: Sample = Sample {
+        user_ticks: 0,
+        system_ticks: 0,
+        context_switches: 0,
+        written_bytes: 0,
+        resident_bytes: 0,
+        device: None,
+    };
 }
 
 impl Usage {
@@ -253,6 +302,22 @@ mod tests {
         let memory = probe.memory().unwrap();
         assert!(memory.peak_bytes >= memory.resident_bytes);
         assert!(memory.resident_bytes > memory.anonymous_bytes && memory.anonymous_bytes > 0);
+    }
+
+    #[test]
+    fn several_processes_are_measured_as_one() {
+        let mut others = [(); 2].map(|()| std::process::Command::new("sleep").arg("60").spawn().unwrap());
+        let pids: Vec<u32> = others.iter().map(std::process::Child::id).collect();
+        let resident = |probe: &Probe| probe.memory().unwrap().resident_bytes;
+        let each: Vec<Probe> = pids.iter().map(|pid| Probe::new(*pid).unwrap()).collect();
+        let all = Probe::of_all(pids).unwrap();
+        assert!(each.iter().all(|one| resident(one) > 0 && resident(one) < resident(&all)));
+        assert!(all.sample().unwrap().resident_bytes >= each.iter().map(resident).max().unwrap());
+        others.iter_mut().for_each(|other| {
+            other.kill().unwrap();
+            other.wait().unwrap();
+        });
+        assert!(all.cpu().is_err(), "one that is gone is missed");
     }
 
     #[test]

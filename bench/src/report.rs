@@ -6,10 +6,10 @@ use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 
 use crate::goals::Goal;
 use crate::host::Host;
+use crate::load::Operation;
 use crate::server::Subject;
 use crate::side_by_side::Run;
 use crate::summary::{Case, Figures, Spread, Summary};
-use crate::wire::Operation;
 
 /// The whole report.
 pub(crate) fn render(run: &Run) -> String {
@@ -54,8 +54,8 @@ fn write_ground(run: &Run, out: &mut String) -> fmt::Result {
         out,
         "- server on CPU {}, load generator on CPU {}; {} rounds, each with servers started afresh one \
          after the other; {} s measured behind {} s of warm-up, Java running hot for {} s before",
-        settings.ground.server_cpus,
-        settings.ground.load_cpus,
+        settings.pinning.server_cpus,
+        settings.pinning.load_cpus,
         settings.rounds,
         settings.seconds,
         settings.warmup,
@@ -129,11 +129,12 @@ fn p50_floor(summary: &Summary, case: Case) -> Option<f64> {
         Operation::Set | Operation::Create if case.shape.in_flight() == 1 => {
             Some(echo + summary.disk?.p50_us.median)
         }
-        Operation::Set | Operation::Create => None,
+        Operation::Set | Operation::Create | Operation::Mixed => None,
     }
 }
 
-fn figures_table(summary: &Summary) -> Table {
+/// All figures, the servers' of a load side by side.
+pub(crate) fn figures_table(summary: &Summary) -> Table {
     let mut table = table(&[
         "load",
         "server",
@@ -155,14 +156,15 @@ fn figures_table(summary: &Summary) -> Table {
     // Side by side: the servers' rows of a load together. The sort keeps the order of the rest.
     cases.sort_by_key(|figures| {
         summary.cases.iter().position(|first| {
-            (first.case.operation, first.case.shape) == (figures.case.operation, figures.case.shape)
+            let Case { operation, shape, at, .. } = first.case;
+            (operation, shape, at) == (figures.case.operation, figures.case.shape, figures.case.at)
         })
     });
     for figures in cases {
         let percent = |spread: Spread| format!("{:.0} %", 100.0 * spread.median);
         let latency = &figures.latency;
         table.add_row([
-            format!("{} {}", figures.case.operation, figures.case.shape),
+            figures.case.load(),
             figures.case.subject.to_string(),
             with_range(figures.per_second),
             with_range(latency.p50_us),

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fmt, thread};
 
@@ -15,6 +17,7 @@ use clap::ValueEnum;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringkeeper_kit::ports::Port;
 use serde::Serialize;
 
 use crate::affinity::Cpus;
@@ -47,7 +50,7 @@ pub(crate) struct Programs {
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    addr: SocketAddr,
+    port: Arc<Port>,
     log: PathBuf,
     /// Dropped behind the server's end.
     fresh: Option<Folder>,
@@ -109,21 +112,65 @@ impl Server {
         folder: &Folder,
         more: &str,
     ) -> Result<Server> {
+        Server::spawn_at(Arc::new(Port::claim()), subject, programs, cpus, folder, more)
+    }
+
+    /// Starts `subject` on the data that is in `folder`, with clients at `port`, and waits for nothing.
+    pub(crate) fn spawn_at(
+        port: Arc<Port>,
+        subject: Subject,
+        programs: &Programs,
+        cpus: &Cpus,
+        folder: &Folder,
+        more: &str,
+    ) -> Result<Server> {
         let dir = folder.path();
         fs::create_dir_all(dir.join(DATA))?;
-        let addr = free_addr()?;
+        let addr = loopback(&port);
         let config = dir.join("zoo.cfg");
         fs::write(&config, configuration(dir, addr)? + more)?;
         let log = dir.join("server.log");
         let output = File::create(&log)?;
         let mut command = launched(&programs.command(subject, &config, addr)?)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        Ok(Server { child: cpus.spawn(&mut command)?, addr, log, fresh: None })
+        Ok(Server { child: cpus.spawn(&mut command)?, port, log, fresh: None })
     }
 
     /// Where clients connect.
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
+        loopback(&self.port)
+    }
+
+    /// What an ensemble's server that serves says that it is: `leader` or `follower`.
+    pub(crate) fn mode(&self) -> Option<String> {
+        let answer = self.word("srvr").ok()?;
+        answer.lines().find_map(|line| line.strip_prefix("Mode: ").map(str::to_owned))
+    }
+
+    /// The answer to a four-letter word.
+    fn word(&self, word: &str) -> Result<String> {
+        let mut stream = TcpStream::connect_timeout(&self.addr(), WORD_TIMEOUT)?;
+        stream.set_read_timeout(Some(WORD_TIMEOUT))?;
+        stream.write_all(word.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// Whether the process still runs.
+    ///
+    /// # Errors
+    /// When it has ended: with what it wrote.
+    pub(crate) fn check_runs(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("it ended with {status}, and wrote:\n{}", self.log_tail());
+        }
+        Ok(())
+    }
+
+    /// Sends SIGKILL, and waits for nothing.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        Ok(self.child.kill()?)
     }
 
     /// Reads the figures of the server's process.
@@ -157,13 +204,11 @@ impl Server {
             // Java never answers a connection that it gets in a certain moment of its start. So patience is
             // short, but grows with the time that was waited: what it adds to a restart is 5 % at most.
             let patience = PATIENCE_MIN.max(begun.elapsed() / 20);
-            let refusal = match Session::open_within(self.addr, patience).and_then(&done) {
+            let refusal = match Session::open_within(self.addr(), patience).and_then(&done) {
                 Ok(answer) => return Ok(answer),
                 Err(refusal) => refusal,
             };
-            if let Some(status) = self.child.try_wait()? {
-                bail!("it ended with {status}, and wrote:\n{}", self.log_tail());
-            }
+            self.check_runs()?;
             if begun.elapsed() > START_TIMEOUT {
                 return Err(refusal).with_context(|| format!("it wrote:\n{}", self.log_tail()));
             }
@@ -171,7 +216,8 @@ impl Server {
         }
     }
 
-    fn log_tail(&self) -> String {
+    /// The end of what the server wrote.
+    pub(crate) fn log_tail(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
@@ -317,15 +363,17 @@ fn configuration(dir: &Path, addr: SocketAddr) -> Result<String> {
     ))
 }
 
-/// Free now; nobody else is expected to take ports on a machine that measures.
-fn free_addr() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+fn loopback(port: &Port) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port.number()).into()
 }
 
 const DATA: &str = "data";
 const LOG_TAIL_LINES: usize = 20;
 
-const START_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long a server may take to serve.
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(180);
 const PATIENCE_MIN: Duration = Duration::from_millis(100);
+const WORD_TIMEOUT: Duration = Duration::from_secs(2);
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How often one looks whether a server has come so far.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::wire;
+use crate::wire::{self, Identity};
 
 /// An open session on its own connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     stream: TcpStream,
+    identity: Identity,
 }
 
 impl Session {
@@ -21,22 +22,64 @@ impl Session {
         Session::open_within(addr, ANSWER_TIMEOUT)
     }
 
+    /// Who holds the session.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// How long each call waits for its answer from now on.
+    pub(crate) fn set_patience(&self, answer_timeout: Duration) -> Result<()> {
+        Ok(self.stream.set_read_timeout(Some(answer_timeout))?)
+    }
+
     /// The same with less patience, now and for each call.
     pub(crate) fn open_within(addr: SocketAddr, answer_timeout: Duration) -> Result<Session> {
+        let (mut session, answer) = Session::shake_hands(addr, answer_timeout, &Identity::NEW)?;
+        session.identity = wire::granted_session(&answer)?;
+        Ok(session)
+    }
+
+    /// Takes a session to the server at `addr`; `None` if that can't be reached, or does not answer.
+    ///
+    /// # Errors
+    /// When the server answers that there is no such session.
+    pub(crate) fn take_up(
+        addr: SocketAddr,
+        answer_timeout: Duration,
+        identity: &Identity,
+    ) -> Result<Option<Session>> {
+        let Ok((session, answer)) = Session::shake_hands(addr, answer_timeout, identity) else {
+            return Ok(None);
+        };
+        let granted = wire::granted_session(&answer)?;
+        ensure!(granted == *identity, "the server at {addr} gave another session than was asked for");
+        Ok(Some(session))
+    }
+
+    fn shake_hands(
+        addr: SocketAddr,
+        answer_timeout: Duration,
+        identity: &Identity,
+    ) -> Result<(Session, Vec<u8>)> {
         let stream = TcpStream::connect_timeout(&addr, answer_timeout)
             .with_context(|| format!("cannot connect to {addr}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(answer_timeout))?;
-        let mut session = Session { stream };
-        let answer = session.call(&wire::connect_request(SESSION_TIMEOUT_MS))?;
-        wire::check_connect_response(&answer)?;
-        Ok(session)
+        let mut session = Session { stream, identity: *identity };
+        let answer = session.call(&wire::connect_request(SESSION_TIMEOUT_MS, identity))?;
+        Ok((session, answer))
     }
 
     /// Creates an empty persistent node.
     pub(crate) fn create(&mut self, path: &str) -> Result<()> {
         let answer = self.call(&wire::create_request(1, path))?;
         wire::check_reply(&answer, 1).with_context(|| format!("cannot create {path}"))
+    }
+
+    /// Sets a node's data.
+    pub(crate) fn set(&mut self, path: &str, data: &[u8]) -> Result<()> {
+        let answer = self.call(&wire::set_request(1, path, data))?;
+        wire::check_reply(&answer, 1).with_context(|| format!("cannot set {path}"))
     }
 
     /// Reads a node.
@@ -93,10 +136,11 @@ impl Session {
         self.stream
     }
 
-    /// Takes a connection back from [`Session::into_stream`]; no reply may be outstanding on it.
+    /// Takes a connection back from [`Session::into_stream`]; no reply may be outstanding on it. Whose
+    /// session it is is forgotten.
     pub(crate) fn resume(stream: TcpStream) -> Result<Session> {
         stream.set_nonblocking(false)?;
-        Ok(Session { stream })
+        Ok(Session { stream, identity: Identity::NEW })
     }
 
     fn call(&mut self, frame: &[u8]) -> Result<Vec<u8>> {

@@ -10,15 +10,14 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::goals::{Goal, goals};
-use crate::ground::{self, Ground};
+use crate::ground::{self, Ground, Pinning};
 use crate::host::{self, Host};
 use crate::latency::Latency;
-use crate::load::{self, Load, Measured, Shape, Span};
+use crate::load::{self, Load, Measured, Operation, Shape, Span};
 use crate::paths::Paths;
 use crate::report;
 use crate::server::{Programs, Server, Subject};
-use crate::summary::{Case, Summary};
-use crate::wire::Operation;
+use crate::summary::{At, Case, Summary};
 
 /// What the operator can choose.
 #[derive(Args, Clone, Debug, Serialize)]
@@ -58,6 +57,9 @@ pub(crate) struct Settings {
     pub(crate) java_heap_mb: u32,
     #[command(flatten)]
     #[serde(flatten)]
+    pub(crate) pinning: Pinning,
+    #[command(flatten)]
+    #[serde(flatten)]
     pub(crate) ground: Ground,
 }
 
@@ -84,7 +86,7 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
     let ground = &settings.ground;
     let host = ground.look()?;
     let programs = ground.programs(&settings.subjects, settings.java_heap_mb, settings.data_len.into())?;
-    ground.load_cpus.pin_this_thread()?;
+    settings.pinning.load_cpus.pin_this_thread()?;
 
     let (mut measured, mut disk_floor, mut load_averages) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=settings.rounds {
@@ -113,7 +115,7 @@ fn measure(
     settings: &Settings,
     measured: &mut Vec<(Case, Measured)>,
 ) -> Result<()> {
-    let server = Server::start(subject, programs, &settings.ground.server_cpus, &settings.ground.dir)?;
+    let server = Server::start(subject, programs, &settings.pinning.server_cpus, &settings.ground.dir)?;
     load::populate(server.addr(), ZNODES, settings.znodes, settings.data_len.into())?;
     if subject == Subject::Java {
         run_hot(&server, settings)?;
@@ -122,7 +124,7 @@ fn measure(
         for &shape in &settings.shapes {
             let load = settings.load(&server, operation, shape, &format!("/{operation}-{shape}"))?;
             let span = settings.span(operation);
-            let found = load::run(server.addr(), &load, &span, &server.probe()?)
+            let found = load::run(&[server.addr()], &load, &span, &server.probe()?)
                 .with_context(|| format!("{operation} {shape}"))?;
             info!(
                 "{operation} {shape}: {:.0}/s, p50 {:.0} µs, server CPU {:.2} µs each",
@@ -130,7 +132,7 @@ fn measure(
                 found.latency.p50_us,
                 found.server.cpu_ns as f64 / 1e3 / found.requests as f64
             );
-            measured.push((Case { subject, operation, shape }, found));
+            measured.push((Case { subject, operation, shape, at: At::Only }, found));
         }
     }
     server.stop()
@@ -143,7 +145,7 @@ fn run_hot(server: &Server, settings: &Settings) -> Result<()> {
         let load = settings.load(server, operation, DEEP, &format!("/{operation}-hot"))?;
         let requests_max = if operation == Operation::Create { HOT_CREATES_MAX } else { u64::MAX };
         let span = Span { warmup: Duration::ZERO, measure: each, requests_max };
-        load::run(server.addr(), &load, &span, &server.probe()?).context("running hot")?;
+        load::run(&[server.addr()], &load, &span, &server.probe()?).context("running hot")?;
     }
     Ok(())
 }
@@ -152,7 +154,7 @@ impl Settings {
     /// The load on `server`; creates get `parent` made for them.
     fn load(&self, server: &Server, operation: Operation, shape: Shape, parent: &str) -> Result<Load> {
         let parent = match operation {
-            Operation::Read | Operation::Set => ZNODES,
+            Operation::Read | Operation::Set | Operation::Mixed => ZNODES,
             Operation::Create => {
                 load::create_parent(server.addr(), parent)?;
                 parent
@@ -164,7 +166,7 @@ impl Settings {
 
     fn span(&self, operation: Operation) -> Span {
         let requests_max = match operation {
-            Operation::Read | Operation::Set => u64::MAX,
+            Operation::Read | Operation::Set | Operation::Mixed => u64::MAX,
             Operation::Create => self.creates_max.into(),
         };
         Span {
@@ -178,7 +180,7 @@ impl Settings {
     fn disk_floor(&self) -> Result<Latency> {
         let mut command = Command::new(env::current_exe()?);
         command.arg("disk-floor").arg(&self.ground.dir).arg(self.seconds.to_string()).stdout(Stdio::piped());
-        let output = self.ground.server_cpus.spawn(&mut command)?.wait_with_output()?;
+        let output = self.pinning.server_cpus.spawn(&mut command)?.wait_with_output()?;
         ensure!(output.status.success(), "the disk floor could not be measured: {}", output.status);
         let latency: Latency = serde_json::from_slice(&output.stdout)?;
         info!("disk floor: p50 {:.0} µs", latency.p50_us);

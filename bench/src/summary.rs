@@ -3,9 +3,8 @@
 use serde::Serialize;
 
 use crate::latency::Latency;
-use crate::load::{Measured, Shape};
+use crate::load::{Measured, Operation, Shape};
 use crate::server::Subject;
-use crate::wire::Operation;
 
 /// One figure over all rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -21,6 +20,21 @@ pub(crate) struct Case {
     pub(crate) subject: Subject,
     pub(crate) operation: Operation,
     pub(crate) shape: Shape,
+    pub(crate) at: At,
+}
+
+/// Which servers the clients of a load are connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum At {
+    /// The only one.
+    Only,
+    /// All of an ensemble, in turn.
+    All,
+    /// An ensemble's leader.
+    Leader,
+    /// One of an ensemble's followers.
+    Follower,
 }
 
 /// What one case came to.
@@ -80,10 +94,26 @@ impl Summary {
         Summary { cases, disk }
     }
 
-    /// The figures of one case, if it was measured.
+    /// The figures of a load on a single server, if it was measured.
     pub(crate) fn get(&self, subject: Subject, operation: Operation, shape: Shape) -> Option<&Figures> {
-        let case = Case { subject, operation, shape };
+        self.of_case(Case { subject, operation, shape, at: At::Only })
+    }
+
+    /// The figures of one case, if it was measured.
+    pub(crate) fn of_case(&self, case: Case) -> Option<&Figures> {
         self.cases.iter().find(|figures| figures.case == case)
+    }
+}
+
+impl Case {
+    /// The load, whatever it is on.
+    pub(crate) fn load(&self) -> String {
+        let Case { operation, shape, at, .. } = self;
+        match at {
+            At::Only | At::All => format!("{operation} {shape}"),
+            At::Leader => format!("{operation} {shape}, leader"),
+            At::Follower => format!("{operation} {shape}, follower"),
+        }
     }
 }
 
@@ -125,6 +155,12 @@ impl Percentiles {
 }
 
 impl Spread {
+    /// `None` of nothing.
+    pub(crate) fn of_any(values: impl Iterator<Item = f64>) -> Option<Spread> {
+        let values: Vec<f64> = values.collect();
+        (!values.is_empty()).then(|| Spread::of(values))
+    }
+
     /// Of at least one value. With an even number of them, the median is the mean of the middle two.
     pub(crate) fn of(mut values: Vec<f64>) -> Spread {
         assert!(!values.is_empty(), "a case that is summed up was measured");
@@ -168,7 +204,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn case(subject: Subject, operation: Operation, shape: &str) -> Case {
-        Case { subject, operation, shape: shape.parse().unwrap() }
+        Case { subject, operation, shape: shape.parse().unwrap(), at: At::Only }
     }
 
     /// A measurement in which each request took `us` of time and of CPU.

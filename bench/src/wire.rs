@@ -1,35 +1,9 @@
 //! The few frames that the load needs, written apart from the server's own codec, so that a mistake
 //! there cannot hide here (client-protocol §2 to §5).
 
-use std::fmt;
-
 use anyhow::{Context, Result, bail, ensure};
-use clap::ValueEnum;
-use serde::Serialize;
 
 use crate::paths::Paths;
-
-/// What a load asks for, over and over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Operation {
-    /// getData without a watch.
-    Read,
-    /// setData at any version.
-    Set,
-    /// create of a persistent node with an open ACL.
-    Create,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(match self {
-            Operation::Read => "read",
-            Operation::Set => "set",
-            Operation::Create => "create",
-        })
-    }
-}
 
 /// One operation on any znode of a load: a frame made once, of which only the xid and the path change from
 /// request to request.
@@ -41,34 +15,33 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The operation on znodes at `paths` that hold `data`.
-    pub(crate) fn new(operation: Operation, paths: &Paths, data: &[u8]) -> Request {
-        let mut frame = open_frame(0, operation.code());
-        put_buffer(&mut frame, paths.path(0).as_bytes());
-        let body_len = match operation {
-            Operation::Read => {
-                frame.push(0); // no watch
-                4 + data.len() + STAT_LEN
-            }
-            Operation::Set => {
-                put_buffer(&mut frame, data);
-                put_int(&mut frame, ANY_VERSION);
-                STAT_LEN
-            }
-            Operation::Create => {
-                put_buffer(&mut frame, data);
-                put_open_acl(&mut frame);
-                put_int(&mut frame, PERSISTENT);
-                4 + paths.path_len()
-            }
-        };
-        Request::closed(frame, paths, body_len)
+    /// getData without a watch, of znodes that hold `data_len` bytes.
+    pub(crate) fn get(paths: &Paths, data_len: usize) -> Request {
+        let mut frame = open_on_path(GET_DATA, paths);
+        frame.push(0); // no watch
+        Request::closed(frame, paths, 4 + data_len + STAT_LEN)
+    }
+
+    /// setData at any version.
+    pub(crate) fn set(paths: &Paths, data: &[u8]) -> Request {
+        let mut frame = open_on_path(SET_DATA, paths);
+        put_buffer(&mut frame, data);
+        put_int(&mut frame, ANY_VERSION);
+        Request::closed(frame, paths, STAT_LEN)
+    }
+
+    /// create of a persistent node with an open ACL.
+    pub(crate) fn create(paths: &Paths, data: &[u8]) -> Request {
+        let mut frame = open_on_path(CREATE, paths);
+        put_buffer(&mut frame, data);
+        put_open_acl(&mut frame);
+        put_int(&mut frame, PERSISTENT);
+        Request::closed(frame, paths, 4 + paths.path_len())
     }
 
     /// delete at any version.
     pub(crate) fn delete(paths: &Paths) -> Request {
-        let mut frame = open_frame(0, DELETE);
-        put_buffer(&mut frame, paths.path(0).as_bytes());
+        let mut frame = open_on_path(DELETE, paths);
         put_int(&mut frame, ANY_VERSION);
         Request::closed(frame, paths, 0)
     }
@@ -92,34 +65,41 @@ impl Request {
     }
 }
 
-impl Operation {
-    fn code(self) -> i32 {
-        match self {
-            Operation::Read => GET_DATA,
-            Operation::Set => SET_DATA,
-            Operation::Create => CREATE,
-        }
-    }
+/// What a client needs to take its session to another server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    id: i64,
+    password: [u8; PASSWORD_LEN],
 }
 
-/// The frame that opens a new session.
-pub(crate) fn connect_request(timeout_ms: i32) -> Vec<u8> {
+impl Identity {
+    /// Of a client that has no session yet.
+    pub(crate) const NEW: Identity = Identity { id: 0, password: [0; PASSWORD_LEN] };
+}
+
+/// The frame that opens a session, or takes one to this server.
+pub(crate) fn connect_request(timeout_ms: i32, session: &Identity) -> Vec<u8> {
     let mut frame = vec![0; 4];
     put_int(&mut frame, 0); // protocol version
     put_long(&mut frame, 0); // last zxid seen
     put_int(&mut frame, timeout_ms);
-    put_long(&mut frame, 0); // no session yet
-    put_buffer(&mut frame, &[0; PASSWORD_LEN]);
+    put_long(&mut frame, session.id);
+    put_buffer(&mut frame, &session.password);
     frame.push(0); // not content with a read-only server
     close_frame(&mut frame);
     frame
 }
 
-/// Whether the payload of the answer to [`connect_request`] grants a session.
-pub(crate) fn check_connect_response(payload: &[u8]) -> Result<()> {
+/// Whose session the payload of the answer to [`connect_request`] grants.
+///
+/// # Errors
+/// When it grants none: a session that was to be taken up is gone.
+pub(crate) fn granted_session(payload: &[u8]) -> Result<Identity> {
     ensure!(payload.len() == CONNECT_RESPONSE_LEN, "the handshake's answer has {} bytes", payload.len());
     ensure!(int_at(payload, 4) > 0, "the server refused the session");
-    Ok(())
+    let id = i64::from(int_at(payload, 8)) << 32 | i64::from(int_at(payload, 12) as u32);
+    let password = payload[20..].first_chunk().context("the handshake's answer has no password")?;
+    Ok(Identity { id, password: *password })
 }
 
 /// The frame that creates an empty persistent node.
@@ -129,6 +109,16 @@ pub(crate) fn create_request(xid: i32, path: &str) -> Vec<u8> {
     put_buffer(&mut frame, &[]);
     put_open_acl(&mut frame);
     put_int(&mut frame, PERSISTENT);
+    close_frame(&mut frame);
+    frame
+}
+
+/// The frame that sets a node's data at any version.
+pub(crate) fn set_request(xid: i32, path: &str, data: &[u8]) -> Vec<u8> {
+    let mut frame = open_frame(xid, SET_DATA);
+    put_buffer(&mut frame, path.as_bytes());
+    put_buffer(&mut frame, data);
+    put_int(&mut frame, ANY_VERSION);
     close_frame(&mut frame);
     frame
 }
@@ -240,6 +230,13 @@ fn open_frame(xid: i32, code: i32) -> Vec<u8> {
     frame
 }
 
+/// The frame of an operation on any of `paths`.
+fn open_on_path(code: i32, paths: &Paths) -> Vec<u8> {
+    let mut frame = open_frame(0, code);
+    put_buffer(&mut frame, paths.path(0).as_bytes());
+    frame
+}
+
 fn close_frame(frame: &mut [u8]) {
     let len = frame.len() as i32 - 4;
     frame[..4].copy_from_slice(&len.to_be_bytes());
@@ -305,7 +302,7 @@ mod tests {
     #[test]
     fn a_request_is_the_protocols_bytes_with_its_own_xid_and_child() {
         let mut out = vec![0xaa];
-        Request::new(Operation::Read, &Paths::flat("/p"), b"").append(0x0102_0304, 0xfe_dcba, &mut out);
+        Request::get(&Paths::flat("/p"), 0).append(0x0102_0304, 0xfe_dcba, &mut out);
         let mut expected = vec![0xaa, 0, 0, 0, 24, 1, 2, 3, 4, 0, 0, 0, 4, 0, 0, 0, 11];
         expected.extend_from_slice(b"/p/00fedcba\0");
         assert_eq!(out, expected);
@@ -314,7 +311,7 @@ mod tests {
     #[test]
     fn a_set_carries_data_and_any_version() {
         let mut out = Vec::new();
-        Request::new(Operation::Set, &Paths::flat("/p"), b"xy").append(1, 0, &mut out);
+        Request::set(&Paths::flat("/p"), b"xy").append(1, 0, &mut out);
         assert_eq!(out[out.len() - 10..], [0, 0, 0, 2, b'x', b'y', 0xff, 0xff, 0xff, 0xff]);
         assert_eq!(first_frame(&out).unwrap().unwrap().len(), out.len() - 4);
     }
@@ -336,10 +333,12 @@ mod tests {
     #[test]
     fn a_hollow_reply_is_as_long_as_the_request_expects() {
         let paths = Paths::flat("/parent");
-        let of = |operation| Request::new(operation, &paths, &[7; 100]);
-        for request in
-            [of(Operation::Read), of(Operation::Set), of(Operation::Create), Request::delete(&paths)]
-        {
+        for request in [
+            Request::get(&paths, 100),
+            Request::set(&paths, &[7; 100]),
+            Request::create(&paths, &[7; 100]),
+            Request::delete(&paths),
+        ] {
             let (mut asked, mut replied) = (Vec::new(), Vec::new());
             request.append(77, 5, &mut asked);
             append_hollow_reply(first_frame(&asked).unwrap().unwrap(), 100, &mut replied).unwrap();
@@ -373,8 +372,9 @@ mod tests {
     fn a_refused_session_is_told_from_a_granted_one() {
         let mut granted = Vec::new();
         append_connect_response(&mut granted);
-        check_connect_response(first_frame(&granted).unwrap().unwrap()).unwrap();
+        let session = granted_session(first_frame(&granted).unwrap().unwrap()).unwrap();
+        assert_eq!(session, Identity { id: 1, password: [0; PASSWORD_LEN] });
         granted[8..12].fill(0);
-        assert!(check_connect_response(&granted[4..]).is_err());
+        assert!(granted_session(&granted[4..]).is_err());
     }
 }

@@ -1,22 +1,19 @@
 //! The whole `storage` command, small, on a Java ZooKeeper and a ringkeeper.
 
+mod command;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
 #[test]
 fn a_small_run_measures_every_part_on_both_servers_and_cleans_up() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (out, data) = (dir.path().join("out"), dir.path().join("data"));
-    let output = Command::new(env!("CARGO_BIN_EXE_ringkeeper-bench"))
-        .current_dir(root)
-        .args(["storage", "--quick", "--znodes", "5000", "--tail", "1000", "--caches", "warm"])
+    let output = command::bench(&["storage", "--quick", "--znodes", "5000", "--tail", "1000"])
+        .args(["--caches", "warm"])
         .args(["--rate", "500", "--seconds", "2", "--warmup", "1", "--snap-count", "20"])
-        .args(["--connections", "4", "--ringkeeper"])
-        .arg(ringkeeper())
+        .args(["--connections", "4"])
         .arg("--out")
         .arg(&out)
         .arg("--dir")
@@ -25,7 +22,7 @@ fn a_small_run_measures_every_part_on_both_servers_and_cleans_up() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    let run: Value = serde_json::from_str(&kept(&out, "json")).unwrap();
+    let run: Value = serde_json::from_str(&command::kept(&out, "json")).unwrap();
     let found = &run["found"];
     for subject in ["java", "ringkeeper"] {
         let of = |part: &str| -> Vec<&Value> {
@@ -64,25 +61,6 @@ fn a_small_run_measures_every_part_on_both_servers_and_cleans_up() {
         assert_eq!(mixed[0]["snapshots_written"], 0, "{subject}");
         assert!(mixed[1]["snapshots_written"].as_u64().unwrap() > 0, "{subject}");
     }
-    assert!(kept(&out, "md").contains("these figures mean nothing"));
+    assert!(command::kept(&out, "md").contains("these figures mean nothing"));
     assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "the servers' folders are gone");
-}
-
-/// The only file in `out` with this extension.
-fn kept(out: &Path, extension: &str) -> String {
-    let mut files: Vec<PathBuf> = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|found| found == extension));
-    assert_eq!(files.len(), 1, "{files:?}");
-    fs::read_to_string(&files[0]).unwrap()
-}
-
-/// The server of this source tree, built like this test.
-fn ringkeeper() -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--package", "ringkeeper", "--bin", "ringkeeper"]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    assert!(cargo.status().unwrap().success(), "ringkeeper does not build");
-    Path::new(env!("CARGO_BIN_EXE_ringkeeper-bench")).with_file_name("ringkeeper")
 }

@@ -20,8 +20,8 @@ impl Durable {
     }
 
     /// What a log would promise that a test plays.
-    #[cfg(test)]
-    pub(crate) fn in_a_test(upto: Zxid) -> Durable {
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn in_a_test(upto: Zxid) -> Durable {
         Durable { upto }
     }
 

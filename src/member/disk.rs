@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use ringkeeper_core::id::Zxid;
-use ringkeeper_core::zab::{EpochFile, Epochs, LinkId, LogExcerpt, Logged};
+use ringkeeper_core::zab::{EpochFile, Epochs, ExcerptReader, LinkId, LogExcerpt};
 use thiserror::Error;
 
 use crate::runtime::{Reason, Sender, fatal};
@@ -87,19 +87,14 @@ pub enum EpochError {
     },
 }
 
-/// The epochs that a server whose state is `last` has on disk. A missing file is made from the state, as in
-/// Java; `currentEpoch` is raised to the state's epoch, which was entered by whoever logged it.
+/// The epochs that a server whose state is `last` has on disk, see [`Epochs::recovered`]. What is missing there is
+/// written.
 pub fn read_epochs(folder: &Path, last: Zxid) -> Result<Epochs, EpochError> {
-    let of_state = last.epoch();
     let (accepted, current) =
         (read_epoch(folder, EpochFile::Accepted)?, read_epoch(folder, EpochFile::Current)?);
-    let epochs =
-        Epochs { current: current.unwrap_or(of_state).max(of_state), accepted: accepted.unwrap_or(of_state) };
-    if current.is_some_and(|current| epochs.accepted < current) {
-        let path = path_of(folder, EpochFile::Accepted);
-        return Err(EpochError::Backwards { path, accepted: epochs.accepted, current: epochs.current });
-    }
-    let epochs = Epochs { accepted: epochs.accepted.max(epochs.current), ..epochs };
+    let epochs = Epochs::recovered(accepted, current, last).map_err(|Epochs { accepted, current }| {
+        EpochError::Backwards { path: path_of(folder, EpochFile::Accepted), accepted, current }
+    })?;
     for (file, before, now) in
         [(EpochFile::Accepted, accepted, epochs.accepted), (EpochFile::Current, current, epochs.current)]
     {
@@ -143,25 +138,12 @@ fn path_of(folder: &Path, file: EpochFile) -> PathBuf {
 
 /// `None` if the log does not reach back so far, or what it has is too much to send one by one.
 fn read_excerpt(folder: &Path, from: Zxid, upto: Zxid) -> Result<Option<LogExcerpt>, wal::RecoverError> {
-    let (mut after, mut entries, mut len) = (None, Vec::new(), 0);
+    let mut reader = ExcerptReader::new(from, upto, EXCERPT_LEN_MAX);
     wal::read(folder, |record| {
-        if after.is_none() || record.zxid <= from {
-            // The last record that is not after `from`, or the state that the log's first one continues.
-            if record.after <= from {
-                after = Some(record.after);
-            }
-            if record.zxid <= from {
-                after = Some(record.zxid);
-            }
-        }
-        if record.zxid > from && record.zxid <= upto && len <= EXCERPT_LEN_MAX {
-            len += record.payload.len();
-            entries.push(Logged { zxid: record.zxid, payload: record.payload.into() });
-        }
+        reader.on_record(record);
         Ok(())
     })?;
-    let is_small = len <= EXCERPT_LEN_MAX;
-    Ok(after.filter(|_| is_small).map(|after| LogExcerpt { after, entries }))
+    Ok(reader.finish())
 }
 
 fn start(name: &str, work: impl FnOnce() + Send + 'static) {

@@ -1,32 +1,29 @@
-//! The commit role of an ensemble's member, on its executor: hands what comes to the [`Member`] machine, and
+//! The commit role of an ensemble's member, on its executor: hands what comes to the [`Seat`] of the member, and
 //! carries out what that decides: to the log, to other servers, to the shards, to the snapshotter and to
 //! the disk.
 //!
 //! ```text
-//!   election --Elected-->  [ Member ]  --ToElection::Look--> election
+//!   election --Elected-->  [  Seat  ]  --ToElection::Look--> election
 //!   quorum port <--------> [        ]  --CommitBatch-------> shards, snapshotter
 //!   shards --ShardTurn-->  [        ]  --ToLog-------------> log
 //! ```
 //!
-//! [`Member`]: ringkeeper_core::member::Member
+//! [`Seat`]: ringkeeper_core::member::Seat
 
 mod config_files;
 mod disk;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringkeeper_core::config::{Configurations, HostPort};
-use ringkeeper_core::election::{LastLogged, Outcome, PeerState};
-use ringkeeper_core::flow::ShardTurn;
+use ringkeeper_core::election::{Outcome, PeerState};
 use ringkeeper_core::id::ServerId;
-use ringkeeper_core::member::{Action, Member, Moment};
-use ringkeeper_core::time::Instant;
+use ringkeeper_core::member::{Action, Duty, LearnerEvent, Member, Moment, Seat};
 use ringkeeper_core::tree::{Frozen, TreeOptions};
-use ringkeeper_core::zab::packet::LearnerKind;
-use ringkeeper_core::zab::{DownReason, LinkId};
+use ringkeeper_core::zab::LinkId;
 use tracing::{info, warn};
 
 pub use config_files::ConfigFiles;
@@ -36,7 +33,7 @@ use crate::admin::Desk;
 use crate::commit::Followers;
 use crate::election::ToElection;
 use crate::net::ClientDoor;
-use crate::quorum_port::{Attempt, FromLeaderPort, FromPeers, LeaderConnection, Learners, QuorumPort};
+use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
 
@@ -85,7 +82,7 @@ pub struct MemberRoleOptions {
 
 /// The driver while it runs.
 struct Driver {
-    member: Member,
+    seat: Seat<TcpStream>,
     options: MemberRoleOptions,
     to_self: Sender<ToCommit>,
     log: Option<Sender<ToLog>>,
@@ -100,12 +97,9 @@ struct Driver {
     learners: Learners,
     /// Trees for learners that are to be sent them.
     trees: BTreeMap<LinkId, Frozen>,
-    leader: Option<(ServerId, LeaderConnection)>,
-    attempts: u64,
-    /// Learners that came before this server knew that it leads.
-    early: VecDeque<(Instant, TcpStream)>,
-    /// Turns that wait until the snapshotter has caught up.
-    held: VecDeque<ShardTurn>,
+    leader: Option<LeaderConnection>,
+    /// How long the next leader is tried to be reached.
+    patience: Duration,
     at: Moment,
 }
 
@@ -118,8 +112,9 @@ impl MemberRole {
         let client_address = own.and_then(|line| line.client.clone());
         let moment = || Moment { now: clock.now(), wall: clock.wall() };
         let mut driver = Driver {
-            member,
+            seat: Seat::new(member),
             learners: Learners::new(to_self.clone(), options.value_len_max),
+            patience: options.connect_patience,
             options,
             to_self,
             log: Some(self.log),
@@ -132,9 +127,6 @@ impl MemberRole {
             client_address,
             trees: BTreeMap::new(),
             leader: None,
-            attempts: 0,
-            early: VecDeque::new(),
-            held: VecDeque::new(),
             at: moment(),
         };
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
@@ -145,7 +137,7 @@ impl MemberRole {
                 match message {
                     ToCommit::LogEnded => ended = true,
                     ToCommit::Ask(question) => {
-                        desk.add_sessions(&question, driver.member.session_deadlines().into_iter());
+                        desk.add_sessions(&question, driver.seat.member().session_deadlines().into_iter());
                     }
                     message => driver.on_message(message),
                 }
@@ -157,142 +149,105 @@ impl MemberRole {
 
 impl Driver {
     fn on_message(&mut self, message: ToCommit) {
-        let (mut actions, at) = (Vec::new(), self.at);
+        let (mut duties, at) = (Vec::new(), self.at);
+        let (seat, out) = (&mut self.seat, &mut duties);
         match message {
-            ToCommit::Turn(turn) if self.held.is_empty() && self.followers.are_ready() => {
-                self.member.on_turn(turn, at, &mut actions);
+            ToCommit::Turn(turn) => seat.on_turn(turn, self.followers.are_ready(), at, out),
+            ToCommit::Tick => seat.on_tick(at, out),
+            ToCommit::Durable(durable, cuts) => {
+                seat.tell(at, out, |member, at, actions| member.on_durable(durable, cuts, at, actions));
             }
-            ToCommit::Turn(turn) => self.held.push_back(turn),
-            ToCommit::Tick => {
-                self.accept_early(&mut actions);
-                self.member.on_tick(at, &mut actions);
+            ToCommit::LogRoom(room) => seat.tell(at, out, |member, _, _| member.on_log_room(room)),
+            ToCommit::Elected(outcome) => self.on_elected(outcome, out),
+            ToCommit::ConfigurationHeard(heard) => {
+                let heard = Arc::new(heard);
+                seat.tell(at, out, |member, at, actions| {
+                    member.on_configuration_heard(&heard, at, actions);
+                });
             }
-            ToCommit::Durable(durable, cuts) => self.member.on_durable(durable, cuts, at, &mut actions),
-            ToCommit::LogRoom(room) => self.member.on_log_room(room),
-            ToCommit::Elected(outcome) => self.on_elected(outcome, &mut actions),
-            ToCommit::ConfigurationHeard(membership) => {
-                self.member.on_configuration_heard(&Arc::new(membership), at, &mut actions);
+            ToCommit::ConfigurationsSaved => {
+                seat.tell(at, out, |member, at, actions| member.on_configurations_saved(at, actions));
             }
-            ToCommit::ConfigurationsSaved => self.member.on_configurations_saved(at, &mut actions),
-            ToCommit::EpochSaved(file, epoch) => self.member.on_epoch_saved(file, epoch, at, &mut actions),
-            ToCommit::LogCut(tree) => self.member.on_truncated(tree.map(|tree| *tree), at, &mut actions),
-            ToCommit::TreeSaved => self.member.on_tree_saved(at, &mut actions),
+            ToCommit::EpochSaved(file, epoch) => {
+                seat.tell(at, out, |member, at, actions| member.on_epoch_saved(file, epoch, at, actions));
+            }
+            ToCommit::LogCut(tree) => {
+                let tree = tree.map(|tree| *tree);
+                seat.tell(at, out, |member, at, actions| member.on_truncated(tree, at, actions));
+            }
+            ToCommit::TreeSaved => {
+                seat.tell(at, out, |member, at, actions| member.on_tree_saved(at, actions));
+            }
             ToCommit::TreeTaken(link, tree) => {
                 let zxid = tree.zxid();
                 self.trees.insert(link, tree);
-                self.member.on_tree_taken(link, zxid, at, &mut actions);
+                seat.tell(at, out, |member, at, actions| member.on_tree_taken(link, zxid, at, actions));
             }
-            ToCommit::LogRead(link, excerpt) => self.member.on_log_read(link, excerpt, at, &mut actions),
-            ToCommit::Peers(event) => self.on_peers(event, &mut actions),
+            ToCommit::LogRead(link, excerpt) => {
+                seat.tell(at, out, |member, at, actions| member.on_log_read(link, excerpt, at, actions));
+            }
+            ToCommit::Peers(FromPeers::Accepted(stream)) => seat.on_accepted(stream, at, out),
+            ToCommit::Peers(FromPeers::Learner(link, event)) => {
+                if let LearnerEvent::Malformed(error) = &event {
+                    warn!("{}: {error}: its connection is closed", self.learners.remote(link));
+                }
+                seat.on_learner(link, event, at, out);
+            }
+            ToCommit::Peers(FromPeers::Leader(attempt, event)) => seat.on_leader(attempt, event, at, out),
             ToCommit::Stop => self.stop(),
             ToCommit::Ask(_) | ToCommit::LogEnded => {}
         }
-        self.perform(actions);
+        self.perform(duties);
     }
 
-    fn on_elected(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
-        if self.log.is_none() {
-            return;
-        }
+    fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<TcpStream>>) {
+        let (leader, position) = (outcome.vote.leader, self.seat.member().position());
         match outcome.state {
             PeerState::Looking => {}
-            PeerState::Leading => {
-                info!("LEADING, from {}", self.member.position().zxid);
-                self.member.lead(self.at, actions);
-                self.accept_early(actions);
-            }
+            PeerState::Leading => info!("LEADING, from {}", position.zxid),
             PeerState::Following | PeerState::Observing => {
-                let leader = outcome.vote.leader;
-                info!("FOLLOWING server {leader}, from {}", self.member.position().zxid);
-                self.attempts += 1;
-                let addresses = self.member.configurations().knowing(leader).quorum_addresses(leader);
-                let is_designated = outcome.vote.epoch < 0;
-                let patience = self.options.connect_patience;
-                let patience = if is_designated { patience.min(DESIGNATED_PATIENCE) } else { patience };
-                let attempt = Attempt(self.attempts);
-                let connection =
-                    LeaderConnection::open(attempt, addresses, patience, self.to_self.clone());
-                self.leader = Some((leader, connection));
+                info!("FOLLOWING server {leader}, from {}", position.zxid);
             }
         }
+        self.seat.on_elected(outcome, self.at, out);
     }
 
-    fn on_peers(&mut self, event: FromPeers, actions: &mut Vec<Action>) {
-        let at = self.at;
-        match event {
-            FromPeers::Accepted(stream) => {
-                self.early.push_back((at.now, stream));
-                self.early.truncate(EARLY_MAX);
-                self.accept_early(actions);
-            }
-            FromPeers::Packet(link, packet) => self.member.on_learner(link, packet, at, actions),
-            FromPeers::TreeSent(link) => self.member.on_tree_sent(link, at, actions),
-            FromPeers::Malformed(link, error) => {
-                warn!("{}: {error}: its connection is closed", self.learners.remote(link));
-                self.learners.close(link);
-                self.member.on_learner_closed(link, at, actions);
-            }
-            FromPeers::Closed(link) => {
-                self.learners.close(link);
-                self.trees.remove(&link);
-                self.member.on_learner_closed(link, at, actions);
-            }
-            FromPeers::Leader(attempt, event) => {
-                if self.leader.as_ref().is_some_and(|(_, connection)| connection.attempt() == attempt) {
-                    self.on_leader(event, actions);
+    fn perform(&mut self, duties: Vec<Duty<TcpStream>>) {
+        for duty in duties {
+            match duty {
+                Duty::Act(action) => self.act(action),
+                Duty::Dial(attempt, leader) => {
+                    let known = self.seat.member().configurations().knowing(leader);
+                    let (addresses, patience) = (known.quorum_addresses(leader), self.patience);
+                    let post = self.to_self.clone();
+                    self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
+                }
+                Duty::Begin(stream) => {
+                    if let Some(leader) = &mut self.leader {
+                        leader.begin(stream, self.options.tree, self.options.value_len_max);
+                    }
+                }
+                Duty::HangUp => self.leader = None,
+                Duty::LetIn(link, stream) => self.learners.let_in(link, stream),
+                Duty::LetGo(link) => {
+                    self.learners.close(link);
+                    self.trees.remove(&link);
+                }
+                Duty::Look(last_logged, reason) => {
+                    warn!("{reason}: looking for a leader");
+                    self.patience = self.options.connect_patience;
+                    self.election.post(ToElection::Look(last_logged));
+                }
+                Duty::Designated(leader, zxid) => {
+                    info!("the ensemble was reconfigured, and server {leader} is to lead it");
+                    self.patience = self.options.connect_patience.min(DESIGNATED_PATIENCE);
+                    self.election.post(ToElection::Designated(leader, zxid));
                 }
             }
         }
     }
 
-    /// Takes learners on if this server leads, or tries to; lets those go that have waited in vain.
-    fn accept_early(&mut self, actions: &mut Vec<Action>) {
-        if self.member.leader().is_some() {
-            while let Some((_, stream)) = self.early.pop_front() {
-                if let Some(link) = self.learners.accept(stream) {
-                    self.member.on_accepted(link, self.at, actions);
-                }
-            }
-        }
-        let now = self.at.now;
-        self.early.retain(|(since, _)| now.since(*since) < EARLY_WAIT_MAX);
-    }
-
-    fn on_leader(&mut self, event: FromLeaderPort, actions: &mut Vec<Action>) {
-        let at = self.at;
-        match event {
-            FromLeaderPort::Connected(stream) => {
-                if let Some((leader, connection)) = &mut self.leader {
-                    connection.begin(stream, self.options.tree, self.options.value_len_max);
-                    self.member.follow(*leader, at, actions);
-                }
-            }
-            FromLeaderPort::Unreachable => {
-                self.leader = None;
-                self.look(&DownReason::LeaderLost);
-            }
-            FromLeaderPort::Packet(packet) => self.member.on_leader(packet, at, actions),
-            FromLeaderPort::TreeBytes => self.member.on_leader_tree_bytes(at),
-            FromLeaderPort::Tree(tree) => self.member.on_leader_tree(*tree, at, actions),
-            FromLeaderPort::Malformed(reason) => self.member.on_leader_failed(reason, at, actions),
-            FromLeaderPort::Closed => {
-                // If the machine has not begun to follow yet, it won't hear of it otherwise.
-                if self.member.is_looking() {
-                    self.leader = None;
-                    self.look(&DownReason::LeaderLost);
-                }
-                self.member.on_leader_closed(at, actions);
-            }
-        }
-    }
-
-    fn perform(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            self.perform_one(action);
-        }
-    }
-
-    fn perform_one(&mut self, action: Action) {
+    fn act(&mut self, action: Action) {
         match action {
             Action::ToLearner(link, packet) => self.learners.push(link, |out| packet.encode(out)),
             Action::SendTree(link) => {
@@ -308,8 +263,8 @@ impl Driver {
                 self.learners.close(link);
             }
             Action::ToLeader(packet) => {
-                if let Some((_, connection)) = &self.leader {
-                    connection.push(&packet);
+                if let Some(leader) = &self.leader {
+                    leader.push(&packet);
                 }
             }
             Action::Configure(configurations) => self.configure(configurations),
@@ -328,19 +283,11 @@ impl Driver {
             Action::Replace(tree) => self.followers.replace(&tree),
             Action::Publish(batch) => self.followers.publish(batch),
             Action::Serve => self.serve(),
-            Action::Down(reason) => {
+            Action::Down(_) => {
                 self.followers.stop_serving();
-                self.held.clear();
                 self.learners.close_all();
                 self.trees.clear();
                 self.leader = None;
-                match reason {
-                    DownReason::Reconfigured { leader: Some(leader), zxid } if self.log.is_some() => {
-                        info!("{reason}");
-                        self.election.post(ToElection::Designated(leader, zxid));
-                    }
-                    reason => self.look(&reason),
-                }
             }
         }
     }
@@ -366,44 +313,32 @@ impl Driver {
 
     fn serve(&mut self) {
         self.followers.settle();
-        let (mode, epoch) = match (self.member.leader(), self.member.learner()) {
-            (Some(leader), _) => (Mode::Leader, leader.epoch()),
-            (None, Some(learner)) if learner.kind() == LearnerKind::Observer => {
-                (Mode::Observer, learner.epoch())
-            }
-            (None, Some(learner)) => (Mode::Follower, learner.epoch()),
-            (None, None) => return,
+        let Some((state, epoch)) = self.seat.standing() else { return };
+        let mode = match state {
+            PeerState::Leading => Mode::Leader,
+            PeerState::Following => Mode::Follower,
+            PeerState::Observing => Mode::Observer,
+            PeerState::Looking => return,
         };
         info!("serving clients as {mode}, in epoch {epoch}");
         self.election.post(ToElection::Epoch(epoch.into()));
         self.followers.serve(mode);
     }
 
-    fn look(&mut self, reason: &DownReason) {
-        if self.log.is_some() {
-            warn!("{reason}: looking for a leader");
-            let position = self.member.position();
-            let last_logged = LastLogged { epoch: position.epoch.into(), zxid: position.zxid };
-            self.election.post(ToElection::Look(last_logged));
-        }
-    }
-
     /// Sends what the turn has made, and takes turns that were held back.
     fn flush(&mut self) {
-        while self.followers.are_ready()
-            && let Some(turn) = self.held.pop_front()
-        {
-            let mut actions = Vec::new();
-            self.member.on_turn(turn, self.at, &mut actions);
-            self.perform(actions);
+        let mut duties = Vec::new();
+        while self.followers.are_ready() && self.seat.on_ready(self.at, &mut duties) {
+            self.perform(std::mem::take(&mut duties));
         }
         self.learners.flush();
-        if let Some((_, connection)) = &self.leader {
-            connection.flush();
+        if let Some(leader) = &self.leader {
+            leader.flush();
         }
     }
 
     fn stop(&mut self) {
+        self.seat.stop();
         self.followers.stop_serving();
         self.election.post(ToElection::Stop);
         self.learners.close_all();
@@ -426,12 +361,8 @@ async fn tick(ticks: Sender<ToCommit>) {
     }
 }
 
-/// How long a learner is kept that came to a server that does not lead: it may have heard of the election a
-/// little earlier, and otherwise finds out sooner if it is let go.
-const EARLY_WAIT_MAX: Duration = Duration::from_millis(500);
-const EARLY_MAX: usize = 64;
+/// A turn takes no more than this, so that what is durable is not published late.
+const MESSAGES_PER_TURN_MAX: usize = 64;
 /// How long a leader is tried to be reached that a reconfig has designated: it starts to lead when others start
 /// to follow it, and if it is gone there must be an election.
 const DESIGNATED_PATIENCE: Duration = Duration::from_secs(2);
-/// A turn takes no more than this, so that what is durable is not published late.
-const MESSAGES_PER_TURN_MAX: usize = 64;

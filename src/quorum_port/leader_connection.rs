@@ -3,13 +3,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringkeeper_core::config::HostPort;
+use ringkeeper_core::member::{Attempt, LeaderEvent};
 use ringkeeper_core::tree::TreeOptions;
 use ringkeeper_core::zab::packet::FromLearner;
 use ringkeeper_core::zab::{Item, LeaderStream};
 
+use super::FromPeers;
 use super::dial;
 use super::link::{self, BACKLOG_MAX, Link, Taken};
-use super::{Attempt, FromLeaderPort, FromPeers};
 use crate::runtime::Sender;
 use crate::wiring::ToCommit;
 
@@ -31,22 +32,17 @@ impl LeaderConnection {
     ) -> LeaderConnection {
         let result = post.clone();
         dial::start(addresses, patience, move |stream| {
-            let event = stream.map_or(FromLeaderPort::Unreachable, FromLeaderPort::Connected);
+            let event = stream.map_or(LeaderEvent::Unreachable, LeaderEvent::Connected);
             result.post(ToCommit::Peers(FromPeers::Leader(attempt, event)));
         });
         LeaderConnection { attempt, link: None, post }
-    }
-
-    /// Which attempt this is.
-    pub fn attempt(&self) -> Attempt {
-        self.attempt
     }
 
     /// Takes over the connection that was made, and reads it. Trees that come get these options.
     pub fn begin(&mut self, stream: TcpStream, options: TreeOptions, value_len_max: usize) {
         let (attempt, post) = (self.attempt, self.post.clone());
         let tell = move |event| post.post(ToCommit::Peers(FromPeers::Leader(attempt, event)));
-        let Ok(link) = Link::new(stream) else { return tell(FromLeaderPort::Closed) };
+        let Ok(link) = Link::new(stream) else { return tell(LeaderEvent::Closed) };
         self.link = Some(link.clone());
         let mut stream = LeaderStream::new(options, value_len_max);
         let (ended, backlog) = (tell.clone(), self.post.clone());
@@ -54,7 +50,7 @@ impl LeaderConnection {
             link,
             move |bytes| take(&mut stream, bytes, &tell),
             move || backlog.waiting() > BACKLOG_MAX,
-            move || ended(FromLeaderPort::Closed),
+            move || ended(LeaderEvent::Closed),
         );
     }
 
@@ -82,30 +78,30 @@ impl Drop for LeaderConnection {
     }
 }
 
-fn take(stream: &mut LeaderStream, bytes: &[u8], tell: &impl Fn(FromLeaderPort)) -> Option<Taken> {
+fn take(stream: &mut LeaderStream, bytes: &[u8], tell: &impl Fn(LeaderEvent<TcpStream>)) -> Option<Taken> {
     let mut done = 0;
     loop {
         let item = match stream.next(&bytes[done..]) {
             Ok(item) => item,
             Err(reason) => {
-                tell(FromLeaderPort::Malformed(reason));
+                tell(LeaderEvent::Malformed(reason));
                 return None;
             }
         };
         match item {
             Item::Part { consumed, wanted } => {
                 if consumed > 0 {
-                    tell(FromLeaderPort::TreeBytes);
+                    tell(LeaderEvent::TreeBytes);
                 }
                 return Some(Taken { done: done + consumed, wanted });
             }
             Item::Packet(packet, len) => {
                 done += len;
-                tell(FromLeaderPort::Packet(packet));
+                tell(LeaderEvent::Packet(packet));
             }
             Item::Tree(tree, len) => {
                 done += len;
-                tell(FromLeaderPort::Tree(tree));
+                tell(LeaderEvent::Tree(tree));
             }
         }
     }

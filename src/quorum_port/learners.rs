@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::rc::Rc;
 
+use ringkeeper_core::member::LearnerEvent;
 use ringkeeper_core::tree::Frozen;
 use ringkeeper_core::zab::LinkId;
 use ringkeeper_core::zab::packet::{FromLearner, QuorumPacket, Split};
@@ -14,7 +15,6 @@ use crate::wiring::ToCommit;
 /// The leader's connections to its learners.
 pub struct Learners {
     links: BTreeMap<LinkId, Rc<Link>>,
-    next: u64,
     post: Sender<ToCommit>,
     value_len_max: usize,
 }
@@ -22,32 +22,29 @@ pub struct Learners {
 impl Learners {
     /// No connections yet. What comes from them is posted; no value in it may be longer than `value_len_max`.
     pub fn new(post: Sender<ToCommit>, value_len_max: usize) -> Learners {
-        Learners { links: BTreeMap::new(), next: 0, post, value_len_max }
+        Learners { links: BTreeMap::new(), post, value_len_max }
     }
 
-    /// Takes over an accepted connection; `None` if it has ended already, or there are too many. Ids are
-    /// never used again.
-    pub fn accept(&mut self, stream: TcpStream) -> Option<LinkId> {
-        let link = Link::new(stream).ok()?;
+    /// Takes over an accepted connection. If it has ended already, or there are too many, that is told as its end.
+    pub fn let_in(&mut self, id: LinkId, stream: TcpStream) {
+        let post = self.post.clone();
+        let Ok(link) = Link::new(stream) else { return tell(&post, id, LearnerEvent::Closed) };
         if self.links.len() >= LEARNERS_MAX {
             tracing::warn!(
                 "{} is not let in: {LEARNERS_MAX} connections to the quorum port are open",
                 link.remote()
             );
-            return None;
+            return tell(&post, id, LearnerEvent::Closed);
         }
-        let id = LinkId(self.next);
-        self.next += 1;
         self.links.insert(id, link.clone());
-        let (post, len_max) = (self.post.clone(), self.value_len_max);
+        let len_max = self.value_len_max;
         let (closed, backlog) = (post.clone(), post.clone());
         link::read(
             link,
             move |bytes| take(id, bytes, len_max, &post),
             move || backlog.waiting() > BACKLOG_MAX,
-            move || closed.post(ToCommit::Peers(FromPeers::Closed(id))),
+            move || tell(&closed, id, LearnerEvent::Closed),
         );
-        Some(id)
     }
 
     /// Adds a packet, or whatever else `write` writes, to what the next flush sends. One from a connection that
@@ -62,7 +59,7 @@ impl Learners {
     pub fn push_tree(&self, id: LinkId, tree: Frozen) {
         if let Some(link) = self.links.get(&id) {
             let post = self.post.clone();
-            link.push_tree(tree, move || post.post(ToCommit::Peers(FromPeers::TreeSent(id))));
+            link.push_tree(tree, move || tell(&post, id, LearnerEvent::TreeSent));
         }
     }
 
@@ -79,7 +76,7 @@ impl Learners {
                     link.waiting() >> 20
                 );
                 link.close();
-                self.post.post(ToCommit::Peers(FromPeers::Closed(*id)));
+                tell(&self.post, *id, LearnerEvent::Closed);
             }
         }
         self.links.retain(|_, link| !link.is_closed());
@@ -115,15 +112,19 @@ fn take(id: LinkId, bytes: &[u8], len_max: usize, post: &Sender<ToCommit>) -> Op
             Ok(Err(wanted)) => return Some(Taken { done, wanted }),
             Ok(Ok((packet, len))) => {
                 done += len;
-                FromPeers::Packet(id, packet)
+                LearnerEvent::Packet(packet)
             }
             Err(error) => {
-                post.post(ToCommit::Peers(FromPeers::Malformed(id, error)));
+                tell(post, id, LearnerEvent::Malformed(error));
                 return None;
             }
         };
-        post.post(ToCommit::Peers(event));
+        tell(post, id, event);
     }
+}
+
+fn tell(post: &Sender<ToCommit>, id: LinkId, event: LearnerEvent) {
+    post.post(ToCommit::Peers(FromPeers::Learner(id, event)));
 }
 
 /// More than any ensemble has: those that have not said who they are let go in time.

@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use ringkeeper_core::flow::{CommitBatch, ConnId};
-use ringkeeper_core::shard::{CloseReason, Effect, Next, Shard};
+use ringkeeper_core::shard::{Behind, CloseReason, Effect, Next, Shard};
 use ringkeeper_core::tree::DataTree;
 use tracing::{debug, info};
 
-use super::behind::Behind;
 use crate::admin::{Desk, Question, Reset};
 use crate::net::Admitted;
 use crate::runtime::{Bell, Clock, Sender, Socket, sleep, spawn};
@@ -32,7 +31,7 @@ pub(super) struct Driver {
 
 struct State {
     shard: Shard,
-    behind: Behind,
+    behind: Behind<Rc<Bell>>,
     conns: HashMap<ConnId, Conn, FixedState>,
     effects: Vec<Effect>,
     /// Where all connections read to; what must be kept is copied out.
@@ -156,6 +155,9 @@ impl Driver {
         let State { shard, behind, .. } = &mut *self.state.borrow_mut();
         shard.on_commit(batch, self.clock.now());
         behind.advance();
+        while let Some(resume) = behind.take_ready() {
+            resume.ring();
+        }
     }
 
     pub(super) fn on_serve(&self, mode: Option<Mode>) {

@@ -11,7 +11,6 @@
 //!
 //! [`CommitBatch`]: ringkeeper_core::flow::CommitBatch
 
-mod behind;
 mod conversation;
 mod driver;
 

@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tracing::info;
 
-use super::{Bench, TREE, WITHOUT_SNAPSHOTS};
-use crate::load::{self, Load, Measured, Shape, Span};
+use super::Bench;
+use crate::large_tree::{TREE, WITHOUT_SNAPSHOTS};
+use crate::load::{self, Load, Measured, Operation, Shape, Span};
 use crate::paths::Paths;
 use crate::server::{Folder, Subject};
-use crate::summary::Case;
-use crate::wire::Operation;
+use crate::summary::{At, Case};
 
 /// One load of writes.
 #[derive(Clone, Debug, Serialize)]
@@ -45,7 +45,7 @@ fn once(bench: &Bench, subject: Subject, found: &mut Vec<Footprint>) -> Result<(
     };
     // A server that is still slow batches more than it will.
     let hot = Span { warmup: Duration::ZERO, measure: bench.warmup() / 2, requests_max: u64::MAX };
-    load::run(server.addr(), &load(Operation::Set, DEEP, TREE), &hot, &probe)?;
+    load::run(&[server.addr()], &load(Operation::Set, DEEP, TREE), &hot, &probe)?;
     for operation in [Operation::Set, Operation::Create] {
         for shape in [ALONE, DEEP] {
             let parent = match operation {
@@ -54,10 +54,11 @@ fn once(bench: &Bench, subject: Subject, found: &mut Vec<Footprint>) -> Result<(
                     load::create_parent(server.addr(), &parent)?;
                     parent
                 }
-                Operation::Read | Operation::Set => TREE.to_owned(),
+                Operation::Read | Operation::Set | Operation::Mixed => TREE.to_owned(),
             };
-            let measured = load::run(server.addr(), &load(operation, shape, &parent), &span(bench), &probe)?;
-            found.push(Footprint { case: Case { subject, operation, shape }, measured });
+            let measured =
+                load::run(&[server.addr()], &load(operation, shape, &parent), &span(bench), &probe)?;
+            found.push(Footprint { case: Case { subject, operation, shape, at: At::Only }, measured });
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::Found;
 use super::images::{Ended, Moment, Occupied};
 use super::mixed::{Mixed, Snapshots};
 use super::restarts::{Cache, Restart};
-use crate::goals::{Goal, Standing};
+use crate::goals::Goal;
 use crate::latency::Latency;
 use crate::server::Subject;
 use crate::summary::Spread;
@@ -15,7 +15,7 @@ pub(super) fn goals(found: &Found, rate: u32) -> Vec<Goal> {
     for (moment, when) in [(Moment::Loaded, "the load"), (Moment::Restarted, "a restart")] {
         let of = |subject| found.memory_mb(subject, GOAL_ZNODES, moment).map(|memory| memory.median);
         let work = format!("resident after {when}, {GOAL_ZNODES} znodes, MB");
-        goals.push(at_most(work, "≤ 300 MB", Some(300.0), of));
+        goals.push(Goal::at_most(work, "≤ 300 MB", Some(300.0), of));
     }
     for (ended, how) in [(Ended::Stopped, "a stop"), (Ended::Killed, "a kill")] {
         for cache in [Cache::Cold, Cache::Warm] {
@@ -23,7 +23,7 @@ pub(super) fn goals(found: &Found, rate: u32) -> Vec<Goal> {
                 found.restart_seconds(subject, GOAL_ZNODES, ended, cache).map(|seconds| seconds.median)
             };
             let work = format!("restart after {how}, {GOAL_ZNODES} znodes, {cache} cache, s");
-            goals.push(at_most(work, "≤ 1 s", Some(1.0), of));
+            goals.push(Goal::at_most(work, "≤ 1 s", Some(1.0), of));
         }
     }
     if rate == GOAL_RATE {
@@ -43,16 +43,16 @@ fn mixed_goals(found: &Found) -> Vec<Goal> {
         let work = |how: &str| format!("{GOAL_RATE}/s mixed, {how} snapshots: write {name}, ms");
         let goal = format!("≤ {limit} ms");
         let without = |subject| writes(subject, Snapshots::Without);
-        goals.push(at_most(work("without"), &goal, Some(limit), without));
+        goals.push(Goal::at_most(work("without"), &goal, Some(limit), without));
         // Where none was written, nothing was shown.
         let with = |subject| {
             let written = |mixed: &Mixed| mixed.snapshots_written as f64;
             let written = found.mixed(subject, GOAL_ZNODES, Snapshots::Continuous, &written)?;
             writes(subject, Snapshots::Continuous).filter(|_| written.min > 0.0)
         };
-        goals.push(at_most(work("with"), &goal, Some(limit), with));
+        goals.push(Goal::at_most(work("with"), &goal, Some(limit), with));
         let limit = without(Subject::Ringkeeper).map(|without| 1.2 * without);
-        goals.push(at_most(work("with"), "≤ 1.2 × without", limit, with));
+        goals.push(Goal::at_most(work("with"), "≤ 1.2 × without", limit, with));
     }
     goals
 }
@@ -62,7 +62,9 @@ impl Found {
     pub(super) fn memory_mb(&self, subject: Subject, znodes: u32, moment: Moment) -> Option<Spread> {
         let wanted =
             |found: &&Occupied| (found.subject, found.znodes, found.moment) == (subject, znodes, moment);
-        spread(self.memory.iter().filter(wanted).map(|found| found.memory.resident_bytes as f64 / 1e6))
+        Spread::of_any(
+            self.memory.iter().filter(wanted).map(|found| found.memory.resident_bytes as f64 / 1e6),
+        )
     }
 
     /// How long restarts took.
@@ -76,7 +78,7 @@ impl Found {
         let wanted = |found: &&Restart| {
             (found.subject, found.znodes, found.ended, found.cache) == (subject, znodes, ended, cache)
         };
-        spread(self.restarts.iter().filter(wanted).map(|found| found.seconds))
+        Spread::of_any(self.restarts.iter().filter(wanted).map(|found| found.seconds))
     }
 
     /// A figure of the mix.
@@ -89,20 +91,8 @@ impl Found {
     ) -> Option<Spread> {
         let wanted =
             |found: &&Mixed| (found.subject, found.znodes, found.snapshots) == (subject, znodes, snapshots);
-        spread(self.mixed.iter().filter(wanted).map(figure))
+        Spread::of_any(self.mixed.iter().filter(wanted).map(figure))
     }
-}
-
-/// `None` of nothing.
-pub(super) fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
-    let values: Vec<f64> = values.collect();
-    (!values.is_empty()).then(|| Spread::of(values))
-}
-
-fn at_most(work: String, goal: &str, limit: Option<f64>, of: impl Fn(Subject) -> Option<f64>) -> Goal {
-    let measured = of(Subject::Ringkeeper);
-    let standing = Standing::of(measured.zip(limit).map(|(measured, limit)| measured / limit));
-    Goal { work, goal: goal.to_owned(), limit, measured, java: of(Subject::Java), standing }
 }
 
 /// The size and the rate that the goals are for.
@@ -112,6 +102,7 @@ const GOAL_RATE: u32 = 6000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::goals::Standing;
     use crate::open_loop::Paced;
     use crate::process::Memory;
     use crate::summary::tests::{latency, measured};

@@ -10,7 +10,8 @@ use serde::Serialize;
 use tracing::info;
 
 use super::images::{Ended, Images};
-use super::{Bench, Found, WITHOUT_SNAPSHOTS, tree};
+use super::{Bench, Found};
+use crate::large_tree::{WITHOUT_SNAPSHOTS, tree};
 use crate::mix::Mix;
 use crate::open_loop::{self, Pace, Paced};
 use crate::server::{Folder, Subject};
@@ -72,7 +73,7 @@ fn once(bench: &Bench, image: &Images, snapshots: Snapshots) -> Result<Mixed> {
     };
     let probe = server.probe()?.with_device(bench.device.clone());
     let mut before = BTreeSet::new();
-    let paced = open_loop::run(server.addr(), mix, &pace, &probe, || {
+    let paced = open_loop::run(&[server.addr()], mix, &pace, &probe, || {
         before = snapshot_names(&folder)?;
         Ok(())
     })?;

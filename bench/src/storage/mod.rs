@@ -22,14 +22,13 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::affinity::Cpus;
 use crate::device::Device;
 use crate::goals::Goal;
-use crate::ground::{self, Ground};
+use crate::ground::{self, Ground, Pinning};
 use crate::host::{self, Host};
-use crate::paths::Paths;
 use crate::server::{Folder, Programs, Server, Subject};
 use crate::side_by_side::seconds;
 
@@ -99,6 +98,9 @@ pub(crate) struct Settings {
     pub(crate) java_heap_mb: u32,
     #[command(flatten)]
     #[serde(flatten)]
+    pub(crate) pinning: Pinning,
+    #[command(flatten)]
+    #[serde(flatten)]
     pub(crate) ground: Ground,
 }
 
@@ -157,7 +159,7 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
         settings,
     };
     let load_average = host::load_average()?;
-    bench.settings.ground.load_cpus.pin_this_thread()?;
+    bench.settings.pinning.load_cpus.pin_this_thread()?;
     let found = bench.measure()?;
 
     let Bench { settings, .. } = bench;
@@ -190,12 +192,7 @@ struct Bench {
 impl Found {
     /// Notes a failure, so that it does not take with it what else is found.
     fn or_note<T>(&mut self, what: &str, result: Result<T>) -> Option<T> {
-        result
-            .inspect_err(|error| {
-                warn!("{what}: {error:#}");
-                self.failures.push(format!("{what}: {error:#}"));
-            })
-            .ok()
+        ground::or_note(&mut self.failures, what, result)
     }
 }
 
@@ -231,7 +228,7 @@ impl Bench {
 
     /// Starts a server on the folder's data, where it stays under load.
     fn open(&self, subject: Subject, znodes: u32, folder: &Folder, more: &str) -> Result<Server> {
-        Server::open(subject, &self.programs_for(znodes), &self.settings.ground.server_cpus, folder, more)
+        Server::open(subject, &self.programs_for(znodes), &self.settings.pinning.server_cpus, folder, more)
     }
 
     /// The programs with the heap that Java needs for so many znodes.
@@ -263,16 +260,6 @@ impl fmt::Display for Part {
         })
     }
 }
-
-/// Where all znodes of a tree are.
-fn tree() -> Paths {
-    Paths::grouped(TREE)
-}
-
-const TREE: &str = "/znodes";
-
-/// No snapshots by count or size, and none taken away.
-const WITHOUT_SNAPSHOTS: &str = "snapCount=2000000000\nsnapSizeLimitInKb=-1\nautopurge.purgeInterval=0\n";
 
 const MILLION: u32 = 1_000_000;
 

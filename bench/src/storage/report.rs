@@ -4,7 +4,6 @@ use std::fmt::{self, Write};
 
 use comfy_table::Table;
 
-use super::goals::spread;
 use super::images::{Ended, Moment, Occupied};
 use super::mixed::{Mixed, Snapshots};
 use super::{Found, Run, Settings};
@@ -56,7 +55,10 @@ fn write_settings(run: &Run, out: &mut String) -> fmt::Result {
         out,
         "- server on CPU {}, load generator on CPU {}, a server that restarts on CPU {}; Java with -Xmx{}m for \
          each million znodes",
-        settings.ground.server_cpus, settings.ground.load_cpus, settings.restart_cpus, settings.java_heap_mb
+        settings.pinning.server_cpus,
+        settings.pinning.load_cpus,
+        settings.restart_cpus,
+        settings.java_heap_mb
     )?;
     writeln!(
         out,
@@ -120,7 +122,7 @@ fn memory_table(found: &Found) -> Table {
             let wanted =
                 |found: &&Occupied| (found.znodes, found.moment, found.subject) == (znodes, moment, subject);
             let values = found.memory.iter().filter(wanted).filter_map(figure);
-            spread(values.map(|bytes| bytes as f64 / 1e6))
+            Spread::of_any(values.map(|bytes| bytes as f64 / 1e6))
         };
         let resident = of(&|found| Some(found.memory.resident_bytes));
         let each = resident.filter(|_| moment != Moment::Empty);
@@ -158,7 +160,7 @@ fn bytes_table(found: &Found) -> Table {
     for case in cases {
         let of = |figure: &dyn Fn(&Measured) -> Option<f64>| {
             let rounds = found.footprints.iter().filter(|footprint| footprint.case == case);
-            spread(rounds.filter_map(|footprint| figure(&footprint.measured)))
+            Spread::of_any(rounds.filter_map(|footprint| figure(&footprint.measured)))
         };
         let each = |total: u64, measured: &Measured| total as f64 / measured.requests as f64;
         let device = |measured: &Measured| measured.server.device;

@@ -9,7 +9,8 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use super::images::{Ended, Images, Moment, Occupied};
-use super::{Bench, Found, MILLION, WITHOUT_SNAPSHOTS, tree};
+use super::{Bench, Found, MILLION};
+use crate::large_tree::{WITHOUT_SNAPSHOTS, tree};
 use crate::server::{Server, Subject};
 
 /// One restart.

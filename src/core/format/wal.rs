@@ -116,4 +116,4 @@ pub use batch::{BATCH_LEN_MAX, RecordBatch};
 pub use cursor::{Chain, Cursor, Sync, encoded_len};
 pub use layout::{BLOCK_LEN, Corruption, Reason, SegmentHeader};
 pub use recovery::{Cut, Record, Recovered, Recovery, RecoveryError};
-pub use scan::{Batch, Records, Scanner, Verdict};
+pub use scan::{Batch, Records, Scanner, Verdict, shortened};

@@ -16,9 +16,9 @@
 //!
 //! It hands in what comes (turns of shards, packets, the log's promises, time), takes the [`Action`]s, and
 //! performs them in their order; those that say so are answered when they are done. It owns the sockets: which
-//! connection a [`LinkId`] is, what waits to be sent on it and how much may, the dialling of the leader. It
-//! asks [`Member::vote`] for elections, and calls [`Member::lead`] or, connected, [`Member::follow`] with
-//! their outcome; [`Action::Down`] ends either.
+//! connection a [`LinkId`] is, what waits to be sent on it and how much may, the dialling of the leader. Which
+//! of them are used when is decided by the member's [`Seat`], which also tells when there must be an election,
+//! and takes its outcome.
 //!
 //! The snapshotter must write no state later than [`Member::published`]: what is recovered from a log is not
 //! known to be committed before the first [`Action::Serve`].
@@ -27,6 +27,7 @@ mod action;
 mod leading;
 mod learning;
 mod links;
+mod seat;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ mod tests;
 pub use action::{Action, Moment};
 use leading::Leading;
 use learning::Learning;
+pub use seat::{Attempt, Duty, LeaderEvent, LearnerEvent, Seat};
 use storage::Storage;
 
 use std::sync::Arc;

@@ -32,6 +32,7 @@
 //! it. Other connections never wait.
 
 mod apply;
+mod behind;
 mod conn;
 mod effect;
 mod events;
@@ -50,6 +51,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use behind::Behind;
 use conn::{Conns, State};
 pub use effect::{CloseReason, Effect, Intake, Next};
 pub use options::ShardOptions;

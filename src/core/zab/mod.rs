@@ -37,7 +37,7 @@ mod reconfig;
 mod stream;
 mod sync;
 
-pub use history::{History, HistoryBounds, LogExcerpt, Logged};
+pub use history::{ExcerptReader, History, HistoryBounds, LogExcerpt, Logged};
 pub use leader::{Leader, LeaderAction, LinkId};
 pub use learner::{Learner, LearnerAction, Tail};
 pub use options::{EpochFile, Epochs, Timing, ZabOptions};

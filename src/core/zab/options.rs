@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::config::{Configurations, ReconfigRules};
-use crate::id::ServerId;
+use crate::id::{ServerId, Zxid};
 
 /// How long things may take (zab §10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,26 @@ pub struct Epochs {
     pub accepted: u32,
     /// The epoch whose leader last brought the server to its state.
     pub current: u32,
+}
+
+impl Epochs {
+    /// The epochs of a server whose state is `last`, by what its files say. A missing one comes from the state, as
+    /// in Java; `currentEpoch` is raised to the state's epoch, which was entered by whoever logged it.
+    ///
+    /// # Errors
+    ///
+    /// With both numbers, if a promise is missing that was kept.
+    pub fn recovered(accepted: Option<u32>, current: Option<u32>, last: Zxid) -> Result<Epochs, Epochs> {
+        let of_state = last.epoch();
+        let epochs = Epochs {
+            current: current.unwrap_or(of_state).max(of_state),
+            accepted: accepted.unwrap_or(of_state),
+        };
+        match current {
+            Some(current) if epochs.accepted < current => Err(epochs),
+            _ => Ok(Epochs { accepted: epochs.accepted.max(epochs.current), ..epochs }),
+        }
+    }
 }
 
 /// One of the two files that hold an epoch.

@@ -1,8 +1,6 @@
 use std::path::Path;
 
-use ringkeeper_core::format::wal::{
-    Corruption, Cursor, RecordBatch, Scanner, SegmentHeader, Sync, encoded_len,
-};
+use ringkeeper_core::format::wal as format;
 use ringkeeper_core::id::Zxid;
 
 use super::read::{RecoverError, SegmentFile, io_error, read};
@@ -69,8 +67,8 @@ fn cut_off(disk: &dyn Disk, dir: &Path, zxid: Zxid, reach: Reach) -> Result<Zxid
 fn shorten(disk: &dyn Disk, dir: &Path, segment: &SegmentFile, zxid: Zxid) -> Result<(), RecoverError> {
     let path = &segment.path;
     let bytes = std::fs::read(path).map_err(io_error("read", path))?;
-    let Some(copy) = copy_upto(&bytes, segment.header, zxid)
-        .map_err(|what| RecoverError::Corrupt { file: path.clone(), what })?
+    let Some(copy) =
+        format::shortened(&bytes, zxid).map_err(|what| RecoverError::Corrupt { file: path.clone(), what })?
     else {
         return Ok(());
     };
@@ -82,24 +80,4 @@ fn shorten(disk: &dyn Disk, dir: &Path, segment: &SegmentFile, zxid: Zxid) -> Re
     disk.sync(&file).map_err(failed())?;
     disk.rename(&unfinished, path).map_err(io_error("replace", path))?;
     disk.sync_dir(dir).map_err(io_error("sync", dir))
-}
-
-/// The segment without what is after `zxid`; `None` if that is nothing.
-fn copy_upto(bytes: &[u8], header: SegmentHeader, zxid: Zxid) -> Result<Option<Vec<u8>>, Corruption> {
-    let mut scanner = Scanner::open(bytes, None)?;
-    let Some(batch) = scanner.find(|batch| batch.records().any(|(record, _)| record > zxid)) else {
-        return Ok(None);
-    };
-    let start = batch.offset() as usize;
-    let mut copy = bytes[..start].to_vec();
-    copy.resize(header.len as usize, 0);
-    let mut left = RecordBatch::new();
-    for (record, payload) in batch.records().take_while(|(record, _)| *record <= zxid) {
-        left.push(record, |out| out.extend_from_slice(payload));
-    }
-    if !left.is_empty() {
-        let mut cursor = Cursor::resume(header, batch.offset(), batch.continues(), Sync::Promised);
-        cursor.encode(&left, &mut copy[start..start + encoded_len(&left)]);
-    }
-    Ok(Some(copy))
 }

@@ -89,7 +89,17 @@ fn a_server_proposes_itself_to_all_voters_and_adopts_what_is_better() {
     let mut table = Table::new(1, 3);
     assert_eq!(table.does(), ["2 3: Looking 0/0/1 r1"]);
     assert_eq!(table.hears(2, Looking, vote(0, 0, 2), 1).does(), ["2 3: Looking 0/0/2 r1"]);
-    assert_eq!(table.hears(3, Looking, vote(0, 0, 1), 1).does(), [""; 0], "worse: nothing to say");
+    assert_eq!(table.hears(3, Looking, vote(0, 0, 2), 1).does(), ["decided: Following 0/0/2 r1"]);
+}
+
+/// The first vote of a server that sees the leader's end a little earlier comes while the other still follows:
+/// it counts for nothing there, and was not told again for 200 ms.
+#[test]
+fn whose_vote_is_worse_is_told_so_at_once() {
+    let mut table = Table::new(2, 3);
+    table.does();
+    assert_eq!(table.hears(1, Looking, vote(0, 0, 1), 1).does(), ["1: Looking 0/0/2 r1"]);
+    assert_eq!(table.hears(1, Looking, vote(0, 0, 2), 1).does(), [""; 0], "they agree: nothing to say");
 }
 
 #[test]
@@ -217,8 +227,10 @@ fn votes_of_and_for_strangers_and_untrusted_servers_do_not_count() {
     let mut table = Table::new(1, 3);
     table.does();
     table.hears(2, Looking, vote(9, 9, 7), 1).hears(2, Looking, vote(9, 9, 9), 1);
-    table.hears(2, Observing, vote(9, 9, 2), 1).hears(2, Looking, vote(0, -1, 2), 1);
+    table.hears(2, Observing, vote(9, 9, 2), 1);
     assert_eq!(table.does(), [""; 0]);
+    table.hears(2, Looking, vote(0, -1, 2), 1).hears(3, Looking, vote(0, -1, 1), 1).waits(199);
+    assert_eq!(table.does(), ["2 3: Looking 0/0/1 r1"], "untrusted servers are told, and do not count");
     table.hears(7, Looking, vote(9, 9, 2), 1);
     assert_eq!(table.does(), ["7: Looking 0/0/1 r1"], "a stranger is answered, and not believed");
 }

@@ -1,9 +1,35 @@
-use super::cursor::{Chain, batch_len};
+use super::batch::RecordBatch;
+use super::cursor::{Chain, Cursor, Sync, batch_len, encoded_len};
 use super::layout::{
     BATCH_HEADER_LEN, BLOCK_LEN, BatchHeader, Corruption, RECORD_HEADER_LEN, Reason, SECTOR_LEN,
     SegmentHeader, is_zero, u32_at, u64_at, zero_sectors,
 };
 use crate::id::Zxid;
+
+/// A copy of a segment without what is after `zxid`; `None` if that is nothing.
+///
+/// # Errors
+///
+/// If the segment's header is damaged.
+pub fn shortened(segment: &[u8], zxid: Zxid) -> Result<Option<Vec<u8>>, Corruption> {
+    let mut scanner = Scanner::open(segment, None)?;
+    let header = scanner.header();
+    let Some(batch) = scanner.find(|batch| batch.records().any(|(record, _)| record > zxid)) else {
+        return Ok(None);
+    };
+    let start = batch.offset() as usize;
+    let mut copy = segment[..start].to_vec();
+    copy.resize(header.len as usize, 0);
+    let mut left = RecordBatch::new();
+    for (record, payload) in batch.records().take_while(|(record, _)| *record <= zxid) {
+        left.push(record, |out| out.extend_from_slice(payload));
+    }
+    if !left.is_empty() {
+        let mut cursor = Cursor::resume(header, batch.offset(), batch.continues(), Sync::Promised);
+        cursor.encode(&left, &mut copy[start..start + encoded_len(&left)]);
+    }
+    Ok(Some(copy))
+}
 
 /// Reads a segment's batches from front to back. Yields only whole, proven ones; then [`Scanner::verdict`]
 /// says why there are no more.

@@ -5,7 +5,7 @@ use super::{Leader, LeaderAction, LinkId, Phase};
 use crate::id::{ServerId, Zxid};
 use crate::time::Instant;
 use crate::zab::options::EpochFile;
-use crate::zab::packet::{FromLeader, LearnerInfo, LearnerKind};
+use crate::zab::packet::{FromLeader, LearnerInfo};
 use crate::zab::reason::CloseReason;
 
 impl Leader {
@@ -35,9 +35,7 @@ impl Leader {
         link.deadline = now + timing.init() + timing.sync();
         if self.phase == Phase::AwaitInfos {
             self.epoch = self.epoch.max(info.accepted_epoch + 1);
-            if info.kind == LearnerKind::Follower {
-                self.came.insert(learner);
-            }
+            self.came.insert(learner);
             self.fix_epoch_if_quorum(now, out);
         } else if self.phase >= Phase::AwaitPromises {
             self.tell_epoch(id, now, out);
@@ -104,7 +102,7 @@ impl Leader {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = Stage::AwaitEpochQuorum(zxid);
         link.deadline = now + self.options.timing.init() + self.options.timing.sync();
-        if current_epoch.is_some() && zxid != UNKNOWN_ZXID && link.is_follower() {
+        if current_epoch.is_some() && zxid != UNKNOWN_ZXID {
             self.promised.insert(link.learner);
         }
         self.enter_epoch_if_quorum(out);

@@ -161,11 +161,12 @@ impl Leader {
         }
     }
 
-    /// Who has all that there was before the epoch on disk.
+    /// Who has all that there was before the epoch on disk. An observer that a reconfig has proposed as a voter
+    /// counts: which of them vote, the configurations say.
     pub(super) fn synced(&self) -> Vec<ServerId> {
         let has_all = self.durable >= self.logged && self.reconfigs.are_saved();
         let own = has_all.then_some(self.options.id);
-        let followers = self.links.values().filter(|link| link.is_follower() && link.stage.is_synced());
+        let followers = self.links.values().filter(|link| link.stage.is_synced());
         own.into_iter().chain(followers.map(|link| link.learner)).collect()
     }
 

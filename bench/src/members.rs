@@ -1,0 +1,153 @@
+//! Three servers of a kind that form an ensemble, on one machine.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use ringkeeper_kit::ports::Port;
+
+use crate::affinity::Cpus;
+use crate::process::Probe;
+use crate::server::{Folder, POLL_INTERVAL, Programs, START_TIMEOUT, Server, Subject};
+
+/// The servers of an ensemble. Dropping it kills them, and removes their data.
+#[derive(Debug)]
+pub(crate) struct Members<'a> {
+    subject: Subject,
+    programs: &'a Programs,
+    cpus: &'a Cpus,
+    /// The lines of zoo.cfg that all have in common.
+    config: String,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// `None` while it is down.
+    server: Option<Server>,
+    folder: Folder,
+    client_port: Arc<Port>,
+    /// The quorum port and the election port, held as long as the ensemble is there.
+    _peer_ports: [Port; 2],
+}
+
+impl<'a> Members<'a> {
+    /// Starts three of `subject`, all on `cpus`, with folders of their own below `dir`, and waits until they
+    /// serve, one of them as the leader. Each begins with a copy of the data in `image`, if there is one.
+    pub(crate) fn start(
+        subject: Subject,
+        programs: &'a Programs,
+        cpus: &'a Cpus,
+        dir: &Path,
+        image: Option<&Folder>,
+    ) -> Result<Members<'a>> {
+        let mut config = TIMES.to_owned();
+        let mut members = Vec::new();
+        for id in 1..=COUNT {
+            let path = dir.join(format!("{subject}-{id}"));
+            let folder = match image {
+                Some(image) => image.copy_data(path)?,
+                None => Folder::fresh(path)?,
+            };
+            fs::create_dir_all(folder.data())?;
+            fs::write(folder.data().join("myid"), id.to_string())?;
+            let (quorum, election) = (Port::claim(), Port::claim());
+            config +=
+                &format!("server.{id}={}:{}:{}\n", Ipv4Addr::LOCALHOST, quorum.number(), election.number());
+            let client_port = Arc::new(Port::claim());
+            members.push(Member { server: None, folder, client_port, _peer_ports: [quorum, election] });
+        }
+        let mut members = Members { subject, programs, cpus, config, members };
+        for index in 0..members.members.len() {
+            members.launch(index)?;
+        }
+        members.until_all_serve()?;
+        Ok(members)
+    }
+
+    /// Where clients connect, server by server.
+    pub(crate) fn addrs(&self) -> Vec<SocketAddr> {
+        self.members.iter().map(|member| (Ipv4Addr::LOCALHOST, member.client_port.number()).into()).collect()
+    }
+
+    /// Reads the figures of all servers together.
+    pub(crate) fn probe(&self) -> Result<Probe> {
+        Probe::of_all(self.members.iter().filter_map(|member| Some(member.server.as_ref()?.pid())))
+    }
+
+    /// The number of the server that leads.
+    pub(crate) fn leader(&self) -> Result<usize> {
+        let leads = |member: &Member| Some(member.server.as_ref()?.mode()? == "leader");
+        self.members
+            .iter()
+            .position(|member| leads(member).unwrap_or(false))
+            .context("no server of the ensemble leads")
+    }
+
+    /// Sends SIGKILL to a server, and waits for nothing.
+    pub(crate) fn kill(&mut self, index: usize) -> Result<()> {
+        self.members[index].server.as_mut().context("that server is down already")?.kill()
+    }
+
+    /// Starts a server that was killed, and waits until all serve.
+    pub(crate) fn revive(&mut self, index: usize) -> Result<()> {
+        // This waits for the process's end.
+        self.members[index].server = None;
+        self.launch(index)?;
+        self.until_all_serve()
+    }
+
+    /// Asks all servers to end, and waits until they have.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        self.members.iter_mut().filter_map(|member| member.server.take()).try_for_each(Server::stop)
+    }
+
+    fn launch(&mut self, index: usize) -> Result<()> {
+        let member = &mut self.members[index];
+        let port = member.client_port.clone();
+        let server =
+            Server::spawn_at(port, self.subject, self.programs, self.cpus, &member.folder, &self.config);
+        member.server = Some(server?);
+        Ok(())
+    }
+
+    /// Waits until each says that it leads or follows, and one that it leads.
+    fn until_all_serve(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let mut modes = Vec::new();
+            for (id, member) in (1..).zip(&mut self.members) {
+                let server = member.server.as_mut().with_context(|| format!("server {id} is down"))?;
+                server.check_runs().with_context(|| format!("{}, server {id}", self.subject))?;
+                modes.extend(server.mode());
+            }
+            let leaders = modes.iter().filter(|mode| *mode == "leader").count();
+            ensure!(leaders <= 1 || begun.elapsed() < START_TIMEOUT, "{leaders} servers lead");
+            if modes.len() == self.members.len() && leaders == 1 {
+                return Ok(());
+            }
+            if begun.elapsed() > START_TIMEOUT {
+                let logs: Vec<String> = self
+                    .members
+                    .iter()
+                    .filter_map(|member| Some(member.server.as_ref()?.log_tail()))
+                    .collect();
+                bail!(
+                    "after {START_TIMEOUT:?} the three of {} are {modes:?}, and wrote:\n{}",
+                    self.subject,
+                    logs.join("\n--\n")
+                );
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+}
+
+const COUNT: u32 = 3;
+
+/// Those of ZooKeeper's own sample; tickTime is in every configuration of the bench.
+const TIMES: &str = "initLimit=10\nsyncLimit=5\n";
