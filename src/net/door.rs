@@ -22,6 +22,8 @@ pub struct ClientDoor {
 
 struct State {
     acceptor: Option<Acceptor>,
+    /// Where it listens, or listened last.
+    place: SocketAddr,
     /// How often the port has been moved: what is not the last move is given up.
     moves: u64,
     stopped: bool,
@@ -35,23 +37,21 @@ impl ClientDoor {
         port: Arc<AtomicU16>,
         start: impl Fn(TcpListener) -> io::Result<Acceptor> + Send + Sync + 'static,
     ) -> io::Result<Arc<ClientDoor>> {
+        let place = listener.local_addr()?;
         let acceptor = Some(start(listener)?);
-        let state = Mutex::new(State { acceptor, moves: 0, stopped: false });
+        let state = Mutex::new(State { acceptor, place, moves: 0, stopped: false });
         Ok(Arc::new(ClientDoor { start: Box::new(start), backlog, port, state }))
     }
 
-    /// Listens there instead. A place that cannot be had is tried again until it can, or another is wanted;
-    /// meanwhile nobody new is served.
+    /// Listens there instead, if it is elsewhere. A place that cannot be had is tried again until it can, or another
+    /// is wanted; meanwhile nobody new is served.
     pub fn move_to(self: &Arc<Self>, address: HostPort) {
         let mut state = self.state();
         state.moves += 1;
         let (moves, door) = (state.moves, self.clone());
         drop(state);
         let work = move || {
-            if let Some(acceptor) = door.state().acceptor.take() {
-                acceptor.stop();
-            }
-            while let Err(problem) = door.try_at(&address, moves) {
+            while let Err(problem) = door.go_to(&address, moves) {
                 error!("the client port {address} can't be listened on: {problem}; trying again");
                 thread::sleep(AFTER_A_FAILURE);
             }
@@ -71,17 +71,20 @@ impl ClientDoor {
         acceptor.into_iter().for_each(Acceptor::stop);
     }
 
-    fn try_at(&self, address: &HostPort, moves: u64) -> Result<(), String> {
+    fn go_to(&self, address: &HostPort, moves: u64) -> Result<(), String> {
         let mut resolved = (address.host.as_str(), address.port)
             .to_socket_addrs()
             .map_err(|error| format!("the name {} can't be resolved: {error}", address.host))?;
         let place: SocketAddr = resolved.next().ok_or_else(|| format!("{} has no address", address.host))?;
         let mut state = self.state();
-        if state.stopped || state.moves != moves {
+        let is_there = state.acceptor.is_some() && state.place == place;
+        if state.stopped || state.moves != moves || is_there {
             return Ok(());
         }
+        state.acceptor.take().into_iter().for_each(Acceptor::stop);
         let listener = listen(place, self.backlog).map_err(|error| error.to_string())?;
         state.acceptor = Some((self.start)(listener).map_err(|error| error.to_string())?);
+        state.place = place;
         self.port.store(place.port(), Ordering::Relaxed);
         info!("client port: {place}");
         Ok(())

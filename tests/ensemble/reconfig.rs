@@ -226,6 +226,73 @@ fn a_reconfig_is_refused_where_it_is_disabled_and_the_node_shows_the_file() {
     }
 }
 
+#[test]
+fn zkcli_reconfigures_and_shows_configurations_as_with_java() {
+    let (java, ringkeeper) = (zkcli_answers(&[JAVA; 4]), zkcli_answers(&[Ringkeeper; 4]));
+    assert!(java.iter().any(|line| line.contains("Committed new configuration:")), "{java:#?}");
+    assert_eq!(ringkeeper, java);
+}
+
+/// What zkCli prints for its commands, the ports by their names.
+fn zkcli_answers(kinds: &[Kind]) -> Vec<String> {
+    let mut ensemble = reconfigurable(kinds, 3);
+    start_led_by(&mut ensemble, 3, &[1, 2, 3]);
+    settled(&ensemble, &[1, 2, 3]);
+    ensemble.start(&[4]);
+    let (observer, voter) = (line(&ensemble, 4, "observer"), line(&ensemble, 4, "participant"));
+    let file = ensemble.server(1).dir().join("members");
+    let members = [1, 2, 3].map(|id| line(&ensemble, id, "participant"));
+    fs::write(&file, members.join("\n")).expect("the server's folder can be written");
+    let file = file.display().to_string();
+    let commands: &[&[&str]] = &[
+        &["config"],
+        &["config", "-c"],
+        &["config", "-s"],
+        &["reconfig", "-add", &observer],
+        &["reconfig", "-s", "-add", &voter],
+        &["reconfig", "-v", "5", "-remove", "4"],
+        &["reconfig", "-remove", "4"],
+        &["reconfig", "-remove", "1,2"],
+        &["reconfig", "-file", &file],
+        &["reconfig", "-members", &members.join(",")],
+        &["config"],
+    ];
+    let mut answers = Vec::new();
+    for command in commands {
+        answers.push(format!("> {}", command[..2.min(command.len())].join(" ")));
+        answers.extend(zkcli(&ensemble, 1, command));
+    }
+    let mut names: Vec<(String, String)> = Vec::new();
+    for id in ensemble.ids() {
+        let [quorum, election] = ensemble.peer_ports(id);
+        let ports = [(quorum, "quorum"), (election, "election"), (ensemble.addr(id).port(), "client")];
+        names.extend(ports.map(|(port, name)| (port.to_string(), format!("<{name} port of {id}>"))));
+    }
+    let named = |line: String| names.iter().fold(line, |line, (port, name)| line.replace(port, name));
+    // When a server learned of its first configuration, it says itself.
+    let is_same = |line: &String| !["ctime", "mtime"].iter().any(|time| line.starts_with(time));
+    answers.into_iter().map(named).filter(is_same).collect()
+}
+
+/// What zkCli prints for one command.
+fn zkcli(ensemble: &Ensemble, id: u8, command: &[&str]) -> Vec<String> {
+    let address = ensemble.addr(id).to_string();
+    let ran = std::process::Command::new("java")
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=off")
+        .arg("-cp")
+        .arg(ringkeeper_kit::deps::java_classpath(Release::V3_9))
+        .args(["org.apache.zookeeper.ZooKeeperMain", "-waitforconnection", "-server", &address])
+        .args(command)
+        .output()
+        .expect("a JVM");
+    let printed = [ran.stdout, ran.stderr].concat();
+    let noise = ["Connecting to", "WATCHER::", "WatchedEvent"];
+    let text = String::from_utf8_lossy(&printed).into_owned();
+    let is_answer = |line: &&str| !line.is_empty() && !noise.iter().any(|noise| line.starts_with(noise));
+    text.lines().filter(is_answer).map(str::to_owned).collect()
+}
+
 /// What both answer alike.
 fn assert_refusals(ensemble: &Ensemble, text: &str) {
     let mut client = connected(ensemble, 2);

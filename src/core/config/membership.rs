@@ -247,3 +247,57 @@ fn latin_1(text: &str) -> Vec<u8> {
 }
 
 const VERSION: &str = "version";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "server.1=a:2888:3888:participant;0.0.0.0:2181\nserver.2=b:2888:3888:participant\n\
+                        server.10=[::1]:1:2:observer\ngroup.1=1\ngroup.2=2\nweight.2=3\nversion=10000000a";
+
+    #[test]
+    fn a_configuration_is_told_as_it_was_read_and_written_as_java_sorts_it() {
+        let membership = Membership::parse(TEXT, false).expect("good");
+        assert_eq!(membership.text(), TEXT);
+        assert_eq!(membership.version(), 0x1_0000_000a);
+        let sorted = "group.1=1\ngroup.2=2\nserver.1=a:2888:3888:participant;0.0.0.0:2181\n\
+                      server.10=[::1]:1:2:observer\nserver.2=b:2888:3888:participant\n";
+        assert_eq!(membership.file_text(false), format!("{sorted}weight.2=3"));
+        assert_eq!(membership.file_text(true), format!("{sorted}version=10000000a\nweight.2=3"));
+        let part = |id| membership.part(ServerId(id));
+        assert_eq!((part(1), part(10), part(3)), (Part::Voter, Part::Observer, Part::None));
+        let renamed = membership.with_version(7);
+        assert!(renamed.has_same_servers(&membership) && renamed.version() == 7);
+        assert_eq!(membership.quorum_addresses(ServerId(10))[0].to_string(), "[::1]:1");
+        assert_eq!(membership.election_addresses(ServerId(3)), []);
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_told_apart() {
+        let error = |text| Membership::of_peer(text).expect_err("wrong").to_string();
+        assert_eq!(error(b"tickTime=5"), "Unrecognised parameter: tickTime");
+        assert_eq!(error(b"version=x"), "version: For input string: \"x\"");
+        assert_eq!(error(b"server.1=a:1"), Membership::parse("server.1=a:1", true).unwrap_err().to_string());
+        assert_eq!(error(b"server.1=a:1:2\ngroup.1=2"), "Server 1is not in a group");
+        assert_eq!(error(b"server.1=a:1:2:observer"), "the configuration names no server that votes");
+        assert!(error(b"a=\\u12").contains("Malformed"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_strange_and_what_is_read_is_told_alike(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            lines in prop::collection::vec("(server|group|weight)\\.[0-9]{1,2}=[a-z0-9.:;|]{0,20}", 0..4),
+        ) {
+            let text = lines.join("\n");
+            for told in [&bytes[..], text.as_bytes()] {
+                if let Ok(membership) = Membership::of_peer(told) {
+                    let again = Membership::of_peer(membership.text().as_bytes());
+                    prop_assert_eq!(again.map(|again| again.text()), Ok(membership.text()));
+                }
+            }
+        }
+    }
+}

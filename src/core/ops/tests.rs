@@ -564,3 +564,5 @@ fn a_log_replayed_over_a_later_state_changes_nothing_it_should_not() {
         assert_eq!(picture(bench.db.tree()), before, "{txn:?}");
     }
 }
+
+mod reconfig_tests;

@@ -65,13 +65,17 @@ fn options() -> ZabOptions {
 
 impl Script {
     fn new() -> Script {
+        Script::with(options())
+    }
+
+    fn with(options: ZabOptions) -> Script {
         let mut history = History::new(Zxid::ZERO, HistoryBounds::default());
         for zxid in [at(1, 1), at(1, 2), at(1, 3)] {
             history.push(Logged { zxid, payload: payload(zxid) });
         }
         let before = Epochs { accepted: 1, current: 1 };
         let (now, mut out) = (Instant::from_ms(1000), Vec::new());
-        let leader = Leader::new(options(), before, history, (at(1, 3), at(1, 3)), now, &mut out);
+        let leader = Leader::new(options, before, history, (at(1, 3), at(1, 3)), now, &mut out);
         Script { leader, now, out }
     }
 
@@ -451,3 +455,5 @@ fn plain_info() -> LearnerInfo {
         config_version: None,
     }
 }
+
+mod reconfig_tests;
