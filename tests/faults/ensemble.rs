@@ -34,9 +34,12 @@ impl Ensemble {
     }
 
     /// An ensemble whose servers reach each other through `network`.
-    pub(crate) fn prepare_in(network: &Network, settings: impl Fn(Settings) -> Settings) -> Ensemble {
+    pub(crate) fn prepare_in(network: &impl Network, settings: impl Fn(Settings) -> Settings) -> Ensemble {
         let count = network.server_count();
-        let one = |id| prepare_one(id, count, &settings, |from, to| network.address(from, to));
+        let one = |id| {
+            let settings = |its: Settings| network.settle(id, settings(its));
+            prepare_one(id, count, &settings, |from, to| network.address(from, to))
+        };
         Ensemble { servers: (0..count).map(one).collect(), _ports: Vec::new() }
     }
 

@@ -8,16 +8,21 @@ use rustix::process::Signal;
 
 use crate::ensemble::Ensemble;
 use crate::load::Load;
-use crate::network::Network;
+use crate::network::{Links, Namespaces, Network, in_a_network_of_its_own};
 
 #[test]
 fn no_promise_to_clients_is_broken_while_three_servers_fail_in_turn() {
-    run(3, 0);
+    run(&Links::among(3), 0);
 }
 
 #[test]
 fn no_promise_to_clients_is_broken_while_five_servers_fail_in_turn() {
-    run(5, 1);
+    run(&Links::among(5), 1);
+}
+
+#[test]
+fn no_promise_to_clients_is_broken_while_namespaces_of_the_network_are_cut_off() {
+    in_a_network_of_its_own(|| run(&Namespaces::among(3), 2));
 }
 
 /// What is done to an ensemble, and undone after a while.
@@ -54,7 +59,7 @@ const ALL: [Fault; 11] = [
 
 /// Faults in turn for `FAULT_SECONDS`, under load: each of them first, then at random from `FAULT_SEED`. Only
 /// that which `FAULT` names, if it does.
-fn run(servers: usize, seed: u64) {
+fn run(network: &impl Network, seed: u64) {
     let lasts = Duration::from_secs(setting("FAULT_SECONDS").unwrap_or(20));
     let seed = setting("FAULT_SEED").unwrap_or(seed);
     let mut random = fastrand::Rng::with_seed(seed);
@@ -63,8 +68,8 @@ fn run(servers: usize, seed: u64) {
         .into_iter()
         .filter(|fault| only.as_ref().is_none_or(|name| *name == format!("{fault:?}")))
         .collect();
-    let network = Network::among(servers);
-    let mut ensemble = Ensemble::prepare_in(&network, brisk);
+    let servers = network.server_count();
+    let mut ensemble = Ensemble::prepare_in(network, brisk);
     ensemble.launch(0..servers);
     let (mut leader, _) = ensemble.until_all_serve();
     let mut load = Load::start(ensemble.addrs(), CLIENTS, seed);
@@ -78,9 +83,9 @@ fn run(servers: usize, seed: u64) {
         let follower = (leader + 1 + random.usize(..servers - 1)) % servers;
         let held = Duration::from_millis(random.u64(100..4000));
         let before = load.operations();
-        fault.inflict(&mut ensemble, &network, leader, follower);
+        fault.inflict(&mut ensemble, network, leader, follower);
         thread::sleep(held);
-        fault.undo(&mut ensemble, &network, leader, follower);
+        fault.undo(&mut ensemble, network, leader, follower);
         let (next, took) = ensemble.until_all_serve();
         load.assert_well();
         say(format_args!(
@@ -96,7 +101,7 @@ fn run(servers: usize, seed: u64) {
 }
 
 impl Fault {
-    fn inflict(self, ensemble: &mut Ensemble, network: &Network, leader: usize, follower: usize) {
+    fn inflict(self, ensemble: &mut Ensemble, network: &impl Network, leader: usize, follower: usize) {
         match self {
             Fault::KillLeader => ensemble.kill(leader),
             Fault::KillFollower => ensemble.kill(follower),
@@ -115,7 +120,7 @@ impl Fault {
         }
     }
 
-    fn undo(self, ensemble: &mut Ensemble, network: &Network, leader: usize, follower: usize) {
+    fn undo(self, ensemble: &mut Ensemble, network: &impl Network, leader: usize, follower: usize) {
         match self {
             Fault::KillLeader | Fault::StopLeader => ensemble.launch([leader]),
             Fault::KillFollower | Fault::WipeFollower => ensemble.launch([follower]),

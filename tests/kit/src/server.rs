@@ -32,6 +32,8 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Settings {
     program: PathBuf,
+    /// A command that runs the program, in its own process.
+    through: Vec<OsString>,
     /// What stands before the properties, and what between them and the path of zoo.cfg.
     arguments: [Vec<OsString>; 2],
     config: BTreeMap<String, String>,
@@ -51,13 +53,8 @@ pub struct NotServing {
 
 impl Settings {
     pub(crate) fn new(program: PathBuf, arguments: [Vec<OsString>; 2]) -> Self {
-        let settings = Self {
-            program,
-            arguments,
-            config: BTreeMap::new(),
-            properties: BTreeMap::new(),
-            keeps_config: false,
-        };
+        let (through, config, properties) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let settings = Self { program, through, arguments, config, properties, keeps_config: false };
         settings
             .config("tickTime", "2000")
             .config("clientPortAddress", Ipv4Addr::LOCALHOST)
@@ -99,6 +96,13 @@ impl Settings {
         self
     }
 
+    /// The program is run by this command, which becomes it: `ip netns exec`, say.
+    #[must_use]
+    pub fn through(mut self, command: &[&str]) -> Self {
+        self.through = command.iter().map(OsString::from).collect();
+        self
+    }
+
     /// Starts the server and waits until it serves.
     ///
     /// # Panics
@@ -127,8 +131,11 @@ impl Settings {
 impl Server {
     /// Where clients connect.
     pub fn addr(&self) -> SocketAddr {
-        let port = self.settings.config.get("clientPort").map(|port| port.parse().expect("a port number"));
-        (Ipv4Addr::LOCALHOST, port.unwrap_or(self.port.number())).into()
+        let setting = |key| self.settings.config.get(key);
+        let host = setting("clientPortAddress").and_then(|host| host.parse().ok());
+        let host = host.filter(|host: &Ipv4Addr| !host.is_unspecified()).unwrap_or(Ipv4Addr::LOCALHOST);
+        let port = setting("clientPort").map(|port| port.parse().expect("a port number"));
+        (host, port.unwrap_or(self.port.number())).into()
     }
 
     /// Clients connect to this port from now on, which the server was told otherwise than by its settings.
@@ -206,7 +213,10 @@ impl Server {
         let [before, behind] = &self.settings.arguments;
         let properties = self.settings.properties.iter().map(|(name, value)| format!("-D{name}={value}"));
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the server's log");
-        let child = Command::new(&self.settings.program)
+        let program = self.settings.program.as_os_str();
+        let mut words = self.settings.through.iter().map(OsString::as_os_str).chain([program]);
+        let child = Command::new(words.next().expect("at least the program"))
+            .args(words)
             .args(before)
             .args(properties)
             .args(behind)
