@@ -56,7 +56,10 @@ impl ConfigFiles {
             }
         };
         if let Err(error) = thread::Builder::new().name("config files".into()).spawn(work) {
-            fatal(Reason::Panic, format_args!("no thread can be started for the configuration's files: {error}"));
+            fatal(
+                Reason::Panic,
+                format_args!("no thread can be started for the configuration's files: {error}"),
+            );
         }
         ConfigFiles { changes }
     }

@@ -110,8 +110,7 @@ impl Server {
                 let member =
                     Member::new(plan::member(&config, ensemble, topology), pipeline, epochs, history);
                 let (to_election, inbox) = inbox::<ToElection>();
-                let (position, decided, adopted) =
-                    (member.position(), to_commit.clone(), to_commit.clone());
+                let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
                 let role = ElectionRole {
                     ensemble: ensemble.clone(),
                     last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },

@@ -85,7 +85,12 @@ fn servers_come_go_and_change_their_roles(kinds: &[Kind]) {
     ensemble.server(1).kill();
 
     // One that was away learns of it.
-    let members = format!("{},{},{}", line(&ensemble, 2, "participant"), line(&ensemble, 3, "participant"), line(&ensemble, 4, "participant"));
+    let members = format!(
+        "{},{},{}",
+        line(&ensemble, 2, "participant"),
+        line(&ensemble, 3, "participant"),
+        line(&ensemble, 4, "participant")
+    );
     let (text, _) = reconfigured(&mut connected(&ensemble, 4), &full(&members));
     ensemble.start(&[2]);
     assert_eq!(settled(&ensemble, &[2, 3, 4]), text);
@@ -186,7 +191,8 @@ fn one_ringkeeper_grows_to_three() {
     assert_eq!(ensemble.mode(1).as_deref(), Some("leader"));
     for id in [2, 3] {
         ensemble.start(&[id]);
-        let (text, _) = reconfigured(&mut connected(&ensemble, 1), &join(&line(&ensemble, id, "participant")));
+        let (text, _) =
+            reconfigured(&mut connected(&ensemble, 1), &join(&line(&ensemble, id, "participant")));
         assert_eq!(settled(&ensemble, &ensemble.ids()[..usize::from(id)]), text);
     }
     ensemble.server(1).kill();
@@ -296,7 +302,12 @@ fn zkcli(ensemble: &Ensemble, id: u8, command: &[&str]) -> Vec<String> {
 /// What both answer alike.
 fn assert_refusals(ensemble: &Ensemble, text: &str) {
     let mut client = connected(ensemble, 2);
-    let stale = Request::Reconfig { joining: Text::from_bytes(None), leaving: "1".into(), members: Text::from_bytes(None), config: 5 };
+    let stale = Request::Reconfig {
+        joining: Text::from_bytes(None),
+        leaving: "1".into(),
+        members: Text::from_bytes(None),
+        config: 5,
+    };
     let mut expect = |err: i32, request: &Request, why: &str| {
         assert_eq!(call(&mut client, request).0, err, "{why}: {request:?}");
     };
@@ -342,15 +353,30 @@ fn line(ensemble: &Ensemble, id: u8, role: &str) -> String {
 }
 
 fn join(lines: &str) -> Request {
-    Request::Reconfig { joining: lines.into(), leaving: Text::from_bytes(None), members: Text::from_bytes(None), config: -1 }
+    Request::Reconfig {
+        joining: lines.into(),
+        leaving: Text::from_bytes(None),
+        members: Text::from_bytes(None),
+        config: -1,
+    }
 }
 
 fn leave(ids: &str) -> Request {
-    Request::Reconfig { joining: Text::from_bytes(None), leaving: ids.into(), members: Text::from_bytes(None), config: -1 }
+    Request::Reconfig {
+        joining: Text::from_bytes(None),
+        leaving: ids.into(),
+        members: Text::from_bytes(None),
+        config: -1,
+    }
 }
 
 fn full(members: &str) -> Request {
-    Request::Reconfig { joining: Text::from_bytes(None), leaving: Text::from_bytes(None), members: members.into(), config: -1 }
+    Request::Reconfig {
+        joining: Text::from_bytes(None),
+        leaving: Text::from_bytes(None),
+        members: members.into(),
+        config: -1,
+    }
 }
 
 fn watched_config() -> Request {

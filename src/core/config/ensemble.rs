@@ -92,10 +92,8 @@ impl Ensemble {
             return Err(ConfigError::whole(&members.file, problem));
         };
         tell(&settings, own, members.membership.verifier().voters().len(), &mut notices)?;
-        let reconfig = ReconfigRules {
-            standalone_enabled,
-            several_addresses: settings.get(&MULTI_ADDRESS_ENABLED)?,
-        };
+        let reconfig =
+            ReconfigRules { standalone_enabled, several_addresses: settings.get(&MULTI_ADDRESS_ENABLED)? };
         let reconfig = settings.get(&RECONFIG_ENABLED)?.then_some(reconfig);
         let mut configurations = Configurations::of(Arc::new(members.membership));
         if let (Some(rules), Some((file, next))) = (reconfig, sources.next) {

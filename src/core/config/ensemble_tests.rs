@@ -41,8 +41,14 @@ fn error(text: &str, my_id: Option<&str>) -> String {
 fn an_ensemble_has_servers_roles_and_limits() {
     let (ensemble, warnings) = ensemble(THREE, "0\n");
     assert_eq!(ensemble.my_id, ServerId(0));
-    assert_eq!(ensemble.configurations.committed().verifier().voters().map(|id| id.0).collect::<Vec<_>>(), [0, 1, 3]);
-    assert_eq!(ensemble.configurations.committed().verifier().observers().map(|id| id.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(
+        ensemble.configurations.committed().verifier().voters().map(|id| id.0).collect::<Vec<_>>(),
+        [0, 1, 3]
+    );
+    assert_eq!(
+        ensemble.configurations.committed().verifier().observers().map(|id| id.0).collect::<Vec<_>>(),
+        [2]
+    );
     assert_eq!((ensemble.init_limit.as_millis(), ensemble.sync_limit.as_millis()), (1000, 500));
     assert_eq!(ensemble.election.greeting.as_millis(), 500, "tickTime times syncLimit");
     assert_eq!(ensemble.bind_attempts, Some(3));
@@ -61,7 +67,14 @@ fn the_configuration_is_told_as_java_tells_it() {
          server.2=c:2888:3888:observer\nserver.3=[::1]:2888:3888:participant\nversion=0"
     );
     let groups = format!("{THREE}group.1=0:1\ngroup.2=3\nweight.3=2");
-    assert!(ensemble(&groups, "0").0.configurations.committed().text().ends_with("\ngroup.1=0:1\ngroup.2=3\nweight.3=2\nversion=0"));
+    assert!(
+        ensemble(&groups, "0")
+            .0
+            .configurations
+            .committed()
+            .text()
+            .ends_with("\ngroup.1=0:1\ngroup.2=3\nweight.3=2\nversion=0")
+    );
     let dynamic = Some(("zoo.cfg.dynamic.10000000a", THREE));
     let text = format!("{LIMITS}dynamicConfigFile=zoo.cfg.dynamic.10000000a");
     let (ensemble, _) = prove(&text, dynamic, Some("1")).expect("good").expect("an ensemble");
@@ -71,7 +84,9 @@ fn the_configuration_is_told_as_java_tells_it() {
 #[test]
 fn groups_and_weights_decide_who_is_a_quorum() {
     let (ensemble, _) = ensemble(&format!("{THREE}group.1=0\ngroup.2=1:3\nweight.1=0"), "0");
-    let quorum = |ids: &[i64]| ensemble.configurations.committed().verifier().contains_quorum(|id| ids.contains(&id.0));
+    let quorum = |ids: &[i64]| {
+        ensemble.configurations.committed().verifier().contains_quorum(|id| ids.contains(&id.0))
+    };
     assert!(quorum(&[0, 3]) && !quorum(&[0, 1]) && !quorum(&[1, 3]));
     for (lines, expected) in [
         ("group.1=0:1", "Server 3is not in a group"),

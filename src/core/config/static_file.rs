@@ -42,7 +42,10 @@ fn logical_lines(content: &[u8]) -> Vec<Vec<u8>> {
         line.extend_from_slice(physical);
         let text = &physical[..end];
         let is_comment = is_first
-            && text.iter().find(|byte| !matches!(byte, b' ' | b'\t' | 0x0c)).is_none_or(|byte| b"#!".contains(byte));
+            && text
+                .iter()
+                .find(|byte| !matches!(byte, b' ' | b'\t' | 0x0c))
+                .is_none_or(|byte| b"#!".contains(byte));
         let backslashes = text.iter().rev().take_while(|byte| **byte == b'\\').count();
         if is_comment || backslashes % 2 == 0 {
             lines.push(std::mem::take(&mut line));
@@ -93,8 +96,10 @@ mod tests {
 
     #[test]
     fn other_line_ends_and_no_content_are_fine() {
-        assert_eq!(rewritten("a=1\r\nserver.1=a:1:2\r\nb=2\rc=3", false),
-            "a=1\r\nb=2\rc=3\ndynamicConfigFile=/c/zoo.cfg.dynamic.a\n");
+        assert_eq!(
+            rewritten("a=1\r\nserver.1=a:1:2\r\nb=2\rc=3", false),
+            "a=1\r\nb=2\rc=3\ndynamicConfigFile=/c/zoo.cfg.dynamic.a\n"
+        );
         assert_eq!(rewritten("", false), "dynamicConfigFile=/c/zoo.cfg.dynamic.a\n");
     }
 

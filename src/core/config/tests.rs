@@ -8,7 +8,14 @@ fn prove_with(text: &str, flags: &str) -> Result<(Config, Vec<Notice>), ConfigEr
     let raw = Raw::parse(text.as_bytes()).expect("no malformed escape");
     let mut defines = Defines::default();
     defines.add_flags(Origin::CommandLine, flags);
-    Config::prove(&Sources { file: "zoo.cfg", raw: &raw, dynamic: None, next: None, defines: &defines, my_id: None })
+    Config::prove(&Sources {
+        file: "zoo.cfg",
+        raw: &raw,
+        dynamic: None,
+        next: None,
+        defines: &defines,
+        my_id: None,
+    })
 }
 
 /// What a usable file begins with; what a test adds begins on line 3.
@@ -475,7 +482,8 @@ fn a_dynamic_file_names_servers_and_nothing_else() {
 fn a_start_by_arguments_has_a_tick_and_a_limit_of_its_own() {
     let prove = |raw: &Raw| {
         let defines = Defines::default();
-        let sources = Sources { file: "arguments", raw, dynamic: None, next: None, defines: &defines, my_id: None };
+        let sources =
+            Sources { file: "arguments", raw, dynamic: None, next: None, defines: &defines, my_id: None };
         Config::prove(&sources).map(|(config, _)| config)
     };
     let config = prove(&Raw::from_arguments("2181", "/d", None, None)).expect("two arguments");

@@ -150,8 +150,8 @@ impl Election {
 
     /// Other servers decide from now on. Who is looking for a leader starts anew, unless they are the same.
     pub fn reconfigure(&mut self, electorate: Electorate, now: Instant, out: &mut Vec<ElectionAction>) {
-        let votes_as_before =
-            self.electorate.quorum.has_same_voters(&electorate.quorum) && self.electorate.observes == electorate.observes;
+        let votes_as_before = self.electorate.quorum.has_same_voters(&electorate.quorum)
+            && self.electorate.observes == electorate.observes;
         self.electorate = electorate;
         if self.state() == PeerState::Looking && !votes_as_before {
             self.look(self.last_logged, now, out);
@@ -329,7 +329,11 @@ impl Election {
         } else {
             ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading)
         };
-        leads && self.electorate.quorum.contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
+        leads
+            && self
+                .electorate
+                .quorum
+                .contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
     }
 
     /// Looks whether the proposal has a quorum, and how long to wait for a better one.
@@ -409,7 +413,8 @@ impl Election {
 
     /// The configuration in a message, if it is newer than this server's. One that cannot be read is none.
     fn newer_configuration(&self, message: &Notification) -> Option<Membership> {
-        let told = Some(&message.config).filter(|told| !told.is_empty() && **told != self.electorate.config)?;
+        let told =
+            Some(&message.config).filter(|told| !told.is_empty() && **told != self.electorate.config)?;
         let told = Membership::of_peer(told).ok()?;
         (told.version() > self.electorate.quorum.committed().version()).then_some(told)
     }

@@ -114,7 +114,8 @@ impl Leading {
             let round = self.leader.confirm(at.now, &mut done);
             self.pipeline.await_round(Some(round));
         }
-        let is_reconfig = |what: &Submission| matches!(what, Submission::Request { op: OpCode::Reconfig, .. });
+        let is_reconfig =
+            |what: &Submission| matches!(what, Submission::Request { op: OpCode::Reconfig, .. });
         if turn.submitted.iter().any(|submitted| is_reconfig(&submitted.what)) {
             self.prepare_reconfig();
         }

@@ -236,7 +236,12 @@ impl Member {
 
     /// Another server told of a newer configuration in an election, which is adopted. Ignored unless this
     /// server looks for a leader: a leader says itself what holds.
-    pub fn on_configuration_heard(&mut self, membership: &Arc<Membership>, at: Moment, out: &mut Vec<Action>) {
+    pub fn on_configuration_heard(
+        &mut self,
+        membership: &Arc<Membership>,
+        at: Moment,
+        out: &mut Vec<Action>,
+    ) {
         let configurations = &mut self.options.zab.configurations;
         if matches!(self.role, Role::Looking { .. }) && configurations.commit(membership) {
             self.storage.save_configurations(configurations.clone(), out);
@@ -395,7 +400,8 @@ fn note_logged_reconfig(options: &mut ZabOptions, tree: &DataTree) {
     }
     let node = tree.get(CONFIG_NODE);
     let logged = node.and_then(|found| Membership::of_peer(found.node.data().unwrap_or_default()).ok());
-    if let Some(logged) = logged.filter(|logged| logged.version() > options.configurations.last_seen().version())
+    if let Some(logged) =
+        logged.filter(|logged| logged.version() > options.configurations.last_seen().version())
     {
         options.configurations.see(&Arc::new(logged));
     }

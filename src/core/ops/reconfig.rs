@@ -88,15 +88,15 @@ pub(super) fn decide<'r>(
 
 /// A new list of all servers.
 fn replaced(members: &str, rules: ReconfigRules) -> Result<Membership, Code> {
-    let wanted = Membership::parse(&members.replace(',', "\n"), rules.several_addresses).map_err(|error| {
-        match error {
+    let wanted = Membership::parse(&members.replace(',', "\n"), rules.several_addresses).map_err(
+        |error| match error {
             MembershipError::Value { problem, .. } => code_of(&problem),
             MembershipError::Malformed(_) => NO_NUMBER,
             MembershipError::Quorum(_) | MembershipError::ForeignKey { .. } | MembershipError::NoVoter => {
                 Code::BadArguments
             }
-        }
-    })?;
+        },
+    )?;
     // What Java refuses as no configuration at all, it does not answer with BadArguments.
     let counts = (wanted.verifier().voters().len(), wanted.verifier().observers().len());
     match (counts, rules.standalone_enabled) {
@@ -137,8 +137,8 @@ fn joiner(text: &str, rules: ReconfigRules) -> Result<ServerLine, Code> {
     let parts: Vec<&str> = list_by(text, '=').collect();
     let [key, value] = parts[..] else { return Err(Code::BadArguments) };
     let id = key.rsplit_once('.').map_or(key, |(_, id)| id).parse().map_err(|_| NO_NUMBER)?;
-    let line =
-        ServerLine::parse(ServerId(id), value, rules.several_addresses).map_err(|problem| code_of(&problem))?;
+    let line = ServerLine::parse(ServerId(id), value, rules.several_addresses)
+        .map_err(|problem| code_of(&problem))?;
     if line.client.is_some() { Ok(line) } else { Err(Code::BadArguments) }
 }
 

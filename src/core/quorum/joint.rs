@@ -32,7 +32,9 @@ impl JointQuorum {
 
     /// Whether other quorums are made of the same voters, in the same configurations.
     pub fn has_same_voters(&self, other: &JointQuorum) -> bool {
-        self.verifiers().map(QuorumVerifier::unversioned).eq(other.verifiers().map(QuorumVerifier::unversioned))
+        self.verifiers()
+            .map(QuorumVerifier::unversioned)
+            .eq(other.verifiers().map(QuorumVerifier::unversioned))
     }
 
     /// Whether the server votes in either configuration.

@@ -91,9 +91,8 @@ enum Event {
 
 impl World {
     pub(super) fn new(seed: u64, voters: usize, observers: usize, faults: Faults) -> World {
-        let mut servers: Vec<Server> = (0..voters + observers)
-            .map(|id| Server::new(id, voters, observers, faults))
-            .collect();
+        let mut servers: Vec<Server> =
+            (0..voters + observers).map(|id| Server::new(id, voters, observers, faults)).collect();
         servers.iter_mut().for_each(Server::start);
         let mut world = World {
             rng: Rng(seed),
@@ -365,7 +364,9 @@ impl World {
             let process = self.servers[*id].process.as_ref().expect("it looks");
             process.member.configurations().committed().clone()
         };
-        let Some(newest) = looking.iter().map(of).max_by_key(|membership| membership.version()) else { return };
+        let Some(newest) = looking.iter().map(of).max_by_key(|membership| membership.version()) else {
+            return;
+        };
         for server in looking {
             self.tell(*server, |member, at, out| member.on_configuration_heard(&newest, at, out));
         }

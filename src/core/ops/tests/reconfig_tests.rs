@@ -44,7 +44,12 @@ fn servers_join_leave_and_are_replaced_and_the_zxid_is_the_version() {
     let (logged, _, outcome) =
         bench.ask(OpCode::Reconfig, &request(Some("server.5=h5:2888:3888;2181"), Some("2,9"), None, 7));
     let zxid = bench.last;
-    assert_eq!(bench.shown(), membership(&[1, 3, 5], &[4], zxid.0).text().replace("h5:2888:3888:participant;0.0.0.0:2181", "h5:2888:3888:participant;0.0.0.0:2181"));
+    assert_eq!(
+        bench.shown(),
+        membership(&[1, 3, 5], &[4], zxid.0)
+            .text()
+            .replace("h5:2888:3888:participant;0.0.0.0:2181", "h5:2888:3888:participant;0.0.0.0:2181")
+    );
     let Outcome::Reconfigured(node, stat) = outcome else { panic!("{outcome:?}") };
     assert_eq!(node.data(), Some(bench.shown().as_bytes()));
     assert_eq!((stat.version, stat.mzxid), (-1, zxid));
@@ -85,7 +90,8 @@ fn each_check_has_its_code_and_its_place() {
     assert_eq!(leading(false).reconfig("", "1,2", ""), Code::Ok, "one may be enough");
     assert_eq!(leading(false).reconfig("", "1,2,3", ""), Code::BadArguments);
 
-    let ask = |bench: &mut Bench, version| bench.code(OpCode::Reconfig, request(Some(ok), None, None, version));
+    let ask =
+        |bench: &mut Bench, version| bench.code(OpCode::Reconfig, request(Some(ok), None, None, version));
     let mut bench = leading(true);
     bench.settings.policy.skip_acl = false;
     assert_eq!(ask(&mut bench, -1), Code::NoAuth);

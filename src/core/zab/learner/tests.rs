@@ -1,7 +1,7 @@
 use super::*;
+use crate::config::ReconfigRules;
 use crate::id::ServerId;
 use crate::proto::{Txn, TxnHeader};
-use crate::config::ReconfigRules;
 use crate::testing::{configurations, membership};
 use crate::time::WallTime;
 use crate::tree::TreeOptions;
@@ -352,8 +352,7 @@ fn a_proposed_configuration_counts_at_once_and_is_activated_when_it_is_committed
 
 #[test]
 fn another_leader_or_another_role_ends_it_after_the_commit() {
-    for (voters, observers, designated) in
-        [(&[1, 2][..], &[][..], 2), (&[2, 3], &[1], 3), (&[1, 2], &[3], 1)]
+    for (voters, observers, designated) in [(&[1, 2][..], &[][..], 2), (&[2, 3], &[1], 3), (&[1, 2], &[3], 1)]
     {
         let mut script = reconfigurable();
         let change = at(2, 1);

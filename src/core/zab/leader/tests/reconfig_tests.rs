@@ -26,11 +26,7 @@ fn established() -> Script {
 /// The transaction that makes these the servers.
 fn reconfig(zxid: Zxid, voters: &[i64], observers: &[i64]) -> Payload {
     let text = membership(voters, observers, zxid.0).text();
-    let txn = Txn::Reconfig {
-        path: CONFIG_NODE.into(),
-        data: Some(text.into_bytes().into()),
-        version: -1,
-    };
+    let txn = Txn::Reconfig { path: CONFIG_NODE.into(), data: Some(text.into_bytes().into()), version: -1 };
     let header = TxnHeader { client_id: SessionId(1), cxid: 1, zxid, time: WallTime(0) };
     let mut payload = Vec::new();
     header.encode(&txn, &mut payload);
@@ -56,7 +52,10 @@ fn versions(actions: &[LeaderAction]) -> Vec<(i64, i64)> {
 }
 
 fn committed(actions: &[LeaderAction]) -> Vec<Zxid> {
-    actions.iter().filter_map(|action| if let Committed(zxid) = action { Some(*zxid) } else { None }).collect()
+    actions
+        .iter()
+        .filter_map(|action| if let Committed(zxid) = action { Some(*zxid) } else { None })
+        .collect()
 }
 
 #[test]
