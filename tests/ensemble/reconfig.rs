@@ -9,6 +9,7 @@ use ringkeeper_kit::java::Release;
 use ringkeeper_kit::ports::Port;
 use ringkeeper_kit::server::until;
 use ringkeeper_kit::wire::{Body, Client, Request, Stat, Text, create_mode};
+use rustix::process::Signal;
 
 use crate::ensemble;
 use crate::observe::assert_alike;
@@ -144,6 +145,58 @@ fn the_leader_is_removed(kinds: &[Kind]) {
     // It is not needed any more.
     ensemble.server(3).kill();
     write(&ensemble, &[1, 2], "/without");
+}
+
+#[test]
+fn ringkeepers_agree_on_who_decides_when_their_leader_dies_in_a_reconfig() {
+    the_leader_dies_in_a_reconfig(&[Ringkeeper; 4]);
+}
+
+#[test]
+fn ringkeepers_agree_on_who_decides_when_a_java_leader_dies_in_a_reconfig() {
+    the_leader_dies_in_a_reconfig(&[Ringkeeper, Ringkeeper, JAVA, Ringkeeper]);
+}
+
+#[test]
+fn java_servers_agree_on_who_decides_when_a_ringkeeper_that_leads_dies_in_a_reconfig() {
+    the_leader_dies_in_a_reconfig(&[JAVA, JAVA, Ringkeeper, Ringkeeper]);
+}
+
+/// The followers are halted, so that the reconfig is proposed and not committed; then the leader is killed.
+fn the_leader_dies_in_a_reconfig(kinds: &[Kind]) {
+    let mut ensemble = reconfigurable(kinds, 3);
+    start_led_by(&mut ensemble, 3, &[1, 2, 3]);
+    let before = settled(&ensemble, &[1, 2, 3]);
+    ensemble.start(&[4]);
+    write(&ensemble, &[1, 2, 3, 4], "/before");
+    let mut client = connected(&ensemble, 3);
+    let request = Request::Reconfig {
+        joining: line(&ensemble, 4, "participant").into(),
+        leaving: "1".into(),
+        members: Text::from_bytes(None),
+        config: -1,
+    };
+    for id in [1, 2, 4] {
+        ensemble.server(id).freeze();
+    }
+    client.send(&request).expect("a connection");
+    let next = ensemble.server(3).dir().join("zoo.cfg.dynamic.next");
+    until("the leader has proposed it", || next.exists());
+    ensemble.server(3).kill();
+    for id in [1, 2, 4] {
+        ensemble.server(id).signal(Signal::CONT);
+    }
+    until("the others serve", || [1, 2, 4].iter().all(|id| ensemble.mode(*id).is_some()));
+    write(&ensemble, &[1, 2, 4], "/without");
+    ensemble.start(&[3]);
+    let after = settled(&ensemble, &[1, 2, 3, 4]);
+    let is_new = after.contains("server.4=") && !after.contains("server.1=");
+    assert!(is_new || after == before, "{after}");
+    for id in 1..=4 {
+        assert_files(&mut ensemble, id, &after);
+    }
+    write(&ensemble, &[1, 2, 3, 4], "/after");
+    assert_alike(&ensemble, &[1, 2, 3, 4]);
 }
 
 #[test]
