@@ -4,6 +4,7 @@
 mod log;
 mod plan;
 mod running;
+mod trust;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};

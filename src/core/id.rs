@@ -12,6 +12,9 @@ impl Zxid {
     /// The zxid of an empty database.
     pub const ZERO: Zxid = Zxid(0);
 
+    /// What a server says to others of a database that must not be trusted (election §3.2).
+    pub const UNKNOWN: Zxid = Zxid(-1);
+
     /// The zxid with this epoch and counter.
     pub fn new(epoch: u32, counter: u32) -> Zxid {
         Zxid(((epoch as i64) << 32) | counter as i64)

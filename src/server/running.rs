@@ -17,7 +17,7 @@ use ringkeeper_core::tree::DataTree;
 use ringkeeper_core::zab::{History, HistoryBounds};
 
 use super::log::LogKeeper;
-use super::{StartError, backlog, plan};
+use super::{StartError, backlog, plan, trust};
 use crate::admin::{Desk, DeskOptions};
 use crate::commit::{Commit, Followers};
 use crate::election::{ElectionRole, ToElection};
@@ -107,8 +107,12 @@ impl Server {
                 let epochs = read_epochs(&config.storage.snap_dir(), pipeline.last_zxid())?;
                 let bounds = HistoryBounds { count_max: ensemble.history_count, ..HistoryBounds::default() };
                 let history = History::new(pipeline.last_zxid(), bounds);
-                let member =
+                let may_vote = trust::may_vote(&config.storage, pipeline.tree(), snapshot)?;
+                let mut member =
                     Member::new(plan::member(&config, ensemble, topology), pipeline, epochs, history);
+                if !may_vote {
+                    member.distrust();
+                }
                 let (to_election, inbox) = inbox::<ToElection>();
                 let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
                 let role = ElectionRole {

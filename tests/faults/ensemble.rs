@@ -47,6 +47,11 @@ impl Ensemble {
         self.servers.len()
     }
 
+    /// A server.
+    pub(crate) fn server(&self, id: usize) -> &Server {
+        &self.servers[id]
+    }
+
     /// Where clients connect.
     pub(crate) fn addrs(&self) -> Vec<SocketAddr> {
         self.servers.iter().map(Server::addr).collect()

@@ -8,3 +8,4 @@ mod register;
 mod restarts;
 mod runs;
 mod session;
+mod wiped;

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use super::error::{ConfigError, Problem};
 use super::key_table::parser::{DATA_DIR, DATA_LOG_DIR, PURGE_INTERVAL, SNAP_RETAIN_COUNT};
 use super::key_table::storage::{
-    DATADIR_AUTOCREATE, FORCE_SYNC, FSYNC_WARNING_THRESHOLD, PRE_ALLOC_SIZE, SNAP_COUNT, SNAP_SIZE_LIMIT,
-    SNAPSHOT_COMPRESSION, SNAPSHOT_TRUST_EMPTY,
+    DATADIR_AUTOCREATE, DB_AUTOCREATE, FORCE_SYNC, FSYNC_WARNING_THRESHOLD, PRE_ALLOC_SIZE, SNAP_COUNT,
+    SNAP_SIZE_LIMIT, SNAPSHOT_COMPRESSION, SNAPSHOT_TRUST_EMPTY,
 };
 use super::notice::Notice;
 use super::settings::Settings;
@@ -20,6 +20,9 @@ pub struct Storage {
     pub data_log_dir: PathBuf,
     /// `datadir.autocreate`: whether missing folders are made.
     pub autocreate: bool,
+    /// `db.autocreate`: whether a member of an ensemble may vote when its folders are empty, without the
+    /// [marker](Storage::initialize_marker) that says that they should be.
+    pub trust_new: bool,
     /// `preAllocSize`, in bytes: how much of the log is prepared ahead.
     pub segment_bytes: u64,
     /// `forceSync`: whether a write must reach the device before it is acknowledged.
@@ -71,6 +74,7 @@ impl Storage {
             data_log_dir: PathBuf::from(data_log_dir.as_ref().unwrap_or(&data_dir)),
             data_dir: PathBuf::from(data_dir),
             autocreate: settings.get(&DATADIR_AUTOCREATE)?,
+            trust_new: settings.get(&DB_AUTOCREATE)?,
             segment_bytes: settings.get(&PRE_ALLOC_SIZE)? as u64 * 1024,
             force_sync,
             sync_warning_ms: settings.get(&FSYNC_WARNING_THRESHOLD)? as u64,
@@ -88,6 +92,11 @@ impl Storage {
     /// The folder of snapshots and epochs: `version-2` in `dataDir`.
     pub fn snap_dir(&self) -> PathBuf {
         self.data_dir.join(VERSION_DIR)
+    }
+
+    /// The file that says, once, that an empty database is what the operator wants: `initialize` in `dataLogDir`.
+    pub fn initialize_marker(&self) -> PathBuf {
+        self.data_log_dir.join("initialize")
     }
 
     /// The folder of the log: `version-2` in `dataLogDir`.

@@ -73,7 +73,7 @@ impl Electorate {
 pub struct LastLogged {
     /// `currentEpoch`, the epoch of the leader that it followed last.
     pub epoch: i64,
-    /// The last transaction in its log; -1 if its database must not be trusted (election §3.2).
+    /// The last transaction in its log; [`Zxid::UNKNOWN`] if its database must not be trusted (election §3.2).
     pub zxid: Zxid,
 }
 
@@ -279,7 +279,7 @@ impl Election {
         now: Instant,
         out: &mut Vec<ElectionAction>,
     ) {
-        let untrusted = self.last_logged.zxid == UNTRUSTED || message.vote.zxid == UNTRUSTED;
+        let untrusted = self.last_logged.zxid == Zxid::UNKNOWN || message.vote.zxid == Zxid::UNKNOWN;
         if untrusted || !self.votes() {
             return;
         }
@@ -339,6 +339,9 @@ impl Election {
     /// Looks whether the proposal has a quorum, and how long to wait for a better one.
     fn count(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
         let Phase::Looking(looking) = &mut self.phase else { return };
+        if self.last_logged.zxid == Zxid::UNKNOWN {
+            return; // Not even one's own vote counts, in an ensemble of one.
+        }
         let (vote, round) = (looking.proposal, self.round);
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
@@ -450,10 +453,13 @@ fn ballot(message: &Notification, versioned: bool) -> Ballot {
 }
 
 /// The zxid of a server that does not trust its database; neither it nor others count such a vote.
+<<<<<<< HEAD
 const UNTRUSTED: Zxid = Zxid(-1);
 /// What Java tells of a leader that a reconfig has designated.
 const NO_ROUND: i64 = -1;
 const UNKNOWN_EPOCH: i64 = -1;
+=======
+>>>>>>> main
 
 #[cfg(test)]
 mod tests;

@@ -124,7 +124,16 @@ impl Member {
         }
     }
 
-    /// How far this server is.
+    /// The database is empty and must not be trusted to be so rightly: the disk may have been wiped, and with it
+    /// what this server helped to acknowledge. Until a leader has brought it up to date, its vote counts for
+    /// nothing (`db.autocreate=false`, election §3.2). To be said before the first role begins.
+    pub fn distrust(&mut self) {
+        if let Role::Looking { tail, .. } = &mut self.role {
+            *tail = Tail::new(Zxid::UNKNOWN);
+        }
+    }
+
+    /// How far this server is; a zxid that is [`Zxid::UNKNOWN`] if it is [not trusted](Member::distrust).
     pub fn position(&self) -> Position {
         let zxid = match &self.role {
             Role::Looking { tail, .. } => tail.last(),

@@ -5,6 +5,9 @@ use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Choice, Flag, Int, Text, Word};
 use crate::format::snapshot::Compression;
 
+pub(in crate::config) static DB_AUTOCREATE: Key<Flag> =
+    Key::property("db.autocreate", Flag::or(true), Ensemble, "whether a server with no data may vote");
+
 pub(in crate::config) static DATADIR_AUTOCREATE: Key<Flag> =
     Key::property("datadir.autocreate", Flag::or(true), Supported, "create missing data folders");
 
@@ -121,7 +124,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         NotYet("there are no digests, on or off"),
         "digests of the tree in log and snapshots",
     ),
-    &Key::property("db.autocreate", Flag::or(true), MemberNotYet, "whether a server with no data may vote"),
+    &DB_AUTOCREATE,
     &Key::property(
         "closeSessionTxn.enabled",
         Flag::or(true),

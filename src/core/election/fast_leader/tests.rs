@@ -237,6 +237,17 @@ fn votes_of_and_for_strangers_and_untrusted_servers_do_not_count() {
 }
 
 #[test]
+fn an_untrusted_server_does_not_elect_itself_even_alone_and_follows_whom_the_others_elect() {
+    let verifier = |voters: i64| QuorumVerifier::majority((1..=voters).map(ServerId), []);
+    assert_eq!(Table::with(1, verifier(1), -1).waits(60_000).election.state(), Looking);
+    let mut table = Table::with(1, verifier(3), -1);
+    table.hears(2, Looking, vote(0, 0, 2), 1).hears(3, Looking, vote(0, 0, 2), 1).waits(60_000).does();
+    assert_eq!(table.election.state(), Looking);
+    table.hears(2, Leading, vote(1, 0, 2), 1).hears(3, Following, vote(1, 0, 2), 1);
+    assert_eq!(table.does(), ["decided: Following 1/0/2 r1"]);
+}
+
+#[test]
 fn a_server_without_weight_is_never_voted_for() {
     let mut groups = Groups::default();
     for id in 1..=3 {

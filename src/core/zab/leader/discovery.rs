@@ -102,7 +102,11 @@ impl Leader {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = Stage::AwaitEpochQuorum(zxid);
         link.deadline = now + self.options.timing.init() + self.options.timing.sync();
+<<<<<<< HEAD
         if current_epoch.is_some() && zxid != UNKNOWN_ZXID {
+=======
+        if current_epoch.is_some() && zxid != Zxid::UNKNOWN && link.is_follower() {
+>>>>>>> main
             self.promised.insert(link.learner);
         }
         self.enter_epoch_if_quorum(out);
@@ -119,4 +123,3 @@ impl Leader {
 
 /// Zxids are signed: an epoch has 31 bits. Some are left for those who must go beyond it.
 const EPOCH_MAX: u32 = 0x7fff_f000;
-const UNKNOWN_ZXID: Zxid = Zxid(-1);
