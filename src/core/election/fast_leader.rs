@@ -452,14 +452,9 @@ fn ballot(message: &Notification, versioned: bool) -> Ballot {
     Ballot { vote: message.vote, round: message.round, state: message.state, versioned }
 }
 
-/// The zxid of a server that does not trust its database; neither it nor others count such a vote.
-<<<<<<< HEAD
-const UNTRUSTED: Zxid = Zxid(-1);
 /// What Java tells of a leader that a reconfig has designated.
 const NO_ROUND: i64 = -1;
 const UNKNOWN_EPOCH: i64 = -1;
-=======
->>>>>>> main
 
 #[cfg(test)]
 mod tests;

@@ -102,11 +102,7 @@ impl Leader {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = Stage::AwaitEpochQuorum(zxid);
         link.deadline = now + self.options.timing.init() + self.options.timing.sync();
-<<<<<<< HEAD
-        if current_epoch.is_some() && zxid != UNKNOWN_ZXID {
-=======
-        if current_epoch.is_some() && zxid != Zxid::UNKNOWN && link.is_follower() {
->>>>>>> main
+        if current_epoch.is_some() && zxid != Zxid::UNKNOWN {
             self.promised.insert(link.learner);
         }
         self.enter_epoch_if_quorum(out);
