@@ -20,6 +20,10 @@
 //! of them are used when is decided by the member's [`Seat`], which also tells when there must be an election,
 //! and takes its outcome.
 //!
+//! Who the other servers are, the member knows too, and says so with [`Action::Configure`] whenever that changes:
+//! what one reconfig after another makes of them, what a leader that is joined goes by, what others told in an
+//! election.
+//!
 //! The snapshotter must write no state later than [`Member::published`]: what is recovered from a log is not
 //! known to be committed before the first [`Action::Serve`].
 

@@ -7,6 +7,7 @@ mod peer;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 pub use note::Note;
@@ -171,8 +172,8 @@ impl Connections {
             peer.configured = addresses;
         }
         for (id, addresses) in configured {
-            if !self.peers.contains_key(&id) {
-                self.peers.insert(id, Peer { call_back: true, ..Peer::new(addresses) });
+            if let Entry::Vacant(new) = self.peers.entry(id) {
+                new.insert(Peer { call_back: true, ..Peer::new(addresses) });
                 self.pump(id, now, out);
             }
         }

@@ -44,7 +44,6 @@ impl Faults {
 pub(super) struct World {
     rng: Rng,
     faults: Faults,
-    voters: usize,
     now_us: u64,
     sequence: u64,
     events: BinaryHeap<Reverse<(u64, u64)>>,
@@ -97,7 +96,6 @@ impl World {
         let mut world = World {
             rng: Rng(seed),
             faults,
-            voters,
             now_us: 0,
             sequence: 0,
             events: BinaryHeap::new(),

@@ -44,12 +44,7 @@ fn servers_join_leave_and_are_replaced_and_the_zxid_is_the_version() {
     let (logged, _, outcome) =
         bench.ask(OpCode::Reconfig, &request(Some("server.5=h5:2888:3888;2181"), Some("2,9"), None, 7));
     let zxid = bench.last;
-    assert_eq!(
-        bench.shown(),
-        membership(&[1, 3, 5], &[4], zxid.0)
-            .text()
-            .replace("h5:2888:3888:participant;0.0.0.0:2181", "h5:2888:3888:participant;0.0.0.0:2181")
-    );
+    assert_eq!(bench.shown(), membership(&[1, 3, 5], &[4], zxid.0).text());
     let Outcome::Reconfigured(node, stat) = outcome else { panic!("{outcome:?}") };
     assert_eq!(node.data(), Some(bench.shown().as_bytes()));
     assert_eq!((stat.version, stat.mzxid), (-1, zxid));
