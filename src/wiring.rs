@@ -12,6 +12,7 @@ use ringkeeper_core::flow::{CommitBatch, ConnId, ShardTurn};
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::log_room::LogRoom;
+use ringkeeper_core::shard::Service;
 use ringkeeper_core::tree::{DataTree, Frozen};
 use ringkeeper_core::zab::{EpochFile, LinkId, LogExcerpt};
 
@@ -82,6 +83,19 @@ pub enum Mode {
     Follower,
     /// An observer.
     Observer,
+    /// A server without a leader, for clients that will do with reads.
+    ReadOnly,
+}
+
+impl Mode {
+    /// Whom a server serves that is this.
+    pub fn service(mode: Option<Mode>) -> Service {
+        match mode {
+            None => Service::Nobody,
+            Some(Mode::ReadOnly) => Service::ReadOnly,
+            Some(_) => Service::Everybody,
+        }
+    }
 }
 
 impl fmt::Display for Mode {
@@ -92,6 +106,7 @@ impl fmt::Display for Mode {
             Mode::Leader => "leader",
             Mode::Follower => "follower",
             Mode::Observer => "observer",
+            Mode::ReadOnly => "read-only",
         })
     }
 }

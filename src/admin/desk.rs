@@ -1,13 +1,13 @@
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ringkeeper_core::config::Config;
+use ringkeeper_core::config::{Config, Membership};
 use ringkeeper_core::flow::{ConnId, ShardId};
-use ringkeeper_core::id::SessionId;
+use ringkeeper_core::member::MemberFigures;
+use ringkeeper_core::session::SessionsReport;
 use ringkeeper_core::shard::{Lists, ShardReport};
-use ringkeeper_core::time::Instant;
 
-use super::words::{Facts, Needs, Word};
+use super::words::{Facts, Word};
 use crate::runtime::{Clock, Sender};
 use crate::storage::wal::WalStats;
 use crate::wiring::{Mode, ToCommit, ToShard};
@@ -50,18 +50,34 @@ pub struct Question {
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     pub(super) shards: Vec<ShardReport>,
-    pub(super) sessions: Vec<(SessionId, Instant)>,
+    pub(super) commit: Option<CommitReport>,
+}
+
+/// The commit role's part of what words show.
+#[derive(Debug)]
+pub struct CommitReport {
+    /// The open sessions, if they were asked for.
+    pub sessions: Option<SessionsReport>,
+    /// What only a member of an ensemble has.
+    pub member: Option<MemberFigures>,
+    /// Who the servers are.
+    pub membership: Option<Arc<Membership>>,
 }
 
 impl Question {
     /// What this shard's report must list.
     pub fn lists(&self, shard: ShardId) -> Lists {
-        let lists = self.word.needs().lists();
+        let lists = self.word.needs().lists;
         // The tree is the same on every shard.
         Lists { ephemerals: lists.ephemerals && shard == self.shard, ..lists }
     }
 
-    /// What the shards should forget once they have reported.
+    /// Whether the commit role's report must list the sessions.
+    pub fn lists_sessions(&self) -> bool {
+        self.word.needs().sessions
+    }
+
+    /// What the roles should forget once they have reported.
     pub fn resets(&self) -> Option<Reset> {
         match self.word {
             Word::Crst => Some(Reset::Connections),
@@ -107,9 +123,9 @@ impl Desk {
         self.add(question, |reports| reports.shards.push(report));
     }
 
-    /// Takes the commit role's report: the sessions, and when each expires.
-    pub fn add_sessions(&self, question: &Question, deadlines: impl Iterator<Item = (SessionId, Instant)>) {
-        self.add(question, |reports| reports.sessions.extend(deadlines));
+    /// Takes the commit role's report.
+    pub fn add_commit(&self, question: &Question, report: CommitReport) {
+        self.add(question, |reports| reports.commit = Some(report));
     }
 
     /// What a word answers, by what the server is when all has been said.
@@ -124,18 +140,15 @@ impl Desk {
     fn send_round(&self, word: Word, shard: ShardId, conn: ConnId) {
         let DeskOptions { shards, commit, .. } = &self.options;
         let needs = word.needs();
-        let commits = usize::from(needs == Needs::ShardsAndSessions);
-        if needs == Needs::Nothing {
+        if !needs.roles {
             return self.answer(shard, conn, self.compose(word, Reports::default()));
         }
-        let awaited = AtomicUsize::new(shards.len() + commits);
+        let awaited = AtomicUsize::new(shards.len() + 1);
         let question = Arc::new(Question { word, shard, conn, reports: Mutex::default(), awaited });
         for shard in shards {
             shard.post(ToShard::Ask(question.clone()));
         }
-        if commits > 0 {
-            commit.post(ToCommit::Ask(question));
-        }
+        commit.post(ToCommit::Ask(question));
     }
 
     fn add(&self, question: &Question, report: impl FnOnce(&mut Reports)) {

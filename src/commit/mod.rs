@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::prep::Pipeline;
+use ringkeeper_core::session::{GlobalSessions, SessionsReport};
 
 pub use followers::Followers;
 
-use crate::admin::Desk;
+use crate::admin::{CommitReport, Desk};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{ToCommit, ToLog};
 
@@ -51,7 +52,12 @@ impl Commit {
                     ToCommit::LogRoom(room) => pipeline.on_log_room(room),
                     ToCommit::Tick if log.is_some() => pipeline.on_tick(now, wall, &mut records),
                     ToCommit::Tick => {}
-                    ToCommit::Ask(question) => desk.add_sessions(&question, pipeline.session_deadlines()),
+                    ToCommit::Ask(question) => {
+                        let expiring = || GlobalSessions::Expiring(pipeline.session_deadlines().collect());
+                        let sessions = || SessionsReport { local: None, global: expiring() };
+                        let sessions = question.lists_sessions().then(sessions);
+                        desk.add_commit(&question, CommitReport { sessions, member: None, membership: None });
+                    }
                     ToCommit::Stop => {
                         submit(&mut records, log.as_ref());
                         log = None;

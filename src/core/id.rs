@@ -56,6 +56,11 @@ impl SessionId {
         let time = (((since_ms as u64) << 24) >> 8) as i64;
         SessionId(time | (server.0 << 56))
     }
+
+    /// The id of the server that handed it out, as far as the top byte tells.
+    pub fn server(self) -> i64 {
+        (self.0 >> 56) & 0xff
+    }
 }
 
 impl fmt::Display for SessionId {

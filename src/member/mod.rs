@@ -29,7 +29,7 @@ use tracing::{info, warn};
 pub use config_files::ConfigFiles;
 pub use disk::{Disk, EpochError, read_epochs};
 
-use crate::admin::Desk;
+use crate::admin::{CommitReport, Desk, Question, Reset};
 use crate::commit::Followers;
 use crate::election::ToElection;
 use crate::net::ClientDoor;
@@ -72,6 +72,8 @@ pub struct MemberRole {
 pub struct MemberRoleOptions {
     /// This server.
     pub id: ServerId,
+    /// Whether this server serves clients while it leads.
+    pub leader_serves: bool,
     /// How long a leader may take to answer at all.
     pub connect_patience: Duration,
     /// What trees that a leader sends get.
@@ -137,7 +139,7 @@ impl MemberRole {
                 match message {
                     ToCommit::LogEnded => ended = true,
                     ToCommit::Ask(question) => {
-                        desk.add_sessions(&question, driver.seat.member().session_deadlines().into_iter());
+                        desk.add_commit(&question, driver.report(&question));
                     }
                     message => driver.on_message(message),
                 }
@@ -198,6 +200,19 @@ impl Driver {
             ToCommit::Ask(_) | ToCommit::LogEnded => {}
         }
         self.perform(duties);
+    }
+
+    fn report(&mut self, question: &Question) -> CommitReport {
+        let member = self.seat.member();
+        let report = CommitReport {
+            sessions: question.lists_sessions().then(|| member.sessions()),
+            member: Some(member.figures(self.at.now)),
+            membership: Some(member.configurations().committed().clone()),
+        };
+        if question.resets() == Some(Reset::Server) {
+            self.seat.tell(self.at, &mut Vec::new(), |member, _, _| member.reset_figures());
+        }
+        report
     }
 
     fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<TcpStream>>) {
@@ -283,6 +298,14 @@ impl Driver {
             Action::Replace(tree) => self.followers.replace(&tree),
             Action::Publish(batch) => self.followers.publish(batch),
             Action::Serve => self.serve(),
+            Action::ServeReadOnly => {
+                warn!("no leader is in sight: serving read-only clients");
+                self.followers.serve(Mode::ReadOnly);
+            }
+            Action::EndReadOnly => {
+                info!("there is a leader: read-only clients are sent away, to come back as others");
+                self.followers.stop_serving();
+            }
             Action::Down(_) => {
                 self.followers.stop_serving();
                 self.learners.close_all();
@@ -320,8 +343,12 @@ impl Driver {
             PeerState::Observing => Mode::Observer,
             PeerState::Looking => return,
         };
-        info!("serving clients as {mode}, in epoch {epoch}");
         self.election.post(ToElection::Epoch(epoch.into()));
+        if mode == Mode::Leader && !self.options.leader_serves {
+            info!("leading epoch {epoch}, and serving no clients (leaderServes=no)");
+            return;
+        }
+        info!("serving clients as {mode}, in epoch {epoch}");
         self.followers.serve(mode);
     }
 

@@ -9,6 +9,7 @@ use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
+use ringkeeper_core::session::NewSessions;
 use ringkeeper_core::shard::ShardOptions;
 use ringkeeper_core::snap_trigger::TriggerOptions;
 use ringkeeper_core::tree::TreeOptions;
@@ -30,6 +31,7 @@ pub(super) fn pipeline(config: &Config, topology: &Topology) -> PipelineOptions 
         server: config.ensemble.as_ref().map_or(STANDALONE, |ensemble| ensemble.my_id),
         shards: topology.shards,
         tick_ms: config.sessions.tick_ms,
+        new_sessions: config.ensemble.as_ref().map_or(NewSessions::Global, |ensemble| ensemble.new_sessions),
         settings: Settings {
             policy: policy(config),
             extended_types: security.extended_types,
@@ -60,13 +62,19 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         force_snapshot_sync: ensemble.force_snapshot_sync,
         confirm_syncs: true,
     };
-    MemberOptions { zab, pipeline: pipeline(config, topology), rollover_at: ROLLOVER_AT }
+    MemberOptions {
+        zab,
+        pipeline: pipeline(config, topology),
+        rollover_at: ROLLOVER_AT,
+        read_only_after: ensemble.read_only_after,
+    }
 }
 
 /// What its driver must know of the others.
 pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOptions {
     MemberRoleOptions {
         id: ensemble.my_id,
+        leader_serves: ensemble.leader_serves,
         connect_patience: ensemble.init_limit,
         tree: tree(config),
         value_len_max: config.limits.frame_bytes.max(PEER_VALUE_LEN_MIN),

@@ -82,7 +82,7 @@ impl Server {
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
             let options = plan::shard(&config, topology);
             let mut shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
-            shard.serve(!is_member);
+            shard.serve(Mode::service((!is_member).then_some(Mode::Standalone)));
             let (commit, desk, published) = (to_commit.clone(), desk.clone(), published.clone());
             let role = ShardRole { shard, inbox, commit, desk, published, clock };
             shards.push(Some(start(move || role.run())));

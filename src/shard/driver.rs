@@ -162,7 +162,7 @@ impl Driver {
 
     pub(super) fn on_serve(&self, mode: Option<Mode>) {
         self.desk.on_mode(mode);
-        self.state.borrow_mut().shard.serve(mode.is_some());
+        self.state.borrow_mut().shard.serve(Mode::service(mode));
     }
 
     pub(super) fn on_replace(&self, tree: DataTree) {

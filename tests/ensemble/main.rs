@@ -3,10 +3,13 @@
 //! `ENSEMBLE_TESTS=all` adds what takes longer: the same with older releases.
 
 mod away;
+mod local_sessions;
 mod mixed;
 mod observe;
+mod read_only;
 mod reconfig;
 mod replacement;
+mod words;
 mod work;
 
 use ringkeeper_kit::ensemble::{Ensemble, Kind};

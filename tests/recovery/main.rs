@@ -95,6 +95,7 @@ fn options() -> PipelineOptions {
         server: ServerId(1),
         shards: 1,
         tick_ms: 2000,
+        new_sessions: ringkeeper_core::session::NewSessions::Global,
         settings: Settings::default(),
         reaper: ReaperOptions { check_interval_ms: 60_000, per_minute_max: 60, never_used_ms_max: 0 },
     }

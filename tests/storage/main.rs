@@ -164,6 +164,7 @@ fn pipeline() -> PipelineOptions {
         server: ServerId(1),
         shards: 1,
         tick_ms: 2000,
+        new_sessions: ringkeeper_core::session::NewSessions::Global,
         settings: Settings {
             policy: Policy::default(),
             extended_types: false,

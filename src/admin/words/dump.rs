@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ringkeeper_core::id::SessionId;
+use ringkeeper_core::session::{GlobalSessions, SessionsReport};
 use ringkeeper_core::time::Instant;
 
 use super::facts::Facts;
@@ -13,20 +15,58 @@ use super::java_address;
 ///
 /// A connection with a session expires with it.
 pub(super) fn answer(facts: &Facts<'_>) -> String {
-    let mut text = String::from("SessionTracker dump:\nSession ");
-    let sessions = facts.sessions().iter().map(|(session, deadline)| (*deadline, *session));
-    add_sets(&mut text, facts, sessions);
+    let mut text = String::from("SessionTracker dump:\n");
+    if let Some(sessions) = facts.sessions() {
+        add_sessions(&mut text, facts, sessions);
+    }
     text.push_str("ephemeral nodes dump:\n");
     add_ephemerals(&mut text, facts);
     text.push_str("Connections dump:\nConnections ");
-    let deadlines: HashMap<SessionId, Instant> = facts.sessions().iter().copied().collect();
+    let deadlines: HashMap<SessionId, Instant> =
+        facts.sessions().map(deadlines_of).into_iter().flatten().collect();
     let connections = facts.connections().map(|connection| {
         let session = connection.session.as_ref().map_or(SessionId::NONE, |session| session.id);
-        let deadline = deadlines.get(&session).copied().unwrap_or(connection.handshake_until);
+        let with_session = connection.session.as_ref().map(|session| {
+            // One whose session another server watches over.
+            connection.established + Duration::from_millis(session.timeout_ms.max(0) as u64)
+        });
+        let deadline =
+            deadlines.get(&session).copied().or(with_session).unwrap_or(connection.handshake_until);
         (deadline, format!("ip: /{} sessionId: {session}", java_address(connection.peer)))
     });
     add_sets(&mut text, facts, connections);
     text
+}
+
+/// Adds the sessions that this server alone knows, if it has such, and the ensemble's.
+fn add_sessions(text: &mut String, facts: &Facts<'_>, sessions: &SessionsReport) {
+    if let Some(local) = &sessions.local {
+        text.push_str("Local Session ");
+        add_sets(text, facts, local.iter().map(|(session, deadline)| (*deadline, *session)));
+    }
+    match &sessions.global {
+        GlobalSessions::Expiring(expiring) => {
+            text.push_str(if sessions.local.is_some() { "Global Session " } else { "Session " });
+            add_sets(text, facts, expiring.iter().map(|(session, deadline)| (*deadline, *session)));
+        }
+        GlobalSessions::Known(known) => {
+            let _ = writeln!(text, "Global Sessions({}):", known.len());
+            let mut known = known.clone();
+            known.sort_unstable();
+            for (session, timeout_ms) in known {
+                let _ = writeln!(text, "{session}\t{timeout_ms}ms");
+            }
+        }
+    }
+}
+
+/// The sessions whose end this server decides.
+fn deadlines_of(sessions: &SessionsReport) -> impl Iterator<Item = (SessionId, Instant)> {
+    let global = match &sessions.global {
+        GlobalSessions::Expiring(expiring) => &expiring[..],
+        GlobalSessions::Known(_) => &[],
+    };
+    sessions.local.iter().flatten().chain(global).copied()
 }
 
 /// Adds what expires, by the time when it does.

@@ -1,14 +1,16 @@
 use std::sync::atomic::Ordering;
 
-use ringkeeper_core::config::Config;
+use ringkeeper_core::config::{Config, Membership};
 use ringkeeper_core::id::{SessionId, Zxid};
+use ringkeeper_core::member::MemberFigures;
+use ringkeeper_core::session::SessionsReport;
 use ringkeeper_core::shard::{ConnReport, Latency, ReplySizes, ShardReport};
 use ringkeeper_core::time::{Instant, WallTime};
 use ringkeeper_core::watch::WatchSummary;
 
-use crate::admin::DeskOptions;
 use crate::admin::desk::Reports;
 use crate::admin::host::size_below;
+use crate::admin::{CommitReport, DeskOptions};
 use crate::storage::wal::WalFigures;
 use crate::wiring::Mode;
 
@@ -17,7 +19,7 @@ pub(in crate::admin) struct Facts<'a> {
     options: &'a DeskOptions,
     mode: Option<Mode>,
     reports: Vec<ShardReport>,
-    sessions: Vec<(SessionId, Instant)>,
+    commit: Option<CommitReport>,
     now: Instant,
     wall: WallTime,
 }
@@ -28,19 +30,22 @@ impl<'a> Facts<'a> {
         mode: Option<Mode>,
         reports: Reports,
     ) -> Facts<'a> {
-        let Reports { shards, sessions } = reports;
-        Facts {
-            options,
-            mode,
-            reports: shards,
-            sessions,
-            now: options.clock.now(),
-            wall: options.clock.wall(),
-        }
+        let Reports { shards, commit } = reports;
+        Facts { options, mode, reports: shards, commit, now: options.clock.now(), wall: options.clock.wall() }
     }
 
     pub(super) fn config(&self) -> &Config {
         &self.options.config
+    }
+
+    /// The servers of the ensemble, if this server is a member of one.
+    pub(super) fn membership(&self) -> Option<&Membership> {
+        self.commit.as_ref()?.membership.as_deref()
+    }
+
+    /// Whether clients that want to write are turned away.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.mode == Some(Mode::ReadOnly)
     }
 
     /// What the server is to its clients; nothing for a word that is answered by one that serves none.
@@ -60,9 +65,30 @@ impl<'a> Facts<'a> {
         self.reports.iter().map(|report| report.connection_count).sum()
     }
 
-    /// The open sessions, and when each expires.
-    pub(super) fn sessions(&self) -> &[(SessionId, Instant)] {
-        &self.sessions
+    /// The open sessions, if they were reported.
+    pub(super) fn sessions(&self) -> Option<&SessionsReport> {
+        self.commit.as_ref()?.sessions.as_ref()
+    }
+
+    /// What this server is in its ensemble; `None` for a standalone one, and for one that has no leader.
+    pub(super) fn peer_state(&self) -> Option<&'static str> {
+        match self.mode? {
+            Mode::Standalone | Mode::ReadOnly => None,
+            Mode::Leader => Some("leading - broadcast"),
+            Mode::Follower => Some("following - broadcast"),
+            Mode::Observer => Some("observing - broadcast"),
+        }
+    }
+
+    /// Figures of a member of an ensemble that has a leader.
+    pub(super) fn member(&self) -> Option<MemberFigures> {
+        self.peer_state()?;
+        self.commit.as_ref()?.member
+    }
+
+    /// Sessions that this server alone knows.
+    pub(super) fn local_sessions(&self) -> usize {
+        self.commit.as_ref().and_then(|commit| commit.member).map_or(0, |member| member.local_sessions)
     }
 
     /// The paths in the data table of the watches, each with the session that watches it.

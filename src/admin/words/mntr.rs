@@ -1,5 +1,7 @@
 use std::fmt::{Display, Write};
 
+use ringkeeper_core::member::MemberFigures;
+
 use super::facts::{Facts, java_double};
 use crate::admin::host;
 use crate::version;
@@ -11,6 +13,7 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     let mut lines = Lines(String::new());
     lines.add("version", version::FULL);
     lines.add("server_state", facts.mode());
+    lines.add_known("peer_state", facts.peer_state());
     lines.add("avg_latency", java_double(latency.average_us() / 1000.0));
     lines.add("max_latency", latency.max_us / 1000);
     lines.add("min_latency", latency.min_us / 1000);
@@ -24,8 +27,7 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     lines.add("ephemerals_count", facts.ephemerals_count());
     lines.add("approximate_data_size", facts.approximate_data_size());
     lines.add("global_sessions", facts.global_sessions());
-    // There are none, see COMPAT.md.
-    lines.add("local_sessions", 0);
+    lines.add("local_sessions", facts.local_sessions());
     lines.add_known("open_file_descriptor_count", host::open_descriptors());
     lines.add_known("max_file_descriptor_count", host::max_descriptors());
     lines.add("last_client_response_size", sizes.last);
@@ -39,6 +41,9 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     lines.add("cnt_fsynctime", log.writes);
     lines.add("sum_fsynctime", log.sync_us_sum / 1000);
     lines.add("fsync_threshold_exceed_count", log.slow_syncs);
+    if let Some(member) = facts.member() {
+        lines.add_member(&member);
+    }
     lines.0
 }
 
@@ -51,6 +56,20 @@ struct Lines(String);
 impl Lines {
     fn add(&mut self, key: &str, value: impl Display) {
         let _ = writeln!(self.0, "zk_{key}\t{value}");
+    }
+
+    fn add_member(&mut self, member: &MemberFigures) {
+        self.add("quorum_size", member.quorum_size);
+        let Some(leader) = &member.leader else { return };
+        self.add("learners", leader.learners);
+        self.add("synced_followers", leader.synced_followers);
+        self.add("synced_non_voting_followers", leader.synced_non_voting_followers);
+        self.add("synced_observers", leader.synced_observers);
+        self.add("pending_syncs", leader.pending_syncs);
+        self.add("leader_uptime", leader.uptime_ms);
+        self.add("last_proposal_size", leader.proposal_sizes.last);
+        self.add("max_proposal_size", leader.proposal_sizes.max);
+        self.add("min_proposal_size", leader.proposal_sizes.min);
     }
 
     /// Adds a figure that the machine may not tell.

@@ -18,25 +18,14 @@ use ringkeeper_core::shard::Lists;
 pub(super) use facts::Facts;
 
 /// What must be known to answer a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Needs {
-    /// Nothing that a role would have to tell.
-    Nothing,
-    /// Each shard's report, with these lists.
-    Shards(Lists),
-    /// Each shard's report, with connections and ephemerals, and the commit role's sessions.
-    ShardsAndSessions,
-}
-
-impl Needs {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// Whether the roles must report at all.
+    pub(super) roles: bool,
     /// What the shards' reports must list.
-    pub(super) fn lists(self) -> Lists {
-        match self {
-            Needs::Nothing => Lists::default(),
-            Needs::Shards(lists) => lists,
-            Needs::ShardsAndSessions => Lists { connections: true, ephemerals: true, ..Lists::default() },
-        }
-    }
+    pub(super) lists: Lists,
+    /// Whether the commit role's report must list the sessions.
+    pub(super) sessions: bool,
 }
 
 /// A word that is answered here.
@@ -84,13 +73,18 @@ impl Word {
 
     /// What must be known to answer it.
     pub(super) fn needs(self) -> Needs {
-        let figures = Lists::default();
+        let figures = Needs { roles: true, ..Needs::default() };
+        let lists = Lists::default();
         match self {
-            Word::Conf | Word::Dirs | Word::Envi | Word::Isro | Word::Ruok => Needs::Nothing,
-            Word::Crst | Word::Mntr | Word::Srst | Word::Srvr | Word::Wchs => Needs::Shards(figures),
-            Word::Cons | Word::Stat => Needs::Shards(Lists { connections: true, ..figures }),
-            Word::Wchc | Word::Wchp => Needs::Shards(Lists { watches: true, ..figures }),
-            Word::Dump => Needs::ShardsAndSessions,
+            Word::Dirs | Word::Envi | Word::Isro | Word::Ruok => Needs::default(),
+            Word::Conf | Word::Crst | Word::Mntr | Word::Srst | Word::Srvr | Word::Wchs => figures,
+            Word::Cons | Word::Stat => Needs { lists: Lists { connections: true, ..lists }, ..figures },
+            Word::Wchc | Word::Wchp => Needs { lists: Lists { watches: true, ..lists }, ..figures },
+            Word::Dump => Needs {
+                lists: Lists { connections: true, ephemerals: true, ..lists },
+                sessions: true,
+                ..figures
+            },
         }
     }
 
@@ -118,7 +112,7 @@ impl Word {
             }
             Word::Dump => dump::answer(facts),
             Word::Envi => envi::answer(),
-            Word::Isro => "rw".into(),
+            Word::Isro => if facts.is_read_only() { "ro" } else { "rw" }.into(),
             Word::Mntr => mntr::answer(facts),
             Word::Ruok => "imok".into(),
             Word::Srst => "Server stats reset.\n".into(),

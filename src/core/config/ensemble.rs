@@ -5,13 +5,14 @@ use super::configurations::Configurations;
 use super::election_timing::ElectionTiming;
 use super::error::{ConfigError, Problem};
 use super::key::Key;
+use super::key_table::connections::READ_ONLY_MODE;
 use super::key_table::ensemble::{
-    CNX_TIMEOUT, ELECTION_PORT_BIND_RETRY, MAX_NOTIFICATION_INTERVAL, MIN_NOTIFICATION_INTERVAL,
-    QUORUM_CNXN_TIMEOUT,
+    CNX_TIMEOUT, ELECTION_PORT_BIND_RETRY, LEADER_SERVES, MAX_NOTIFICATION_INTERVAL,
+    MIN_NOTIFICATION_INTERVAL, QUORUM_CNXN_TIMEOUT,
 };
 use super::key_table::parser::{
-    INIT_LIMIT, MULTI_ADDRESS_ENABLED, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED,
-    SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
+    INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, PEER_TYPE,
+    QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC};
 use super::kind::Int;
@@ -23,6 +24,7 @@ use super::sessions::Sessions;
 use super::settings::Settings;
 use super::{AnyKey, Raw, Sources};
 use crate::id::ServerId;
+use crate::session::NewSessions;
 
 /// The ensemble that a configuration makes its server a member of (config §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,13 @@ pub struct Ensemble {
     pub history_count: usize,
     /// `forceSnapshotSync`: whether each learner gets the whole tree.
     pub force_snapshot_sync: bool,
+    /// `readonlymode.enabled`: how long to look for a leader before clients that will do with reads are served;
+    /// `None` if they are not.
+    pub read_only_after: Option<Duration>,
+    /// `leaderServes`: whether this server serves clients while it leads.
+    pub leader_serves: bool,
+    /// `localSessionsEnabled` and `localSessionsUpgradingEnabled`.
+    pub new_sessions: NewSessions,
 }
 
 /// By which rules an ensemble may be reconfigured.
@@ -99,6 +108,9 @@ impl Ensemble {
         if let (Some(rules), Some((file, next))) = (reconfig, sources.next) {
             configurations.see(&Arc::new(proposed(file, next, rules)?));
         }
+        if settings.get(&READ_ONLY_MODE)? && !settings.get(&LOCAL_SESSIONS)? {
+            notices.push(Notice::warning(NO_SESSIONS_READ_ONLY));
+        }
         let ensemble = Ensemble {
             my_id,
             configurations,
@@ -115,6 +127,14 @@ impl Ensemble {
             election: timing(&settings, sync_limit)?,
             history_count: settings.get(&COMMIT_LOG_COUNT)? as usize,
             force_snapshot_sync: settings.get(&FORCE_SNAPSHOT_SYNC)?,
+            read_only_after: settings
+                .get(&READ_ONLY_MODE)?
+                .then(|| READ_ONLY_AFTER_MIN.max(Duration::from_millis(tick_ms))),
+            leader_serves: settings.get(&LEADER_SERVES)?,
+            new_sessions: match settings.get(&LOCAL_SESSIONS)? {
+                true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },
+                false => NewSessions::Global,
+            },
         };
         Ok(Some((ensemble, notices)))
     }
@@ -193,4 +213,8 @@ fn positive(settings: &Settings<'_>, key: &Key<Int<i32>>, value: i32) -> Result<
     })
 }
 
+const NO_SESSIONS_READ_ONLY: &str = "readonlymode.enabled without localSessionsEnabled lets no client in: as with \
+     ZooKeeper, a server without a leader opens none but local sessions";
+/// What ZooKeeper takes at the least, however short a tick is.
+const READ_ONLY_AFTER_MIN: Duration = Duration::from_secs(2);
 const ELECTION_PORT_BIND_RETRY_DEFAULT: u32 = 3;

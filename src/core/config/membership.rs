@@ -262,8 +262,8 @@ mod tests {
         let membership = Membership::parse(TEXT, false).expect("good");
         assert_eq!(membership.text(), TEXT);
         assert_eq!(membership.version(), 0x1_0000_000a);
-        let sorted = "group.1=1\ngroup.2=2\nserver.1=a:2888:3888:participant;0.0.0.0:2181\n\
-                      server.10=[::1]:1:2:observer\nserver.2=b:2888:3888:participant\n";
+        let sorted = "group.1=1\ngroup.2=2\nserver.10=[::1]:1:2:observer\n\
+                      server.1=a:2888:3888:participant;0.0.0.0:2181\nserver.2=b:2888:3888:participant\n";
         assert_eq!(membership.file_text(false), format!("{sorted}weight.2=3"));
         assert_eq!(membership.file_text(true), format!("{sorted}version=10000000a\nweight.2=3"));
         let part = |id| membership.part(ServerId(id));

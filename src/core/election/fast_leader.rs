@@ -150,7 +150,7 @@ impl Election {
 
     /// Other servers decide from now on. Who is looking for a leader starts anew, unless they are the same.
     pub fn reconfigure(&mut self, electorate: Electorate, now: Instant, out: &mut Vec<ElectionAction>) {
-        let votes_as_before = self.electorate.quorum.has_same_voters(&electorate.quorum)
+        let votes_as_before = self.electorate.quorum.decides_like(&electorate.quorum)
             && self.electorate.observes == electorate.observes;
         self.electorate = electorate;
         if self.state() == PeerState::Looking && !votes_as_before {

@@ -61,6 +61,10 @@ pub enum Action {
     Publish(CommitBatch),
     /// Serve clients.
     Serve,
+    /// Serve the clients that will do with reads.
+    ServeReadOnly,
+    /// Serve clients no more: a leader was found.
+    EndReadOnly,
     /// Serve no clients, close them and the connections to leader and learners, and hold an election.
     Down(DownReason),
 }

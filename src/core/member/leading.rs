@@ -82,6 +82,10 @@ impl Leading {
         &self.leader
     }
 
+    pub(super) fn reset_figures(&mut self) {
+        self.leader.reset_figures();
+    }
+
     pub(super) fn last_zxid(&self) -> Zxid {
         self.pipeline.last_zxid().max(self.tail.last())
     }

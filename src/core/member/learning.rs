@@ -45,10 +45,6 @@ impl Learning {
         self.perform(begun, storage, history, out);
     }
 
-    pub(super) fn note_time(&mut self, at: Moment) {
-        self.wall = at.wall;
-    }
-
     pub(super) fn replica(&self) -> &Replica {
         &self.replica
     }
@@ -81,7 +77,7 @@ impl Learning {
             return;
         }
         let mut forwards = Vec::new();
-        self.replica.on_turn(turn, at.wall, &mut forwards);
+        self.replica.on_turn(turn, at.now, at.wall, &mut forwards);
         self.tell(storage, history, out, |learner, done| {
             for forward in forwards {
                 match forward {
@@ -92,6 +88,13 @@ impl Learning {
                 }
             }
         });
+    }
+
+    /// Lets time pass for clients; the learner's own is to be [told](Learning::tell).
+    pub(super) fn on_tick(&mut self, at: Moment, out: &mut Vec<Action>) {
+        self.wall = at.wall;
+        self.replica.on_tick(at.now);
+        self.publish(out);
     }
 
     pub(super) fn on_tree_bytes(&mut self, at: Moment) {

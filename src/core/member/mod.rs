@@ -8,6 +8,9 @@
 //!            '------- Down: rolled back ---> tail <--- Down: logged, not committed ----'
 //! ```
 //!
+//! A server that looks in vain for long may serve reads, of what was published last ([`crate::prep::ReadOnly`]):
+//! [`Action::ServeReadOnly`], until [`Action::EndReadOnly`].
+//!
 //! What survives a change of role is the database as it was published, and the [`Tail`]: transactions in the
 //! log that are not known to be committed. A server that leads applies its tail when a quorum has it; one
 //! that follows learns from its leader what of it is right.
@@ -31,6 +34,8 @@ mod action;
 mod leading;
 mod learning;
 mod links;
+mod looking;
+mod report;
 mod seat;
 mod storage;
 #[cfg(test)]
@@ -39,19 +44,21 @@ mod tests;
 pub use action::{Action, Moment};
 use leading::Leading;
 use learning::Learning;
+use looking::Looking;
+pub use report::MemberFigures;
 pub use seat::{Attempt, Duty, LeaderEvent, LearnerEvent, Seat};
 use storage::Storage;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Configurations, Membership};
 use crate::durable::Durable;
 use crate::flow::ShardTurn;
-use crate::id::{ServerId, SessionId, Zxid};
+use crate::id::{ServerId, Zxid};
 use crate::log_room::LogRoom;
 use crate::ops::CONFIG_NODE;
 use crate::prep::{Pipeline, PipelineOptions};
-use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::zab::{EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
 
@@ -74,6 +81,9 @@ pub struct MemberOptions {
     pub zab: ZabOptions,
     /// For ordering requests.
     pub pipeline: PipelineOptions,
+    /// How long this server looks for a leader before it serves reads meanwhile (`readonlymode.enabled`);
+    /// `None` if it never does.
+    pub read_only_after: Option<Duration>,
     /// From which number of a transaction on a leader orders nothing more in its epoch, so that a new one
     /// begins: [`ROLLOVER_AT`].
     pub rollover_at: u32,
@@ -93,10 +103,7 @@ pub struct Position {
 }
 
 enum Role {
-    Looking {
-        pipeline: Box<Pipeline>,
-        tail: Tail,
-    },
+    Looking(Box<Looking>),
     Leading(Box<Leading>),
     Learning(Box<Learning>),
     /// Only within a call.
@@ -121,7 +128,7 @@ impl Member {
             epochs: Epochs { current, accepted: epochs.accepted.max(current) },
             storage: Storage::new(last),
             history,
-            role: Role::Looking { pipeline: Box::new(pipeline), tail: Tail::new(last) },
+            role: Role::Looking(Box::new(Looking::new(pipeline, Tail::new(last)))),
             log_room: LogRoom::default(),
             next: None,
             options,
@@ -132,15 +139,15 @@ impl Member {
     /// what this server helped to acknowledge. Until a leader has brought it up to date, its vote counts for
     /// nothing (`db.autocreate=false`, election §3.2). To be said before the first role begins.
     pub fn distrust(&mut self) {
-        if let Role::Looking { tail, .. } = &mut self.role {
-            *tail = Tail::new(Zxid::UNKNOWN);
+        if let Role::Looking(looking) = &mut self.role {
+            looking.distrust();
         }
     }
 
     /// How far this server is; a zxid that is [`Zxid::UNKNOWN`] if it is [not trusted](Member::distrust).
     pub fn position(&self) -> Position {
         let zxid = match &self.role {
-            Role::Looking { tail, .. } => tail.last(),
+            Role::Looking(looking) => looking.tail().last(),
             Role::Leading(leading) => leading.last_zxid(),
             Role::Learning(learning) => learning.learner().last_zxid(),
             Role::Between => Zxid::ZERO,
@@ -156,7 +163,7 @@ impl Member {
     /// The last transaction that was published, or recovered.
     pub fn published(&self) -> Zxid {
         match &self.role {
-            Role::Looking { tail, .. } => tail.applied(),
+            Role::Looking(looking) => looking.tail().applied(),
             Role::Leading(leading) => leading.pipeline().published(),
             Role::Learning(learning) => learning.replica().last_zxid(),
             Role::Between => Zxid::ZERO,
@@ -166,7 +173,7 @@ impl Member {
     /// The database. Of a server that leads, it is ahead of what is published.
     pub fn tree(&self) -> &DataTree {
         match &self.role {
-            Role::Looking { pipeline, .. } => pipeline.tree(),
+            Role::Looking(looking) => looking.pipeline().tree(),
             Role::Leading(leading) => leading.pipeline().tree(),
             Role::Learning(learning) => learning.replica().tree(),
             Role::Between => unreachable!("a member is between roles only within a call"),
@@ -191,15 +198,20 @@ impl Member {
 
     /// Whether this server looks for a leader.
     pub fn is_looking(&self) -> bool {
-        matches!(self.role, Role::Looking { .. }) && self.next.is_none()
+        matches!(self.role, Role::Looking(_)) && self.next.is_none()
     }
 
-    /// Whether clients are served.
+    /// Whether clients are served that will do with reads, since there is no leader.
+    pub fn is_read_only(&self) -> bool {
+        matches!(&self.role, Role::Looking(looking) if looking.is_serving())
+    }
+
+    /// Whether clients are served, and may write.
     pub fn is_serving(&self) -> bool {
         match &self.role {
             Role::Leading(leading) => leading.leader().is_established(),
             Role::Learning(learning) => learning.learner().is_serving(),
-            Role::Looking { .. } | Role::Between => false,
+            Role::Looking(_) | Role::Between => false,
         }
     }
 
@@ -217,15 +229,7 @@ impl Member {
         match &self.role {
             Role::Leading(leading) => leading.pipeline().outstanding() + leading.leader().outstanding(),
             Role::Learning(learning) => learning.replica().outstanding(),
-            Role::Looking { .. } | Role::Between => 0,
-        }
-    }
-
-    /// The open sessions and when each expires, as far as this server decides that: if it leads.
-    pub fn session_deadlines(&self) -> Vec<(SessionId, Instant)> {
-        match &self.role {
-            Role::Leading(leading) => leading.pipeline().session_deadlines().collect(),
-            Role::Looking { .. } | Role::Learning(_) | Role::Between => Vec::new(),
+            Role::Looking(_) | Role::Between => 0,
         }
     }
 
@@ -277,7 +281,8 @@ impl Member {
             Role::Learning(learning) => {
                 learning.on_turn(turn, at, &mut self.storage, &mut self.history, out);
             }
-            Role::Looking { .. } | Role::Between => {}
+            Role::Looking(looking) => looking.on_turn(turn, at, out),
+            Role::Between => {}
         }
         self.finish(at, out);
     }
@@ -286,8 +291,12 @@ impl Member {
     pub fn on_tick(&mut self, at: Moment, out: &mut Vec<Action>) {
         match &mut self.role {
             Role::Leading(leading) => leading.on_tick(at, &mut self.storage, out),
-            Role::Learning(learning) => learning.note_time(at),
-            Role::Looking { .. } | Role::Between => {}
+            Role::Looking(looking) => {
+                let may_serve = self.next.is_none() && self.storage.is_settled();
+                looking.on_tick(at, self.options.read_only_after.filter(|_| may_serve), out);
+            }
+            Role::Learning(learning) => learning.on_tick(at, out),
+            Role::Between => {}
         }
         self.tell_learner(out, |learner, done| learner.on_tick(at.now, done));
         self.finish(at, out);
@@ -332,7 +341,7 @@ impl Member {
             out.push(Action::Replace(Arc::new(tree.clone())));
             match &mut self.role {
                 Role::Learning(learning) => learning.replace(tree),
-                Role::Looking { pipeline, .. } => pipeline.replace(tree),
+                Role::Looking(looking) => looking.replace(tree),
                 Role::Leading(_) | Role::Between => {}
             }
         }
@@ -361,20 +370,21 @@ impl Member {
     }
 
     fn begin_role(&mut self, start: Start, at: Moment, out: &mut Vec<Action>) {
-        let Role::Looking { pipeline, tail } = std::mem::replace(&mut self.role, Role::Between) else {
+        let Role::Looking(looking) = std::mem::replace(&mut self.role, Role::Between) else {
             unreachable!("a role begins only while a member looks for a leader")
         };
+        let (pipeline, tail) = looking.end(out);
         let (log, zab) = (self.storage.log(), self.options.zab.clone());
         self.role = match start {
             Start::Lead => {
                 let mut leading =
-                    Leading::new(&self.options, *pipeline, tail, self.epochs, &self.history, log.1, at);
+                    Leading::new(&self.options, pipeline, tail, self.epochs, &self.history, log.1, at);
                 leading.on_log_room(self.log_room);
                 leading.begin(at, &mut self.storage, out);
                 Role::Leading(Box::new(leading))
             }
             Start::Follow(leader) => {
-                let mut learning = Learning::new(zab, *pipeline, leader, self.epochs, tail, log, at);
+                let mut learning = Learning::new(zab, pipeline, leader, self.epochs, tail, log, at);
                 learning.begin(&mut self.storage, &mut self.history, out);
                 Role::Learning(Box::new(learning))
             }
@@ -385,18 +395,18 @@ impl Member {
         let reason = match &mut self.role {
             Role::Leading(leading) => leading.take_end(),
             Role::Learning(learning) => learning.take_end(),
-            Role::Looking { .. } | Role::Between => None,
+            Role::Looking(_) | Role::Between => None,
         };
         let Some(reason) = reason else { return };
         self.options.zab.configurations = self.configurations().clone();
         self.role = match std::mem::replace(&mut self.role, Role::Between) {
             Role::Leading(leading) => {
                 let (pipeline, tail) = leading.end(&mut self.history, out);
-                Role::Looking { pipeline: Box::new(pipeline), tail }
+                Role::Looking(Box::new(Looking::new(pipeline, tail)))
             }
             Role::Learning(learning) => {
                 let (pipeline, tail) = learning.end();
-                Role::Looking { pipeline: Box::new(pipeline), tail }
+                Role::Looking(Box::new(Looking::new(pipeline, tail)))
             }
             other => other,
         };

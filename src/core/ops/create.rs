@@ -18,7 +18,7 @@ pub(super) fn decide<'r>(
 ) -> Result<Txn<'r>, Code> {
     let flags = CreateFlags::from_number(request.flags).ok_or(Code::BadArguments)?;
     check_ttl(flags, request.ttl_ms, asker.settings.extended_types)?;
-    asker.check_session()?;
+    if flags.is_ephemeral() { asker.check_owner() } else { asker.check_session() }?;
     let parent_path = parent_to_write(&request.path).ok_or(Code::BadArguments)?;
     let acl = acl::validate(&request.acl, asker.identities, &asker.settings.policy, asker.interner)?;
     let parent = asker.find(db, parent_path, perms::CREATE)?;

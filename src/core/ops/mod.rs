@@ -29,7 +29,9 @@ pub use database::{Database, Trail, share_lists};
 pub use quota::QuotaLimits;
 pub use reconfig::{CONFIG_NODE, ReconfigContext};
 pub use sessions::{close_txn, ephemerals_of};
-pub use write::{Asker, Ordered, Settings, Undecodable, is_well_formed, order};
+pub use write::{
+    Asker, AskingSession, Ordered, Settings, Undecodable, is_well_formed, needs_global_session, order,
+};
 
 #[cfg(test)]
 mod replay_tests;

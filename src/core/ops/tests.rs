@@ -16,7 +16,7 @@ struct Bench {
     db: Database,
     interner: Interner,
     settings: Settings,
-    session_is_open: bool,
+    session: AskingSession,
     identities: Vec<Identity>,
     reconfig: Option<ReconfigContext>,
     last: Zxid,
@@ -31,7 +31,7 @@ impl Bench {
             db: Database::new(tree),
             interner: Interner::new(),
             settings: Settings { extended_types: true, ..Settings::default() },
-            session_is_open: true,
+            session: AskingSession::Global,
             identities: vec![identity("ip", "127.0.0.1")],
             reconfig: None,
             last: Zxid(0),
@@ -44,7 +44,7 @@ impl Bench {
         let header = TxnHeader { client_id: SESSION, cxid: 9, zxid: self.last.next(), time };
         let mut changes = Changes::default();
         let mut asker = Asker {
-            session_is_open: self.session_is_open,
+            session: self.session,
             identities: &self.identities,
             settings: &self.settings,
             reconfig: self.reconfig.as_ref(),
@@ -158,7 +158,7 @@ fn create_fails_with_the_first_of_its_reasons() {
     assert_eq!(bench.code(OpCode::CreateTtl, create_ttl("/a", 5, 0)), Unimplemented);
     assert_eq!(bench.code(OpCode::Create, open("/a", 6)), Unimplemented);
     assert_eq!(bench.code(OpCode::CreateTtl, create_ttl("/a", 0, -1)), BadArguments);
-    bench.session_is_open = false;
+    bench.session = AskingSession::Unknown;
     assert_eq!(bench.code(OpCode::Create, open("/a", 7)), BadArguments);
     assert_eq!(bench.code(OpCode::CreateTtl, create_ttl("/a", 5, 0)), Unimplemented);
     assert_eq!(bench.code(OpCode::Create, open("nope", 0)), SessionExpired);
@@ -201,7 +201,7 @@ fn delete_fails_with_the_first_of_its_reasons() {
     }
     bench.limit("/p/c", &everybody(0));
     assert_eq!(bench.code(OpCode::Delete, path_version("/p/c", 0)), Ok, "the parent's list decides");
-    bench.session_is_open = false;
+    bench.session = AskingSession::Unknown;
     assert_eq!(bench.code(OpCode::Delete, path_version("nope", 0)), SessionExpired);
 }
 
@@ -225,7 +225,7 @@ fn set_data_fails_with_the_first_of_its_reasons() {
     ] {
         assert_eq!(bench.code(OpCode::SetData, set_data(path, Some(b"x"), version)), expected, "{path}");
     }
-    bench.session_is_open = false;
+    bench.session = AskingSession::Unknown;
     assert_eq!(bench.code(OpCode::SetData, set_data("", None, 0)), SessionExpired);
 }
 

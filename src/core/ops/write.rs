@@ -8,7 +8,8 @@ use crate::flow::{Outcome, PartOutcome};
 use crate::id::Zxid;
 use crate::jute::{DecodeError, Reader};
 use crate::proto::{
-    Acl, CreateRequest, Identity, OpCode, PathVersion, SetAclRequest, SetDataRequest, Txn, TxnHeader,
+    Acl, CreateFlags, CreateRequest, Identity, OpCode, PathVersion, SetAclRequest, SetDataRequest, Txn,
+    TxnHeader,
 };
 use crate::tree::{Found, is_valid_path};
 
@@ -25,10 +26,21 @@ pub struct Settings {
     pub reconfig_enabled: bool,
 }
 
+/// What is known of a session that asks for a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskingSession {
+    /// It is not open.
+    Unknown,
+    /// One server alone knows it: it may do all but own znodes, which is refused so.
+    Local(Code),
+    /// The ensemble knows it.
+    Global,
+}
+
 /// Who asks for a write, and by which rules it is judged.
 pub struct Asker<'a> {
-    /// False if the session is unknown or being closed.
-    pub session_is_open: bool,
+    /// What is known of the session.
+    pub session: AskingSession,
     /// Who the connection is.
     pub identities: &'a [Identity],
     /// The server's rules.
@@ -54,7 +66,16 @@ impl Asker<'_> {
     }
 
     pub(super) fn check_session(&self) -> Result<(), Code> {
-        if self.session_is_open { Ok(()) } else { Err(Code::SessionExpired) }
+        if self.session == AskingSession::Unknown { Err(Code::SessionExpired) } else { Ok(()) }
+    }
+
+    /// Whether the session may have ephemerals.
+    pub(super) fn check_owner(&self) -> Result<(), Code> {
+        match self.session {
+            AskingSession::Unknown => Err(Code::SessionExpired),
+            AskingSession::Local(code) => Err(code),
+            AskingSession::Global => Ok(()),
+        }
     }
 
     fn check_permission(&self, list: &[Acl], perm: i32) -> Result<(), Code> {
@@ -126,6 +147,21 @@ pub fn is_well_formed(op: OpCode, record: &[u8]) -> bool {
     }
 }
 
+/// Whether a request can be done for sessions of the ensemble's alone: it makes ephemerals. Those of operations
+/// that are not for that don't count, as in Java.
+pub fn needs_global_session(op: OpCode, record: &[u8]) -> bool {
+    let mut reader = Reader::new(record);
+    match op {
+        OpCode::Create | OpCode::Create2 => {
+            Write::decode(op, &mut reader).is_ok_and(|write| write.makes_an_ephemeral())
+        }
+        OpCode::Multi => {
+            multi::decode(&mut reader).is_ok_and(|writes| writes.iter().any(Write::makes_an_ephemeral))
+        }
+        _ => false,
+    }
+}
+
 /// A request to write, decoded: every operation but multi, which is made of them.
 pub(super) enum Write<'r> {
     Create(OpCode, CreateRequest<'r>),
@@ -154,6 +190,15 @@ impl<'r> Write<'r> {
                 return Err(DecodeError::BadValue { offset, what: "write", value });
             }
         })
+    }
+
+    fn makes_an_ephemeral(&self) -> bool {
+        match self {
+            Write::Create(OpCode::Create | OpCode::Create2, request) => {
+                CreateFlags::from_number(request.flags).is_some_and(CreateFlags::is_ephemeral)
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn decide(self, zxid: Zxid, db: &Database, asker: &mut Asker<'_>) -> Result<Txn<'r>, Code> {

@@ -12,7 +12,7 @@ use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::Writer;
 use crate::ops::Settings;
 use crate::proto::{Identity, OpCode, Txn, TxnHeader};
-use crate::session::password_of;
+use crate::session::{LocalSessions, NewSessions, password_of};
 use crate::testing::{create, multi, path_version, picture, set_data};
 use crate::time::{Instant, WallTime};
 use crate::tree::{DataTree, TreeOptions};
@@ -33,10 +33,15 @@ impl LogSink for Log {
 }
 
 fn pipeline(server: i64) -> Pipeline {
+    pipeline_with(server, NewSessions::Global)
+}
+
+fn pipeline_with(server: i64, new_sessions: NewSessions) -> Pipeline {
     let options = PipelineOptions {
         server: ServerId(server),
         shards: 1,
         tick_ms: 1000,
+        new_sessions,
         settings: Settings::default(),
         reaper: ReaperOptions::default(),
     };
@@ -69,14 +74,18 @@ const FOLLOWER: u64 = 9;
 
 impl Pair {
     fn new() -> Pair {
-        let (mut leader, mut log) = (pipeline(1), Log::default());
+        Pair::with(NewSessions::Global)
+    }
+
+    fn with(new_sessions: NewSessions) -> Pair {
+        let (mut leader, mut log) = (pipeline_with(1, new_sessions), Log::default());
         leader.lead(1, [], NOW, WALL, &mut log);
-        let follower = pipeline(2).into_replica();
+        let follower = pipeline_with(2, new_sessions).into_replica();
         Pair { leader, log, follower, sent: Vec::new() }
     }
 
     fn hand_in(&mut self, origin: Origin, session: SessionId, what: Submission) {
-        self.follower.on_turn(turn(origin, session, what), WALL, &mut self.sent);
+        self.follower.on_turn(turn(origin, session, what), NOW, WALL, &mut self.sent);
     }
 
     /// The leader orders what was sent, by this connection's server, and commits it; the follower hears of it.
@@ -336,4 +345,121 @@ fn a_new_leaders_tail_and_the_nodes_of_sessions_that_are_gone_are_published_with
         .collect();
     assert_eq!(zxids, [Zxid(1), Zxid::new(1, 0)]);
     assert_eq!((leader.session_count(), leader.published()), (1, Zxid::new(1, 0)));
+}
+
+#[test]
+fn a_followers_local_session_costs_no_transaction_until_it_needs_to_be_known() {
+    let mut pair = Pair::with(NewSessions::Local { upgrades: true });
+    let me = conn(1);
+    pair.hand_in(me, SessionId::NONE, Submission::Connect { password: None, timeout_ms: TIMEOUT_MS });
+    assert!(pair.sent.is_empty());
+    let steps = pair.exchange();
+    let [(_, 0, Outcome::Connected { session, .. })] = outcomes(&steps)[..] else { panic!("{steps:?}") };
+    let session = *session;
+    let before = pair.leader.last_zxid();
+    pair.hand_in(me, session, request(1, OpCode::Create, create("/a", b"", 0)));
+    assert!(matches!(outcomes(&pair.exchange())[..], [(_, 1, Outcome::Created(_))]));
+    assert_eq!(pair.leader.last_zxid(), before.next());
+    assert!(pair.leader.tree().sessions().is_empty());
+
+    // A client may number its request as servers number theirs.
+    for (xid, path) in [(0, "/e"), (2, "/f")] {
+        pair.hand_in(me, session, request(xid, OpCode::Create, create(path, b"", 1)));
+    }
+    assert_eq!(pair.sent.len(), 3, "it is upgraded once");
+    let steps = pair.exchange();
+    let outcomes = outcomes(&steps);
+    assert!(
+        matches!(outcomes[..], [(_, 0, Outcome::Created(_)), (_, 2, Outcome::Created(_))]),
+        "{outcomes:?}"
+    );
+    assert_eq!(pair.leader.tree().sessions().get(&session), Some(&TIMEOUT_MS));
+    assert_eq!(pair.follower.local_sessions().map(LocalSessions::len), Some(0));
+    assert_eq!(pair.follower.take_touched(), [(session, TIMEOUT_MS)]);
+    assert_eq!(picture(pair.follower.tree()), picture(pair.leader.tree()));
+    pair.hand_in(me, session, request(3, OpCode::CloseSession, vec![]));
+    assert_eq!(pair.sent.len(), 1, "the leader must know");
+    pair.exchange();
+    assert!(pair.leader.tree().sessions().is_empty() && pair.leader.tree().get("/e").is_none());
+}
+
+#[test]
+fn a_local_session_that_may_not_be_upgraded_owns_nothing() {
+    let mut pair = Pair::with(NewSessions::Local { upgrades: false });
+    let me = conn(1);
+    let session = pair.open(me);
+    pair.hand_in(me, session, request(1, OpCode::Create, create("/e", b"", 1)));
+    let steps = pair.exchange();
+    let expected = Code::EphemeralOnLocalSession;
+    assert!(
+        matches!(outcomes(&steps)[..], [(_, 1, Outcome::Failed(code))] if *code == expected),
+        "{steps:?}"
+    );
+    let before = pair.leader.last_zxid();
+    pair.hand_in(me, session, request(2, OpCode::CloseSession, vec![]));
+    assert!(pair.sent.is_empty());
+    assert!(matches!(outcomes(&pair.exchange())[..], [(_, 2, Outcome::Closed)]));
+    assert_eq!(pair.leader.last_zxid(), before);
+    pair.hand_in(me, session, request(3, OpCode::Create, create("/a", b"", 0)));
+    assert!(matches!(pair.exchange()[..], [Step::Close(closed)] if closed == me));
+}
+
+#[test]
+fn a_local_session_comes_back_to_its_server_alone_and_ends_there() {
+    let mut pair = Pair::with(NewSessions::Local { upgrades: true });
+    let (old, new) = (conn(1), conn(2));
+    let session = pair.open(old);
+    let connect = Submission::Connect { password: Some(password_of(session)), timeout_ms: TIMEOUT_MS };
+    pair.hand_in(new, session, connect);
+    assert!(pair.sent.is_empty());
+    let steps = pair.exchange();
+    assert!(
+        matches!(steps[..], [Step::Close(closed), Step::Reply(Reply { outcome: Outcome::Connected { .. }, .. })] if closed == old),
+        "{steps:?}"
+    );
+    assert!(!pair.leader.revalidate(session, TIMEOUT_MS, Origin::peer(7), NOW), "others never heard of it");
+    let late = NOW + std::time::Duration::from_secs(60);
+    let heard = ShardTurn { shard: ShardId(0), submitted: vec![], heard: vec![], as_of: late };
+    pair.follower.on_tick(late);
+    assert!(pair.exchange().is_empty(), "the shard may have heard of it");
+    pair.follower.on_turn(heard, late, WALL, &mut pair.sent);
+    pair.follower.on_tick(late);
+    assert!(matches!(pair.exchange()[..], [Step::Close(closed)] if closed == new));
+}
+
+#[test]
+fn a_leaders_own_clients_have_local_sessions_too() {
+    for upgrades in [true, false] {
+        let (mut leader, mut log) = (pipeline_with(1, NewSessions::Local { upgrades }), Log::default());
+        leader.lead(1, [], NOW, WALL, &mut log);
+        let before = leader.last_zxid();
+        let me = conn(1);
+        let open = Submission::Connect { password: None, timeout_ms: TIMEOUT_MS };
+        leader.on_turn(turn(me, SessionId::NONE, open), NOW, WALL, &mut log);
+        leader.on_durable(leader.last_zxid());
+        let steps = leader.publish().expect("an answer").steps;
+        let [(_, 0, Outcome::Connected { session, .. })] = outcomes(&steps)[..] else { panic!("{steps:?}") };
+        let session = *session;
+        assert_eq!(leader.last_zxid(), before, "no transaction");
+        let asked = [(1, create("/a", b"", 0)), (2, create("/e", b"", 1))];
+        for (xid, record) in asked {
+            leader.on_turn(turn(me, session, request(xid, OpCode::Create, record)), NOW, WALL, &mut log);
+        }
+        leader.on_durable(leader.last_zxid());
+        let steps = leader.publish().expect("answers").steps;
+        let outcomes = outcomes(&steps);
+        assert!(matches!(outcomes[0], (_, 1, Outcome::Created(_))), "{outcomes:?}");
+        match upgrades {
+            true => assert!(matches!(outcomes[1], (_, 2, Outcome::Created(_))), "{outcomes:?}"),
+            false => assert!(
+                matches!(outcomes[1], (_, 2, Outcome::Failed(Code::EphemeralOnLocalSession))),
+                "{outcomes:?}"
+            ),
+        }
+        assert_eq!(leader.tree().sessions().len(), usize::from(upgrades));
+        assert_eq!(leader.last_zxid().counter() - before.counter(), if upgrades { 3 } else { 2 });
+        let ordered = leader.last_zxid();
+        leader.on_turn(turn(me, session, request(3, OpCode::CloseSession, vec![])), NOW, WALL, &mut log);
+        assert_eq!(leader.last_zxid() != ordered, upgrades, "a local session ends without a transaction");
+    }
 }

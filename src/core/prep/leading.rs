@@ -7,7 +7,7 @@ use crate::error::Code;
 use crate::flow::{ForwardedRequest, Origin, Step};
 use crate::id::{SessionId, Zxid};
 use crate::jute::Reader;
-use crate::ops::{self, Asker, Changes, Database, ReconfigContext};
+use crate::ops::{self, Asker, AskingSession, Changes, Database, ReconfigContext};
 use crate::proto::{OpCode, Txn, TxnHeader};
 use crate::session::{SessionTracker, Standing};
 use crate::time::{Instant, WallTime};
@@ -48,6 +48,7 @@ impl Pipeline {
         for (session, timeout_ms) in self.db.tree().sessions() {
             self.tracker.open(*session, *timeout_ms, None, now);
         }
+        self.local = self.options.local_sessions();
         self.heard_until.fill(now);
         self.reaper = Reaper::new(self.options.reaper, now);
         (self.sync_round, self.confirmed) = (None, 0);
@@ -91,7 +92,11 @@ impl Pipeline {
                     return self.refuse(session, cxid, Code::SessionMoved, wall, log);
                 }
                 let mut asker = Asker {
-                    session_is_open: standing == Standing::Owner,
+                    session: match standing {
+                        Standing::Owner => AskingSession::Global,
+                        _ if self.may_be_elsewhere(session) => AskingSession::Local(Code::SessionExpired),
+                        _ => AskingSession::Unknown,
+                    },
                     identities: identities.as_deref().unwrap_or_default(),
                     settings: &self.options.settings,
                     reconfig: self.reconfig.as_ref(),
@@ -162,6 +167,7 @@ impl Pipeline {
         self.db.rewind(self.published);
         self.changes = Changes::default();
         self.reconfig = None;
+        self.local = None;
         self.pending.clear();
         (self.last_zxid, self.durable, self.outstanding) = (self.published, self.published, 0);
     }
@@ -171,6 +177,11 @@ impl Pipeline {
         let last = tree.last_zxid();
         self.db = Database::new(tree);
         (self.last_zxid, self.durable, self.published) = (last, last, last);
+    }
+
+    /// Whether a session that is not the ensemble's may be another server's own.
+    fn may_be_elsewhere(&self, session: SessionId) -> bool {
+        self.local.is_some() && session.server() != self.options.server.0 & 0xff
     }
 
     fn refuse(&mut self, session: SessionId, cxid: i32, code: Code, wall: WallTime, log: &mut impl LogSink) {

@@ -3,10 +3,12 @@
 
 mod leading;
 mod pipeline;
+mod read_only;
 mod reaper;
 mod replica;
 
 pub use pipeline::{LogSink, Pipeline, PipelineOptions, RecoverError};
+pub use read_only::ReadOnly;
 pub use reaper::ReaperOptions;
 pub use replica::{Forward, Replica};
 

@@ -12,9 +12,9 @@ use crate::format::wal::RecordBatch;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
 use crate::log_room::LogRoom;
-use crate::ops::{self, Asker, Changes, Database, ReconfigContext, Settings};
+use crate::ops::{self, Asker, AskingSession, Changes, Database, ReconfigContext, Settings};
 use crate::proto::{Identity, OpCode, Password, Txn, TxnHeader};
-use crate::session::{Expired, SessionTracker, Standing, password_of};
+use crate::session::{Expired, LocalSessions, NewSessions, SessionTracker, Standing, password_of};
 use crate::time::{Instant, WallTime};
 use crate::tree::DataTree;
 
@@ -32,6 +32,8 @@ pub struct Pipeline {
     pub(super) db: Database,
     pub(super) interner: Interner,
     pub(super) tracker: SessionTracker,
+    /// The sessions of this server's own, while it leads and may have such.
+    pub(super) local: Option<LocalSessions>,
     pub(super) reaper: Reaper,
     /// Until when each shard has told what it heard.
     pub(super) heard_until: Vec<Instant>,
@@ -71,10 +73,22 @@ pub struct PipelineOptions {
     pub shards: usize,
     /// `tickTime`, to which sessions' deadlines are rounded.
     pub tick_ms: u32,
+    /// What sessions are at first. Of no effect on a standalone server.
+    pub new_sessions: NewSessions,
     /// By which rules requests are judged.
     pub settings: Settings,
     /// When containers and TTL nodes go.
     pub reaper: ReaperOptions,
+}
+
+impl PipelineOptions {
+    /// The sessions that a server of an ensemble has of its own, if it may have such: none yet.
+    pub(super) fn local_sessions(&self) -> Option<LocalSessions> {
+        match self.new_sessions {
+            NewSessions::Global => None,
+            NewSessions::Local { .. } => Some(LocalSessions::new(self.tick_ms, self.shards)),
+        }
+    }
 }
 
 /// Takes the transactions to be made durable, in their order.
@@ -105,6 +119,7 @@ impl Pipeline {
             db: Database::new(tree),
             interner: Interner::new(),
             tracker: SessionTracker::new(options.tick_ms),
+            local: None,
             reaper: Reaper::new(options.reaper, Instant::default()),
             heard_until: vec![Instant::default(); options.shards],
             next_session: SessionId::NONE,
@@ -160,6 +175,9 @@ impl Pipeline {
     ///
     /// If the shard's number is not below the number of shards.
     pub fn on_turn(&mut self, turn: ShardTurn, now: Instant, wall: WallTime, log: &mut impl LogSink) {
+        if let Some(local) = &mut self.local {
+            local.on_heard(&turn);
+        }
         self.heard_until[usize::from(turn.shard.0)] = turn.as_of;
         for (session, at) in turn.heard {
             self.tracker.heard(session, at);
@@ -173,7 +191,7 @@ impl Pipeline {
                     self.reattach(origin, session, password, timeout_ms, now);
                 }
                 Submission::Request { xid, op, record, identities } => {
-                    self.request(origin, session, (xid, op, &record), &identities, wall, log);
+                    self.request(origin, session, (xid, op, &record), &identities, (now, wall), log);
                 }
             }
         }
@@ -182,6 +200,11 @@ impl Pipeline {
     /// Expires sessions and reaps containers and TTL nodes, unless the log has no room for it. To be called several times in a `tickTime`; a
     /// call does a bounded amount of work.
     pub fn on_tick(&mut self, now: Instant, wall: WallTime, log: &mut impl LogSink) {
+        for expired in self.local.as_mut().map(|local| local.expire(now)).unwrap_or_default() {
+            if let Some(owner) = expired.owner {
+                self.changes.push(Step::Close(owner));
+            }
+        }
         if self.log_room == LogRoom::Spent {
             return;
         }
@@ -251,6 +274,11 @@ impl Pipeline {
         self.tracker.deadlines()
     }
 
+    /// The sessions of this server's own, if it may have such.
+    pub fn local_sessions(&self) -> Option<&LocalSessions> {
+        self.local.as_ref()
+    }
+
     /// How many sessions are open.
     pub fn session_count(&self) -> usize {
         self.tracker.len()
@@ -264,6 +292,12 @@ impl Pipeline {
         wall: WallTime,
         log: &mut impl LogSink,
     ) {
+        if let Some(local) = &mut self.local {
+            let session = next_session_id(&mut self.next_session, self.db.tree());
+            local.open(session, timeout_ms, origin, now);
+            let password = password_of(session);
+            return self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
+        }
         if self.log_room == LogRoom::Spent {
             return self.reply(origin, 0, Outcome::Failed(NO_ROOM));
         }
@@ -284,11 +318,20 @@ impl Pipeline {
         now: Instant,
     ) {
         // The owner goes before the password is looked at: so does Java (client-protocol §3).
-        if let Some(owner) = self.tracker.detach(session).filter(|owner| *owner != origin) {
+        let local = self.local.as_mut().filter(|local| local.contains(session));
+        let owner = match local {
+            Some(local) => local.detach(session),
+            None => self.tracker.detach(session),
+        };
+        if let Some(owner) = owner.filter(|owner| *owner != origin) {
             self.changes.push(Step::Close(owner));
         }
         let expected = password_of(session);
-        let is_attached = password == Some(expected) && self.tracker.attach(session, timeout_ms, origin, now);
+        let attach = |pipeline: &mut Pipeline| match &mut pipeline.local {
+            Some(local) if local.contains(session) => local.attach(session, timeout_ms, origin, now),
+            _ => pipeline.tracker.attach(session, timeout_ms, origin, now),
+        };
+        let is_attached = password == Some(expected) && attach(self);
         let outcome = match is_attached {
             true => Outcome::Connected { session, password: expected, timeout_ms },
             false => Outcome::Refused,
@@ -302,23 +345,36 @@ impl Pipeline {
         session: SessionId,
         (xid, op, record): (i32, OpCode, &[u8]),
         identities: &Arc<[Identity]>,
-        wall: WallTime,
+        (now, wall): (Instant, WallTime),
         log: &mut impl LogSink,
     ) {
-        let standing = self.tracker.standing(session, origin);
+        let local = self.local.as_ref().map(|local| local.standing(session, origin));
+        let is_local = local == Some(Standing::Owner);
+        let standing = match local {
+            Some(standing @ (Standing::Owner | Standing::Moved)) => standing,
+            _ => self.tracker.standing(session, origin),
+        };
         if standing == Standing::Moved {
             self.changes.push(Step::Close(origin));
             return;
         }
-        let session_is_open = standing == Standing::Owner;
+        let asking = match standing {
+            Standing::Owner if is_local => self.place_local(session, origin, (op, record), (now, wall), log),
+            Standing::Owner => AskingSession::Global,
+            _ => AskingSession::Unknown,
+        };
         let outcome = match op {
+            OpCode::CloseSession if is_local => {
+                self.local.as_mut().map(|local| local.close(session));
+                Outcome::Closed
+            }
             _ if !self.has_room_for(op) => Outcome::Failed(NO_ROOM),
             OpCode::CloseSession => {
                 self.tracker.close(session);
                 self.close_session(session, xid, wall, log);
                 Outcome::Closed
             }
-            OpCode::Sync if !session_is_open => Outcome::Failed(Code::SessionExpired),
+            OpCode::Sync if asking == AskingSession::Unknown => Outcome::Failed(Code::SessionExpired),
             OpCode::Sync => match Reader::new(record).ustring() {
                 Ok(path) => {
                     if let Some(round) = self.sync_round {
@@ -332,7 +388,7 @@ impl Pipeline {
             _ if op == OpCode::CreateSession || !op.is_ordered() => Outcome::Failed(Code::Unimplemented),
             _ => {
                 let header = self.next_header(session, xid, wall);
-                self.write(op, record, session_is_open, identities, &header, log)
+                self.write(op, record, asking, identities, &header, log)
             }
         };
         self.reply(origin, xid, outcome);
@@ -342,14 +398,14 @@ impl Pipeline {
         &mut self,
         op: OpCode,
         record: &[u8],
-        session_is_open: bool,
+        session: AskingSession,
         identities: &[Identity],
         header: &TxnHeader,
         log: &mut impl LogSink,
     ) -> Outcome {
         let start = self.changes.len();
         let mut asker = Asker {
-            session_is_open,
+            session,
             identities,
             settings: &self.options.settings,
             reconfig: self.reconfig.as_ref(),
@@ -369,6 +425,29 @@ impl Pipeline {
                 Outcome::Failed(Code::MarshallingError)
             }
         }
+    }
+
+    /// What a session of this server's own may do. If the request needs one of the ensemble's and sessions may
+    /// become that, it is one from now on.
+    fn place_local(
+        &mut self,
+        session: SessionId,
+        origin: Origin,
+        (op, record): (OpCode, &[u8]),
+        (now, wall): (Instant, WallTime),
+        log: &mut impl LogSink,
+    ) -> AskingSession {
+        if !ops::needs_global_session(op, record) || !self.has_room_for(op) {
+            return AskingSession::Local(Code::SessionExpired);
+        }
+        if self.options.new_sessions != (NewSessions::Local { upgrades: true }) {
+            return AskingSession::Local(Code::EphemeralOnLocalSession);
+        }
+        let timeout_ms = self.local.as_mut().and_then(|local| local.upgrade(session)).unwrap_or_default();
+        let header = self.next_header(session, 0, wall);
+        self.apply(&header, &Txn::CreateSession { timeout_ms }, log);
+        self.tracker.open(session, timeout_ms, Some(origin), now);
+        AskingSession::Global
     }
 
     /// The session is out of the tracker; its nodes go now, and with them the session.

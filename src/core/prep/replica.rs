@@ -11,8 +11,8 @@ use crate::jute::{Reader, Writer};
 use crate::ops::{self, Changes, Database};
 use crate::proto::{OpCode, Password, Txn, TxnHeader};
 use crate::queue::pop_front_if;
-use crate::session::password_of;
-use crate::time::WallTime;
+use crate::session::{LocalSessions, NewSessions, password_of};
+use crate::time::{Instant, WallTime};
 use crate::tree::DataTree;
 
 /// The commit role of a server that follows: it forwards what its clients want, applies what the leader has
@@ -39,6 +39,8 @@ pub struct Replica {
     waiting: HashMap<SessionId, VecDeque<Waiting>>,
     /// The sessions of the syncs that the leader has, oldest first.
     syncs: VecDeque<SessionId>,
+    /// The sessions of this server's own, if it may have such.
+    local: Option<LocalSessions>,
     /// Connections that ask for a session, until the leader has said whether it is open.
     moves: HashMap<SessionId, VecDeque<(Origin, i32)>>,
 }
@@ -62,11 +64,15 @@ struct Waiting {
     origin: Origin,
     xid: i32,
     answer: Answer,
+    /// What the client is told if the leader's transaction is an error.
+    refusal: Option<Code>,
 }
 
 enum Answer {
     /// The leader's transaction.
     Txn(OpCode),
+    /// The leader's transaction that makes the session the ensemble's, of which the client hears nothing.
+    Upgrade,
     /// The leader's SYNC.
     Sync(Option<Box<str>>),
     /// It is there, and waits for its turn.
@@ -82,6 +88,7 @@ impl Pipeline {
     pub fn into_replica(self) -> Replica {
         assert!(self.changes.is_empty(), "a follower starts from what is published");
         Replica {
+            local: self.options.local_sessions(),
             options: self.options,
             db: self.db,
             interner: self.interner,
@@ -108,8 +115,14 @@ impl Replica {
     }
 
     /// Takes what a shard hands over, and appends what is to be sent to the leader, in order.
-    pub fn on_turn(&mut self, turn: ShardTurn, wall: WallTime, out: &mut Vec<Forward>) {
+    pub fn on_turn(&mut self, turn: ShardTurn, now: Instant, wall: WallTime, out: &mut Vec<Forward>) {
+        if let Some(local) = &mut self.local {
+            local.on_heard(&turn);
+        }
         for (session, _) in turn.heard {
+            if self.is_local(session) {
+                continue;
+            }
             let timeout_ms = match self.owners.get(&session) {
                 Some((_, timeout_ms)) => Some(*timeout_ms),
                 None => self.db.tree().sessions().get(&session).copied(),
@@ -119,16 +132,25 @@ impl Replica {
         for Submitted { origin, session, what } in turn.submitted {
             match what {
                 Submission::Connect { timeout_ms, .. } if session == SessionId::NONE => {
-                    self.open_session(origin, timeout_ms, wall, out);
+                    self.open_session(origin, timeout_ms, (now, wall), out);
                 }
                 Submission::Connect { password, timeout_ms } => {
-                    self.reattach(origin, session, password, timeout_ms, out);
+                    self.reattach(origin, session, password, timeout_ms, now, out);
                 }
                 Submission::Request { .. } if !self.is_owner(session, origin) => {
                     self.changes.push(Step::Close(origin));
                 }
                 Submission::Request { xid, op, record, identities } => {
-                    let answer = answer_to(op, &record);
+                    let (mut answer, mut refusal) = (answer_to(op, &record), None);
+                    if self.is_local(session) {
+                        if op == OpCode::CloseSession {
+                            self.local.as_mut().map(|local| local.close(session));
+                            self.owners.remove(&session);
+                            answer = Answer::Ready(Outcome::Closed);
+                        } else if ops::needs_global_session(op, &record) {
+                            refusal = self.upgrade(session, origin, out).err();
+                        }
+                    }
                     if matches!(answer, Answer::Sync(_)) {
                         self.syncs.push_back(session);
                     }
@@ -137,7 +159,12 @@ impl Replica {
                         let request = ForwardedRequest { session, cxid: xid, op, record, identities };
                         out.push(Forward::Request(request));
                     }
-                    self.waiting.entry(session).or_default().push_back(Waiting { origin, xid, answer });
+                    self.waiting.entry(session).or_default().push_back(Waiting {
+                        origin,
+                        xid,
+                        answer,
+                        refusal,
+                    });
                     self.answer_ready(session);
                 }
             }
@@ -159,7 +186,7 @@ impl Replica {
         match &txn {
             Txn::CreateSession { timeout_ms } => {
                 self.touched.insert(session, *timeout_ms);
-                if let Some((origin, OpCode::CreateSession)) = asked {
+                if let Some(Asked { origin, op: Some(OpCode::CreateSession), .. }) = asked {
                     self.owners.insert(session, (origin, *timeout_ms));
                     let (password, timeout_ms) = (password_of(session), *timeout_ms);
                     self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
@@ -167,7 +194,7 @@ impl Replica {
             }
             Txn::CloseSession { .. } => {
                 let owner = self.owners.remove(&session).map(|(origin, _)| origin);
-                let closer = asked.map(|(origin, _)| origin);
+                let closer = asked.map(|asked| asked.origin);
                 if let Some(origin) = closer {
                     self.reply(origin, header.cxid, Outcome::Closed);
                 }
@@ -177,8 +204,9 @@ impl Replica {
                 self.touched.remove(&session);
             }
             _ => {
-                if let Some((origin, _)) = asked {
-                    self.reply(origin, header.cxid, outcome);
+                if let Some(Asked { origin, op: Some(_), refusal }) = asked {
+                    let refused = refusal.filter(|_| matches!(txn, Txn::Error { .. }));
+                    self.reply(origin, header.cxid, refused.map_or(outcome, Outcome::Failed));
                 }
             }
         }
@@ -224,6 +252,20 @@ impl Replica {
         std::mem::take(&mut self.touched).into_iter().collect()
     }
 
+    /// Ends sessions of this server's own that nobody was heard of for too long.
+    pub fn on_tick(&mut self, now: Instant) {
+        for expired in self.local.as_mut().map(|local| local.expire(now)).unwrap_or_default() {
+            if let Some((owner, _)) = self.owners.remove(&expired.session) {
+                self.changes.push(Step::Close(owner));
+            }
+        }
+    }
+
+    /// The sessions of this server's own, if it may have such.
+    pub fn local_sessions(&self) -> Option<&LocalSessions> {
+        self.local.as_ref()
+    }
+
     /// Takes what may be published: all that was applied and answered.
     pub fn publish(&mut self) -> Option<CommitBatch> {
         let count = self.changes.len();
@@ -256,23 +298,38 @@ impl Replica {
         self.waiting.values().map(VecDeque::len).sum()
     }
 
-    fn open_session(&mut self, origin: Origin, timeout_ms: i32, wall: WallTime, out: &mut Vec<Forward>) {
+    fn open_session(
+        &mut self,
+        origin: Origin,
+        timeout_ms: i32,
+        (now, wall): (Instant, WallTime),
+        out: &mut Vec<Forward>,
+    ) {
         if self.next_session == SessionId::NONE {
             self.next_session = SessionId::first(self.options.server, wall.0);
         }
         let session = next_session_id(&mut self.next_session, self.db.tree());
-        let mut record = Vec::new();
-        Writer::new(&mut record).int(timeout_ms);
-        let (op, record) = (OpCode::CreateSession, record.into());
-        out.push(Forward::Request(ForwardedRequest {
-            session,
-            cxid: 0,
-            op: op.number(),
-            record,
-            identities: None,
-        }));
-        let waiting = Waiting { origin, xid: 0, answer: Answer::Txn(op) };
+        if let Some(local) = &mut self.local {
+            local.open(session, timeout_ms, origin, now);
+            return self.connected(origin, session, timeout_ms);
+        }
+        out.push(Forward::Request(creation(session, timeout_ms)));
+        let answer = Answer::Txn(OpCode::CreateSession);
+        let waiting = Waiting { origin, xid: 0, answer, refusal: None };
         self.waiting.entry(session).or_default().push_back(waiting);
+    }
+
+    /// Has a session of this server's own become the ensemble's, if it may.
+    fn upgrade(&mut self, session: SessionId, origin: Origin, out: &mut Vec<Forward>) -> Result<(), Code> {
+        if self.options.new_sessions != (NewSessions::Local { upgrades: true }) {
+            return Err(Code::EphemeralOnLocalSession);
+        }
+        if let Some(timeout_ms) = self.local.as_mut().and_then(|local| local.upgrade(session)) {
+            out.push(Forward::Request(creation(session, timeout_ms)));
+            let waiting = Waiting { origin, xid: 0, answer: Answer::Upgrade, refusal: None };
+            self.waiting.entry(session).or_default().push_back(waiting);
+        }
+        Ok(())
     }
 
     fn reattach(
@@ -281,6 +338,7 @@ impl Replica {
         session: SessionId,
         password: Option<Password>,
         timeout_ms: i32,
+        now: Instant,
         out: &mut Vec<Forward>,
     ) {
         // As where a leader does it: the owner goes before the password is looked at.
@@ -292,8 +350,21 @@ impl Replica {
         if password != Some(password_of(session)) {
             return self.reply(origin, 0, Outcome::Refused);
         }
+        if self.local.as_mut().is_some_and(|local| local.attach(session, timeout_ms, origin, now)) {
+            return self.connected(origin, session, timeout_ms);
+        }
         self.moves.entry(session).or_default().push_back((origin, timeout_ms));
         out.push(Forward::Revalidate { session, timeout_ms });
+    }
+
+    fn connected(&mut self, origin: Origin, session: SessionId, timeout_ms: i32) {
+        self.owners.insert(session, (origin, timeout_ms));
+        let password = password_of(session);
+        self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
+    }
+
+    fn is_local(&self, session: SessionId) -> bool {
+        self.local.as_ref().is_some_and(|local| local.contains(session))
     }
 
     fn is_owner(&self, session: SessionId, origin: Origin) -> bool {
@@ -301,20 +372,21 @@ impl Replica {
     }
 
     /// Takes out the request that the transaction answers.
-    fn take_asked(&mut self, session: SessionId, cxid: i32) -> Option<(Origin, OpCode)> {
+    fn take_asked(&mut self, session: SessionId, cxid: i32) -> Option<Asked> {
         let waiting = self.waiting.get_mut(&session)?;
-        let asked =
-            pop_front_if(waiting, |first| matches!(first.answer, Answer::Txn(_)) && first.xid == cxid)?;
-        match asked.answer {
-            Answer::Txn(op) => Some((asked.origin, op)),
+        let is_asked = |first: &Waiting| matches!(first.answer, Answer::Txn(_) | Answer::Upgrade);
+        let asked = pop_front_if(waiting, |first| is_asked(first) && first.xid == cxid)?;
+        let op = match asked.answer {
+            Answer::Txn(op) => Some(op),
             _ => None,
-        }
+        };
+        Some(Asked { origin: asked.origin, op, refusal: asked.refusal })
     }
 
     /// Answers what is first in its session's queue and needs nothing any more.
     fn answer_ready(&mut self, session: SessionId) {
         let Some(waiting) = self.waiting.get_mut(&session) else { return };
-        while let Some(Waiting { origin, xid, answer }) =
+        while let Some(Waiting { origin, xid, answer, .. }) =
             pop_front_if(waiting, |first| matches!(first.answer, Answer::Ready(_)))
         {
             if let Answer::Ready(outcome) = answer {
@@ -329,6 +401,21 @@ impl Replica {
     fn reply(&mut self, to: Origin, xid: i32, outcome: Outcome) {
         self.changes.push(Step::Reply(Reply { to, xid, outcome }));
     }
+}
+
+/// A request that has its answer from the leader; without an operation if it was this server's.
+struct Asked {
+    origin: Origin,
+    op: Option<OpCode>,
+    refusal: Option<Code>,
+}
+
+/// What has the leader open a session.
+fn creation(session: SessionId, timeout_ms: i32) -> ForwardedRequest {
+    let mut record = Vec::new();
+    Writer::new(&mut record).int(timeout_ms);
+    let (op, record) = (OpCode::CreateSession.number(), record.into());
+    ForwardedRequest { session, cxid: 0, op, record, identities: None }
 }
 
 /// What answers a request. What the leader could not read or would not do is not sent to it.

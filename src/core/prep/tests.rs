@@ -51,6 +51,7 @@ fn options() -> PipelineOptions {
         server: ServerId(1),
         shards: usize::from(SHARDS),
         tick_ms: TICK_MS,
+        new_sessions: crate::session::NewSessions::Global,
         settings: Settings { extended_types: true, ..Settings::default() },
         reaper: ReaperOptions {
             check_interval_ms: CHECK_INTERVAL_MS,

@@ -30,11 +30,11 @@ impl JointQuorum {
         &self.committed
     }
 
-    /// Whether other quorums are made of the same voters, in the same configurations.
-    pub fn has_same_voters(&self, other: &JointQuorum) -> bool {
-        self.verifiers()
-            .map(QuorumVerifier::unversioned)
-            .eq(other.verifiers().map(QuorumVerifier::unversioned))
+    /// Whether the same voters decide in the same way, of as many configurations.
+    pub fn decides_like(&self, other: &JointQuorum) -> bool {
+        let (ours, theirs) = (self.verifiers(), other.verifiers());
+        let is_like = |(one, other): (&QuorumVerifier, &QuorumVerifier)| one.decides_like(other);
+        ours.zip(theirs).all(is_like) && self.proposed.is_some() == other.proposed.is_some()
     }
 
     /// Whether the server votes in either configuration.

@@ -63,9 +63,9 @@ impl QuorumVerifier {
         QuorumVerifier { version, ..self }
     }
 
-    /// The same under no version.
-    pub(super) fn unversioned(&self) -> QuorumVerifier {
-        self.clone().with_version(0)
+    /// Whether the same voters decide in the same way.
+    pub(super) fn decides_like(&self, other: &QuorumVerifier) -> bool {
+        self.voters == other.voters && self.rule == other.rule
     }
 
     /// The version of the configuration.

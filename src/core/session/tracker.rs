@@ -125,6 +125,11 @@ impl SessionTracker {
         }
     }
 
+    /// The timeout of an open session, in milliseconds.
+    pub fn timeout_ms(&self, session: SessionId) -> Option<i32> {
+        self.sessions.get(&session).map(|tracked| tracked.timeout_ms as i32)
+    }
+
     /// Forgets a session that is closed, and returns its connection.
     pub fn close(&mut self, session: SessionId) -> Option<Origin> {
         self.sessions.remove(&session)?.owner

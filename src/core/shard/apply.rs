@@ -3,7 +3,7 @@
 use super::conn::{Pending, State};
 use super::input::takes_long;
 use super::stats::Sent;
-use super::{CloseReason, Shard, reply};
+use super::{CloseReason, Service, Shard, reply};
 use crate::error::Code;
 use crate::flow::{CommitBatch, ConnId, Outcome, Reply, Step};
 use crate::proto::{ConnectResponse, OpCode};
@@ -74,13 +74,12 @@ impl Shard {
         now: Instant,
     ) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        let read_only = read_only.map(|_| self.service == Service::ReadOnly);
         match outcome {
             Outcome::Connected { session, password, timeout_ms } => {
                 conn.state = State::Open;
                 conn.session = *session;
                 conn.timeout_ms = *timeout_ms;
-                // This server is never in read-only mode.
-                let read_only = read_only.map(|_| false);
                 let (session, password, timeout_ms) = (*session, *password, *timeout_ms);
                 let response = ConnectResponse { timeout_ms, session, password, read_only };
                 self.respond(id, pending, &response, now);
@@ -88,7 +87,7 @@ impl Shard {
             Outcome::Failed(code) => self.close(id, CloseReason::SessionNotOpened(*code)),
             _ => {
                 let session = conn.session;
-                let response = ConnectResponse::refused(read_only.map(|_| false));
+                let response = ConnectResponse::refused(read_only);
                 self.respond(id, pending, &response, now);
                 self.close(id, CloseReason::SessionRefused(session));
             }

@@ -63,6 +63,7 @@ pub enum CloseReason {
     SessionMoved(SessionId),
     SessionGone(SessionId),
     NotServing,
+    NotReadOnlyClient,
     Answered,
 }
 
@@ -127,6 +128,11 @@ impl fmt::Display for CloseReason {
                 write!(f, "the client's session {session} has expired or moved to another connection")
             }
             NotServing => write!(f, "ZooKeeperServer not running: this server looks for a leader"),
+            NotReadOnlyClient => write!(
+                f,
+                "Refusing session request for not-read-only client: this server looks for a leader, and \
+                 serves those alone that ask for no more than reads"
+            ),
             Answered => write!(f, "a four-letter word was answered"),
         }
     }

@@ -1,10 +1,10 @@
 //! The start of a connection (client-protocol §3).
 
-use super::Shard;
 use super::conn::{Pending, State};
 use super::effect::CloseReason;
 use super::reply;
 use super::stats::Sent;
+use super::{Service, Shard};
 use crate::flow::{ConnId, Submission};
 use crate::proto::{ConnectRequest, ConnectResponse, OpCode};
 use crate::time::Instant;
@@ -12,13 +12,16 @@ use crate::time::Instant;
 impl Shard {
     /// Looks at a connect request, and asks the commit role for the session.
     pub(super) fn on_connect(&mut self, id: ConnId, payload: &[u8], now: Instant) {
-        if !self.is_serving {
+        if self.service == Service::Nobody {
             return self.close(id, CloseReason::NotServing);
         }
         let request = match ConnectRequest::decode(payload) {
             Ok(request) => request,
             Err(error) => return self.close(id, CloseReason::BadConnectRequest(error)),
         };
+        if self.service == Service::ReadOnly && request.read_only != Some(true) {
+            return self.close(id, CloseReason::NotReadOnlyClient);
+        }
         let (seen, ours) = (request.last_zxid_seen, self.tree.last_zxid());
         if seen > ours {
             return self.close(id, CloseReason::ZxidAhead { seen, ours });

@@ -64,6 +64,18 @@ use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::watch::{WatchManager, Watcher};
 
+/// Who is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// No client.
+    Nobody,
+    /// Clients that said they will do with a server that takes no writes, because it has no leader. The commit
+    /// role refuses what they may not do.
+    ReadOnly,
+    /// All clients.
+    Everybody,
+}
+
 /// A shard. See the module's documentation.
 pub struct Shard {
     id: ShardId,
@@ -71,8 +83,7 @@ pub struct Shard {
     tree: DataTree,
     watches: WatchManager,
     conns: Conns,
-    /// Whether clients are served.
-    is_serving: bool,
+    service: Service,
     /// Connections that have gone and whose watches have not all been forgotten.
     leaving: Vec<Watcher>,
     /// Requests without a reply, of all connections.
@@ -103,7 +114,7 @@ impl Shard {
             options,
             tree,
             conns: Conns::default(),
-            is_serving: true,
+            service: Service::Everybody,
             leaving: Vec::new(),
             outstanding: 0,
             effects: Vec::new(),
@@ -119,11 +130,10 @@ impl Shard {
         }
     }
 
-    /// Serves clients from now on, or closes every client's connection and opens none: what it had sent and got
-    /// no answer to may have happened or not (ensemble-scenarios B1). Connections that ask a word stay.
-    pub fn serve(&mut self, is_serving: bool) {
-        self.is_serving = is_serving;
-        if is_serving {
+    /// Serves these from now on. If that is a change, every client's connection is closed: what it had sent and
+    /// got no answer to may have happened or not (ensemble-scenarios B1). Connections that ask a word stay.
+    pub fn serve(&mut self, service: Service) {
+        if std::mem::replace(&mut self.service, service) == service {
             return;
         }
         let is_client = |conn: &&conn::Conn| !matches!(conn.state, State::AwaitAnswer | State::AwaitConnect);
@@ -134,7 +144,7 @@ impl Shard {
         self.submitted.clear();
     }
 
-    /// Another state takes the place of the tree, while nobody is [served](Shard::serve).
+    /// Another state takes the place of the tree, while nobody is [served](Service::Nobody).
     pub fn replace(&mut self, tree: DataTree) {
         self.tree = tree;
     }

@@ -44,7 +44,7 @@ mod stream;
 mod sync;
 
 pub use history::{ExcerptReader, History, HistoryBounds, LogExcerpt, Logged};
-pub use leader::{Leader, LeaderAction, LinkId};
+pub use leader::{Leader, LeaderAction, LeaderFigures, LinkId, ProposalSizes};
 pub use learner::{Learner, LearnerAction, Tail};
 pub use options::{EpochFile, Epochs, Timing, ZabOptions};
 pub use reason::{CloseReason, DownReason};

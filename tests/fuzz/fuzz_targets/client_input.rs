@@ -220,6 +220,7 @@ fn pipeline_options() -> PipelineOptions {
         server: ServerId(1),
         shards: 1,
         tick_ms: 2000,
+        new_sessions: ringkeeper_core::session::NewSessions::Global,
         settings: Settings { extended_types: true, enforce_quota: true, ..Settings::default() },
         reaper: ReaperOptions { check_interval_ms: 100, ..ReaperOptions::default() },
     }

@@ -73,6 +73,16 @@ impl Ensemble {
         self
     }
 
+    /// A line of every server's zoo.cfg.
+    #[must_use]
+    pub fn config(mut self, key: &str, value: impl Display + Copy) -> Self {
+        self.config.insert(key.into(), value.to_string());
+        for id in self.ids() {
+            self.change(id, |settings| settings.config(key, value));
+        }
+        self
+    }
+
     /// The servers' ids, ascending.
     pub fn ids(&self) -> Vec<u8> {
         self.members.keys().copied().collect()

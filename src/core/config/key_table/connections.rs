@@ -1,6 +1,6 @@
 //! Connections, limits and throttling (config §6).
 
-use crate::config::Status::{self, IgnoredJvm, MemberNotYet, NotYet, Supported};
+use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
 use crate::config::kind::{Flag, Int, OptionalInt, Text};
 
@@ -53,7 +53,7 @@ pub(in crate::config) static LARGE_REQUEST_THRESHOLD: Key<Int<i32>> = Key::prope
 );
 
 pub(in crate::config) static READ_ONLY_MODE: Key<Flag> =
-    Key::bare("readonlymode.enabled", Flag::or(false), MemberNotYet, "serve reads without a quorum");
+    Key::bare("readonlymode.enabled", Flag::or(false), Ensemble, "serve reads without a quorum");
 
 pub(in crate::config) static CONTAINER_CHECK_INTERVAL: Key<Int<i32>> = Key::bare(
     "znode.container.checkIntervalMs",

@@ -31,8 +31,11 @@ pub(in crate::config) static MAX_NOTIFICATION_INTERVAL: Key<Int<i32>> = Key::pro
     "ms between votes at most",
 );
 
+pub(in crate::config) static LEADER_SERVES: Key<Word> =
+    Key::property("leaderServes", Word::turns_off("no"), Ensemble, "no: a leader serves no clients");
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
-    &Key::property("leaderServes", Word::turns_off("no"), MemberNotYet, "no: a leader serves no clients"),
+    &LEADER_SERVES,
     &CNX_TIMEOUT,
     &QUORUM_CNXN_TIMEOUT,
     &ELECTION_PORT_BIND_RETRY,

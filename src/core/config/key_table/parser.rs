@@ -104,6 +104,16 @@ pub(in crate::config) static QUORUM_LISTEN_ON_ALL_IPS: Key<Flag> =
 pub(in crate::config) static PEER_TYPE: Key<PeerType> =
     Key::parser("peerType", PeerType, Ensemble, "participant or observer; the server lines decide");
 
+pub(in crate::config) static LOCAL_SESSIONS: Key<Flag> =
+    Key::parser("localSessionsEnabled", Flag::or(false), Ensemble, "sessions known to one server only");
+
+pub(in crate::config) static LOCAL_SESSIONS_UPGRADING: Key<Flag> = Key::parser(
+    "localSessionsUpgradingEnabled",
+    Flag::or(false),
+    Ensemble,
+    "make local sessions global on need",
+);
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &DATA_DIR,
     &DATA_LOG_DIR,
@@ -153,13 +163,8 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         MemberNotYet,
         "port of followers for observers; 0: none",
     ),
-    &Key::parser("localSessionsEnabled", Flag::or(false), MemberNotYet, "sessions known to one server only"),
-    &Key::parser(
-        "localSessionsUpgradingEnabled",
-        Flag::or(false),
-        MemberNotYet,
-        "make local sessions global on need",
-    ),
+    &LOCAL_SESSIONS,
+    &LOCAL_SESSIONS_UPGRADING,
     &SSL_QUORUM,
     &Key::parser(
         "portUnification",

@@ -4,6 +4,7 @@
 mod checks;
 mod clients;
 mod disk;
+mod read_only;
 mod server;
 mod world;
 

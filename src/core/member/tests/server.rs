@@ -53,6 +53,7 @@ impl Server {
                 server: ServerId(id as i64),
                 shards: 1,
                 tick_ms: 100,
+                new_sessions: crate::session::NewSessions::Global,
                 settings: Settings {
                     reconfig_enabled: faults.reconfigs,
                     policy: Policy { skip_acl: true, ..Policy::default() },
@@ -61,6 +62,7 @@ impl Server {
                 reaper: ReaperOptions::default(),
             },
             rollover_at: faults.rollover_at,
+            read_only_after: None,
         };
         Server { options, disk: Disk::default(), process: None, lives: 0 }
     }

@@ -616,6 +616,7 @@ impl World {
                 (process.shard, process.last) = ((*tree).clone(), tree.last_zxid());
             }
             Action::Publish(batch) => self.publish(server, &batch),
+            Action::ServeReadOnly | Action::EndReadOnly => unreachable!("it is not asked to"),
             Action::Serve => {
                 let epoch = process.member.leader().map(|leader| leader.epoch());
                 epoch.into_iter().for_each(|epoch| self.checks.on_established(epoch, server));

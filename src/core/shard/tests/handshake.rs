@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::error::Code;
 use crate::flow::{Outcome, Reply, Step, Submission};
 use crate::id::{SessionId, Zxid};
-use crate::shard::CloseReason;
+use crate::shard::{CloseReason, Service};
 use crate::time::Instant;
 
 #[test]
@@ -131,4 +131,33 @@ fn what_was_heard_before_a_connection_went_is_not_lost() {
     harness.now = harness.now + super::super::HEARD_INTERVAL;
     harness.pump();
     assert_eq!(harness.turns()[0].heard, [(SessionId(5), Instant::from_ms(1_000))]);
+}
+
+#[test]
+fn without_a_leader_those_are_served_that_ask_for_no_more_than_reads() {
+    let mut harness = Harness::new();
+    let old = harness.open(5);
+    harness.shard.serve(Service::ReadOnly);
+    harness.pump();
+    assert_eq!(harness.closed[&old], CloseReason::NotServing);
+    for read_only in [None, Some(false)] {
+        let conn = harness.accept();
+        harness.send(conn, &connect(0, 0, 10_000, &[0; 16], read_only));
+        assert_eq!(harness.closed[&conn], CloseReason::NotReadOnlyClient);
+    }
+    let conn = harness.accept();
+    harness.send(conn, &connect(0, 0, 10_000, &[0; 16], Some(true)));
+    harness.connected(conn, 6);
+    assert_eq!(harness.received[&conn].last(), Some(&1), "the response says so");
+    harness.request(conn, 1, 9, &[0, 0, 0, 0]);
+    assert_eq!(harness.submitted.len(), 1, "what may be asked is the commit role's to say");
+
+    harness.shard.serve(Service::Nobody);
+    harness.shard.serve(Service::Everybody);
+    harness.pump();
+    assert_eq!(harness.closed[&conn], CloseReason::NotServing);
+    let conn = harness.accept();
+    harness.send(conn, &connect(0, 0, 10_000, &[0; 16], Some(true)));
+    harness.connected(conn, 7);
+    assert_eq!(harness.received[&conn].last(), Some(&0));
 }

@@ -158,6 +158,7 @@ impl Server {
             server: ServerId(1),
             shards: SHARDS,
             tick_ms: 2_000,
+            new_sessions: crate::session::NewSessions::Global,
             settings: Settings::default(),
             reaper: ReaperOptions::default(),
         };

@@ -20,6 +20,7 @@ impl Leader {
         assert!(self.phase == Phase::Established, "{zxid} is proposed by a server that does not lead");
         assert!(zxid == self.proposed.next(), "{zxid} is proposed after {}", self.proposed);
         self.proposed = zxid;
+        self.proposal_sizes.count(payload.len());
         for (id, link) in &mut self.links {
             if link.kind == LearnerKind::Follower && link.stage.is_forwarding() {
                 link.proposed = zxid;

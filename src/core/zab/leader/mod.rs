@@ -15,6 +15,7 @@
 mod broadcast;
 mod confirm;
 mod discovery;
+mod figures;
 mod link;
 mod liveness;
 mod reconfig;
@@ -24,6 +25,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub use figures::{LeaderFigures, ProposalSizes};
 pub use link::LinkId;
 use link::{Link, Stage};
 
@@ -116,6 +118,9 @@ pub struct Leader {
     rounds: confirm::Rounds,
     /// Ids for learners that do not say theirs.
     next_nameless: i64,
+    /// Since when a quorum follows.
+    established: Option<Instant>,
+    proposal_sizes: ProposalSizes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,6 +168,8 @@ impl Leader {
             promised: BTreeSet::from([options.id]),
             rounds: confirm::Rounds::default(),
             next_nameless: -1,
+            established: None,
+            proposal_sizes: ProposalSizes::default(),
             history,
             options,
         };

@@ -147,6 +147,7 @@ impl Leader {
             return;
         }
         self.phase = Phase::Established;
+        self.established = Some(now);
         let timing = self.options.timing;
         self.deadline = now + timing.tick();
         self.committed = self.epoch_zxid();
