@@ -343,6 +343,9 @@ impl Election {
             return; // Not even one's own vote counts, in an ensemble of one.
         }
         let (vote, round) = (looking.proposal, self.round);
+        if !self.electorate.quorum.is_voter(vote.leader) {
+            return; // Nothing is proposed yet.
+        }
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
         // A leader that has just gone may be back in a moment, but is not to be followed in haste.
@@ -422,16 +425,18 @@ impl Election {
         (told.version() > self.electorate.quorum.committed().version()).then_some(told)
     }
 
+    /// A server that votes in a proposed configuration only may not lead yet, and proposes nobody by itself.
     fn initial_vote(&self) -> Vote {
         let LastLogged { epoch, zxid } = self.last_logged;
-        match self.votes() {
+        match self.electorate.quorum.committed().is_voter(self.electorate.me) {
             true => Vote { epoch, zxid, leader: self.electorate.me },
             false => Vote::OBSERVER,
         }
     }
 
+    /// Whether this server's vote counts, in one configuration at least.
     fn votes(&self) -> bool {
-        self.electorate.quorum.committed().is_voter(self.electorate.me)
+        self.electorate.quorum.is_voter(self.electorate.me)
     }
 }
 

@@ -386,3 +386,19 @@ fn who_is_in_no_configuration_follows_what_others_have_decided_and_is_no_observe
     table.hears(2, Leading, vote(3, 9, 2), 4).hears(3, Following, vote(3, 9, 2), 4);
     assert_eq!(table.does(), ["decided: Following 3/9/2 r4"]);
 }
+
+/// A leader died in a reconfig that adds server 4, which then may be needed to elect another, and is not told to
+/// vote by its committed configuration.
+#[test]
+fn who_votes_in_a_proposed_configuration_only_votes_for_others() {
+    let mut both = configurations(&[1, 2, 3], &[], 5);
+    both.see(&membership(&[2, 3, 4], &[], 7));
+    let mut table = Table::new(4, 3);
+    table.goes_by(&both).does();
+    table.hears(1, Looking, vote(0, 9, 1), 2);
+    assert_eq!(table.does(), ["1 2 3: Looking 0/9/1 r2"]);
+    table.hears(2, Looking, vote(0, 9, 2), 2);
+    assert_eq!(table.does(), ["1 2 3: Looking 0/9/2 r2"]);
+    table.hears(1, Looking, vote(0, 9, 2), 2).waits(200);
+    assert_eq!(table.does(), ["decided: Following 0/9/2 r2"]);
+}
