@@ -21,7 +21,7 @@ use std::time::Duration;
 use ringkeeper_core::config::{Configurations, HostPort};
 use ringkeeper_core::election::{Outcome, PeerState};
 use ringkeeper_core::id::ServerId;
-use ringkeeper_core::member::{Action, Duty, LearnerEvent, Member, Moment, Seat};
+use ringkeeper_core::member::{Action, Attempt, Duty, LearnerEvent, Member, Moment, Seat};
 use ringkeeper_core::tree::{Frozen, TreeOptions};
 use ringkeeper_core::zab::LinkId;
 use tracing::{info, warn};
@@ -74,6 +74,8 @@ pub struct MemberRoleOptions {
     pub id: ServerId,
     /// Whether this server serves clients while it leads.
     pub leader_serves: bool,
+    /// For an observer that others than the leader bring up to date: where they do.
+    pub observer_masters: BTreeMap<ServerId, Vec<HostPort>>,
     /// How long a leader may take to answer at all.
     pub connect_patience: Duration,
     /// What trees that a leader sends get.
@@ -114,7 +116,7 @@ impl MemberRole {
         let client_address = own.and_then(|line| line.client.clone());
         let moment = || Moment { now: clock.now(), wall: clock.wall() };
         let mut driver = Driver {
-            seat: Seat::new(member),
+            seat: Seat::new(member).with_masters(options.observer_masters.keys().copied().collect()),
             learners: Learners::new(to_self.clone(), options.value_len_max),
             patience: options.connect_patience,
             options,
@@ -189,6 +191,9 @@ impl Driver {
                 seat.tell(at, out, |member, at, actions| member.on_log_read(link, excerpt, at, actions));
             }
             ToCommit::Peers(FromPeers::Accepted(stream)) => seat.on_accepted(stream, at, out),
+            ToCommit::Peers(FromPeers::AcceptedObserver(stream)) => {
+                seat.on_accepted_observer(stream, at, out);
+            }
             ToCommit::Peers(FromPeers::Learner(link, event)) => {
                 if let LearnerEvent::Malformed(error) = &event {
                     warn!("{}: {error}: its connection is closed", self.learners.remote(link));
@@ -233,9 +238,13 @@ impl Driver {
                 Duty::Act(action) => self.act(action),
                 Duty::Dial(attempt, leader) => {
                     let known = self.seat.member().configurations().knowing(leader);
-                    let (addresses, patience) = (known.quorum_addresses(leader), self.patience);
-                    let post = self.to_self.clone();
-                    self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
+                    let addresses = known.quorum_addresses(leader);
+                    self.dial(attempt, Some(addresses), self.patience);
+                }
+                Duty::DialMaster(attempt, master) => {
+                    info!("server {master} is to bring this observer up to date, in the leader's place");
+                    let addresses = self.options.observer_masters.get(&master).cloned();
+                    self.dial(attempt, addresses, MASTER_PATIENCE);
                 }
                 Duty::Begin(stream) => {
                     if let Some(leader) = &mut self.leader {
@@ -260,6 +269,11 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn dial(&mut self, attempt: Attempt, addresses: Option<Vec<HostPort>>, patience: Duration) {
+        let (addresses, post) = (addresses.unwrap_or_default(), self.to_self.clone());
+        self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
     }
 
     fn act(&mut self, action: Action) {
@@ -388,6 +402,8 @@ async fn tick(ticks: Sender<ToCommit>) {
     }
 }
 
+/// How long an observer tries to connect to one of several servers before it goes on to the next.
+const MASTER_PATIENCE: Duration = Duration::from_millis(500);
 /// A turn takes no more than this, so that what is durable is not published late.
 const MESSAGES_PER_TURN_MAX: usize = 64;
 /// How long a leader is tried to be reached that a reconfig has designated: it starts to lead when others start

@@ -22,6 +22,8 @@ use ringkeeper_core::zab::LinkId;
 pub enum FromPeers {
     /// Somebody connected to this server's quorum port.
     Accepted(TcpStream),
+    /// Somebody connected to this server's port for observers.
+    AcceptedObserver(TcpStream),
     /// What a learner's connection brought.
     Learner(LinkId, LearnerEvent),
     /// What a connection to a leader brought.

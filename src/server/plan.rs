@@ -1,10 +1,11 @@
 //! What each part of the server is told of the configuration.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
-use ringkeeper_core::config::{Config, Ensemble};
+use ringkeeper_core::config::{Config, Ensemble, LargeRequests};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
@@ -67,14 +68,20 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         pipeline: pipeline(config, topology),
         rollover_at: ROLLOVER_AT,
         read_only_after: ensemble.read_only_after,
+        has_observers: ensemble.observer_master_port.is_some(),
     }
 }
 
 /// What its driver must know of the others.
 pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOptions {
+    let is_observer = ensemble.configurations.committed().part(ensemble.my_id) == Part::Observer;
     MemberRoleOptions {
         id: ensemble.my_id,
         leader_serves: ensemble.leader_serves,
+        observer_masters: match is_observer {
+            true => ensemble.observer_master_addresses(),
+            false => BTreeMap::new(),
+        },
         connect_patience: ensemble.init_limit,
         tree: tree(config),
         value_len_max: config.limits.frame_bytes.max(PEER_VALUE_LEN_MIN),
@@ -88,6 +95,10 @@ pub(super) fn shard(config: &Config, topology: &Topology) -> ShardOptions {
         session_timeout_ms_max: config.sessions.max_timeout_ms,
         jute_max_buffer: config.limits.frame_bytes,
         outstanding_max: (config.limits.outstanding / topology.shards).max(1),
+        large_requests: config
+            .limits
+            .large_requests
+            .map(|large| LargeRequests { bytes_max: (large.bytes_max / topology.shards).max(1), ..large }),
         sessionless_timeout: Duration::from_millis(config.sessions.handshake_ms),
         seed: seed(),
         ..ShardOptions::default()

@@ -22,6 +22,7 @@ use crate::admin::{Desk, DeskOptions};
 use crate::commit::{Commit, Followers};
 use crate::election::{ElectionRole, ToElection};
 use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
+use crate::net::peers::PeerPort;
 use crate::net::{Acceptor, Admission, ClientDoor, Limits};
 use crate::quorum_port::QuorumPort;
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
@@ -39,6 +40,7 @@ pub(super) struct Server {
     door: Arc<ClientDoor>,
     commit: Sender<ToCommit>,
     executors: Vec<Running<()>>,
+    observer_port: Option<PeerPort>,
     snapshotter: snapshotter::Running,
 }
 
@@ -93,7 +95,7 @@ impl Server {
         let keeper = log_keeper(&config, topology, handle);
         let from_log = to_commit.clone();
         let mut log = Some(start(move || keeper.run(wal, log_inbox, from_log)));
-        let mut election = None;
+        let (mut election, mut observer_port) = (None, None);
         let mut commit = match &config.ensemble {
             None => {
                 let (inbox, ticks) = (commit_inbox, to_commit.clone());
@@ -125,6 +127,7 @@ impl Server {
                     clock,
                 };
                 election = Some(start(move || role.run()));
+                observer_port = listen_for_observers(ensemble, to_commit.clone());
                 let role = MemberRole {
                     member,
                     options: plan::member_role(&config, ensemble),
@@ -164,14 +167,15 @@ impl Server {
             executors.push(executor.start(move || run_all(roles))?);
         }
 
-        Ok(Server { door, commit: to_commit, executors, snapshotter })
+        Ok(Server { door, commit: to_commit, executors, observer_port, snapshotter })
     }
 
     /// Stops: nobody new is accepted, what was ordered becomes durable and is answered, then everything
     /// ends, and there is a snapshot of the final state.
     pub(super) fn stop(self) {
-        let Server { door, commit, executors, snapshotter } = self;
+        let Server { door, commit, executors, observer_port, snapshotter } = self;
         door.stop();
+        observer_port.into_iter().for_each(PeerPort::stop);
         commit.post(ToCommit::Stop);
         for executor in executors {
             executor.join();
@@ -255,4 +259,13 @@ fn config_files(
 ) -> Option<ConfigFiles> {
     let file = file.filter(|_| ensemble.reconfig.is_some())?;
     Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, to_commit))
+}
+
+/// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
+/// come to follow.
+fn listen_for_observers(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> Option<PeerPort> {
+    let own = ensemble.observer_master_addresses().remove(&ensemble.my_id)?;
+    Some(PeerPort::listen("observer master port", own, ensemble.listens_on_all, None, move |stream| {
+        to_commit.post(ToCommit::Peers(FromPeers::AcceptedObserver(stream)));
+    }))
 }

@@ -6,6 +6,7 @@ mod away;
 mod local_sessions;
 mod mixed;
 mod observe;
+mod observer_masters;
 mod read_only;
 mod reconfig;
 mod replacement;

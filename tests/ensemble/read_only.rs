@@ -3,8 +3,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
+use ringkeeper_kit::deps;
 use ringkeeper_kit::ensemble::Ensemble;
 use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
@@ -118,6 +120,34 @@ fn without_local_sessions_a_server_without_a_leader_lets_nobody_in() {
     assert!(ensemble.server(1).log().contains("readonlymode.enabled without localSessionsEnabled"));
     ensemble.start(&[2]);
     rejoin(&session, ensemble.addr(1)).hang_up();
+}
+
+#[test]
+fn javas_own_client_reads_from_a_server_without_a_leader() {
+    let mut ensemble = read_only_ensemble(Ringkeeper).config("localSessionsEnabled", true);
+    ensemble.start(&[1, 2]);
+    let mut client = Client::connect(ensemble.addr(1)).expect("a session");
+    let created = client.call(&Request::create("/node", b"seen", create_mode::PERSISTENT)).expect("a reply");
+    assert_eq!(created.err, 0);
+    ensemble.server(2).kill();
+    until("reads are served", || ensemble.server(1).word("isro").is_ok_and(|answer| answer == "ro"));
+    let (out, _) = zkcli(ensemble.addr(1), &["-r", "get", "/node"]);
+    assert!(out.lines().any(|line| line == "seen"), "{out}");
+    let (_, error) = zkcli(ensemble.addr(1), &["-r", "delete", "/node"]);
+    assert!(error.contains("Not a read-only call"), "{error}");
+}
+
+/// What the command prints, on its output and as errors.
+fn zkcli(addr: SocketAddr, arguments: &[&str]) -> (String, String) {
+    let output = Command::new("java")
+        .arg("-cp")
+        .arg(deps::java_classpath(Release::V3_9))
+        .args(["org.apache.zookeeper.ZooKeeperMain", "-server", &addr.to_string()])
+        .args(arguments)
+        .output()
+        .expect("java runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
 }
 
 fn read_only_ensemble(kind: Kind) -> Ensemble {

@@ -124,6 +124,10 @@ impl<'a> Facts<'a> {
         self.reports.iter().map(|report| report.stats.sessionless_expired).sum()
     }
 
+    pub(super) fn large_requests_rejected(&self) -> u64 {
+        self.reports.iter().map(|report| report.stats.large_requests_rejected).sum()
+    }
+
     /// The sizes of replies over all shards; the last one is some shard's last.
     pub(super) fn reply_sizes(&self) -> ReplySizes {
         let sizes = self.reports.iter().map(|report| report.stats.reply_sizes);

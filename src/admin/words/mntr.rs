@@ -35,6 +35,7 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     lines.add("min_client_response_size", sizes.min);
     lines.add("bytes_received_count", facts.bytes_received());
     lines.add("sessionless_connections_expired", facts.sessionless_expired());
+    lines.add("large_requests_rejected", facts.large_requests_rejected());
     lines.add("avg_fsynctime", java_double(average_ms(log.sync_us_sum, log.writes)));
     lines.add("min_fsynctime", log.sync_us_min / 1000);
     lines.add("max_fsynctime", log.sync_us_max / 1000);
@@ -60,6 +61,7 @@ impl Lines {
 
     fn add_member(&mut self, member: &MemberFigures) {
         self.add("quorum_size", member.quorum_size);
+        self.add_known("synced_observers", member.synced_observers);
         let Some(leader) = &member.leader else { return };
         self.add("learners", leader.learners);
         self.add("synced_followers", leader.synced_followers);

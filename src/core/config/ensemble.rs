@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client_port::HostPort;
 use super::configurations::Configurations;
 use super::election_timing::ElectionTiming;
 use super::error::{ConfigError, Problem};
@@ -11,12 +13,13 @@ use super::key_table::ensemble::{
     MIN_NOTIFICATION_INTERVAL, QUORUM_CNXN_TIMEOUT,
 };
 use super::key_table::parser::{
-    INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, PEER_TYPE,
-    QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
+    INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, OBSERVER_MASTER_PORT,
+    PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM, STANDALONE_ENABLED,
+    SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC};
 use super::kind::Int;
-use super::members::{Members, ServerLine};
+use super::members::{Members, PeerAddress, ServerLine};
 use super::membership::{Membership, MembershipBuilder};
 use super::my_id;
 use super::notice::Notice;
@@ -60,6 +63,8 @@ pub struct Ensemble {
     pub leader_serves: bool,
     /// `localSessionsEnabled` and `localSessionsUpgradingEnabled`.
     pub new_sessions: NewSessions,
+    /// `observerMasterPort`: where followers listen for observers; `None` if they don't.
+    pub observer_master_port: Option<u16>,
 }
 
 /// By which rules an ensemble may be reconfigured.
@@ -104,6 +109,9 @@ impl Ensemble {
         let reconfig =
             ReconfigRules { standalone_enabled, several_addresses: settings.get(&MULTI_ADDRESS_ENABLED)? };
         let reconfig = settings.get(&RECONFIG_ENABLED)?.then_some(reconfig);
+        if reconfig.is_some() && settings.get(&OBSERVER_MASTER_PORT)? > 0 {
+            return Err(settings.error(&OBSERVER_MASTER_PORT, Problem::ObserverMastersReconfigured));
+        }
         let mut configurations = Configurations::of(Arc::new(members.membership));
         if let (Some(rules), Some((file, next))) = (reconfig, sources.next) {
             configurations.see(&Arc::new(proposed(file, next, rules)?));
@@ -130,6 +138,14 @@ impl Ensemble {
             read_only_after: settings
                 .get(&READ_ONLY_MODE)?
                 .then(|| READ_ONLY_AFTER_MIN.max(Duration::from_millis(tick_ms))),
+            observer_master_port: match settings.get(&OBSERVER_MASTER_PORT)? {
+                ..=0 => None,
+                port => Some(u16::try_from(port).map_err(|_| {
+                    let problem =
+                        Problem::OutOfBounds { value: port.into(), allowed: "at most 65535".to_owned() };
+                    settings.error(&OBSERVER_MASTER_PORT, problem)
+                })?),
+            },
             leader_serves: settings.get(&LEADER_SERVES)?,
             new_sessions: match settings.get(&LOCAL_SESSIONS)? {
                 true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },
@@ -137,6 +153,17 @@ impl Ensemble {
             },
         };
         Ok(Some((ensemble, notices)))
+    }
+}
+
+impl Ensemble {
+    /// Where a follower listens for observers, if it does; for servers that vote.
+    pub fn observer_master_addresses(&self) -> BTreeMap<ServerId, Vec<HostPort>> {
+        let Some(port) = self.observer_master_port else { return BTreeMap::new() };
+        let committed = self.configurations.committed();
+        let at = |peer: &PeerAddress| HostPort { host: peer.host.clone(), port };
+        let voters = committed.servers().values().filter(|line| !line.observer);
+        voters.map(|line| (line.id, line.addresses.iter().map(at).collect())).collect()
     }
 }
 

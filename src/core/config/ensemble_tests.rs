@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::id::ServerId;
+use crate::session::NewSessions;
 
 /// Proves the ensemble of `zoo.cfg` with this text.
 fn prove(
@@ -142,4 +145,40 @@ fn one_voter_is_an_ensemble_only_if_it_is_said() {
     let alone = format!("{LIMITS}standaloneEnabled=false\nserver.1=a:1:2");
     let (ensemble, _) = prove(&alone, None, Some("1")).expect("good").expect("an ensemble");
     assert!(ensemble.configurations.committed().verifier().contains_quorum(|_| true));
+}
+
+#[test]
+fn what_clients_and_observers_get_is_set_by_the_keys_for_it() {
+    let (usual, _) = ensemble(THREE, "0");
+    assert_eq!(
+        (usual.read_only_after, usual.new_sessions, usual.leader_serves, usual.observer_master_port),
+        (None, NewSessions::Global, true, None)
+    );
+    assert!(usual.observer_master_addresses().is_empty());
+
+    let text = format!(
+        "{THREE}readonlymode.enabled=true\nlocalSessionsEnabled=true\nleaderServes=no\nobserverMasterPort=2777\n"
+    );
+    let (set, warnings) = ensemble(&text, "0");
+    assert_eq!(set.read_only_after, Some(Duration::from_secs(2)), "though a tick is shorter");
+    assert_eq!(set.new_sessions, NewSessions::Local { upgrades: false });
+    assert!(!set.leader_serves && warnings.is_empty(), "{warnings:?}");
+    let masters = set.observer_master_addresses();
+    assert!(masters.keys().copied().eq([0, 1, 3].map(ServerId)), "observers are nobody's masters");
+    assert_eq!((masters[&ServerId(1)][0].host.as_str(), masters[&ServerId(1)][0].port), ("b", 2777));
+
+    let slow = format!("{THREE}readonlymode.enabled=true\nlocalSessionsUpgradingEnabled=true\n").replacen(
+        "server.0",
+        "tickTime=3000\nserver.0",
+        1,
+    );
+    let (slow, warnings) = ensemble(&slow, "0");
+    assert_eq!(slow.read_only_after, Some(Duration::from_secs(3)));
+    assert_eq!(slow.new_sessions, NewSessions::Global, "upgrading alone changes nothing");
+    assert!(warnings.iter().any(|text| text.contains("lets no client in")), "{warnings:?}");
+
+    let wrong = error(&format!("{LIMITS}{THREE}observerMasterPort=70000\n"), Some("0"));
+    assert!(wrong.contains("observerMasterPort") && wrong.contains("at most 65535"), "{wrong}");
+    let both = format!("{LIMITS}{THREE}observerMasterPort=2777\nreconfigEnabled=true\n");
+    assert!(error(&both, Some("0")).contains("do not work together"));
 }

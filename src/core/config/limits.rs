@@ -20,8 +20,7 @@ pub struct Limits {
     /// `globalOutstandingLimit`: with more requests in process, connections that have one are not read; at least
     /// 1.
     pub outstanding: usize,
-    /// `largeRequestThreshold` and `largeRequestMaxBytes`; `None` if no request counts as large. Not
-    /// supported yet.
+    /// `largeRequestThreshold` and `largeRequestMaxBytes`; `None` if no request counts as large.
     pub large_requests: Option<LargeRequests>,
 }
 

@@ -1,19 +1,26 @@
 use std::sync::Arc;
 
 use super::storage::Storage;
-use super::{Action, Moment, unshown};
+use super::{Action, MemberOptions, Moment, unshown};
 use crate::flow::ShardTurn;
 use crate::id::{ServerId, Zxid};
 use crate::prep::{Forward, Pipeline, RecoverError, Replica};
 use crate::time::WallTime;
 use crate::tree::DataTree;
-use crate::zab::packet::FromLearner;
-use crate::zab::{DownReason, Epochs, History, Learner, LearnerAction, Tail, ZabOptions};
+use crate::zab::packet::{FromLearner, LearnerKind};
+use crate::zab::{
+    DownReason, Epochs, History, Known, Learner, LearnerAction, MasterAction, ObserverMaster, Tail,
+    ZabOptions,
+};
 
 /// A server that follows, or tries to.
 pub(super) struct Learning {
     replica: Replica,
     learner: Learner,
+    options: ZabOptions,
+    /// The observers that this server brings up to date, while it serves and if it is to.
+    observers: Option<ObserverMaster>,
+    has_observers: bool,
     /// The leader's tree, until it is handed to the disk.
     received: Option<Arc<DataTree>>,
     /// Whether the servers are others only by restarts, so that the node of the configuration is this server's.
@@ -25,7 +32,7 @@ pub(super) struct Learning {
 
 impl Learning {
     pub(super) fn new(
-        options: ZabOptions,
+        options: &MemberOptions,
         pipeline: Pipeline,
         leader: ServerId,
         epochs: Epochs,
@@ -34,10 +41,22 @@ impl Learning {
         at: Moment,
     ) -> Learning {
         let mut begun = Vec::new();
-        let is_static = options.reconfig.is_none();
-        let learner = Learner::new(options, leader, epochs, tail, log, at.now, &mut begun);
-        let (replica, wall) = (pipeline.into_replica(), at.wall);
-        Learning { replica, learner, received: None, is_static, wall, begun, end: None }
+        let zab = options.zab.clone();
+        let is_static = zab.reconfig.is_none();
+        let learner = Learner::new(zab.clone(), leader, epochs, tail, log, at.now, &mut begun);
+        let is_follower = learner.kind() == LearnerKind::Follower;
+        Learning {
+            replica: pipeline.into_replica(),
+            learner,
+            options: zab,
+            observers: None,
+            has_observers: options.has_observers && is_follower,
+            received: None,
+            is_static,
+            wall: at.wall,
+            begun,
+            end: None,
+        }
     }
 
     pub(super) fn begin(&mut self, storage: &mut Storage, history: &mut History, out: &mut Vec<Action>) {
@@ -78,6 +97,70 @@ impl Learning {
         }
         let mut forwards = Vec::new();
         self.replica.on_turn(turn, at.now, at.wall, &mut forwards);
+        self.forward(forwards, storage, history, out);
+    }
+
+    /// Lets time pass for clients and observers; the learner's own is to be [told](Learning::tell).
+    pub(super) fn on_tick(
+        &mut self,
+        at: Moment,
+        storage: &mut Storage,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) {
+        self.wall = at.wall;
+        self.replica.on_tick(at.now);
+        if self.learner.is_serving() && self.has_observers && self.observers.is_none() {
+            self.observers = Some(ObserverMaster::new(self.options.clone(), self.learner.epoch(), at.now));
+        }
+        self.tell_observers(storage, history, out, |observers, known, done| {
+            observers.on_tick(known.last, at.now, done);
+        });
+        self.publish(out);
+    }
+
+    /// The observers' machine, if this server brings any up to date.
+    pub(super) fn observers(&self) -> Option<&ObserverMaster> {
+        self.observers.as_ref()
+    }
+
+    pub(super) fn tell_observers(
+        &mut self,
+        storage: &mut Storage,
+        history: &mut History,
+        out: &mut Vec<Action>,
+        tell: impl FnOnce(&mut ObserverMaster, Known<'_>, &mut Vec<MasterAction>),
+    ) {
+        let Some(observers) = &mut self.observers else { return };
+        let mut done = Vec::new();
+        tell(observers, Known { last: self.replica.last_zxid(), history }, &mut done);
+        let mut forwards = Vec::new();
+        for action in done {
+            match action {
+                MasterAction::Send(link, packet) => out.push(Action::ToLearner(link, packet)),
+                MasterAction::SendTree(link) => out.push(Action::SendTree(link)),
+                MasterAction::TakeTree(link) => out.push(Action::TakeTree(link)),
+                MasterAction::ReadLog { link, from, upto } => out.push(Action::ReadLog { link, from, upto }),
+                MasterAction::Close(link, reason) => out.push(Action::CloseLearner(link, reason)),
+                MasterAction::Forward(link, request) => {
+                    forwards.push(self.replica.forward_for(link, request));
+                }
+                MasterAction::Touch(sessions) => self.replica.touch(sessions),
+                MasterAction::Revalidate { link, session, timeout_ms } => {
+                    forwards.push(self.replica.revalidate_for(link, session, timeout_ms));
+                }
+            }
+        }
+        self.forward(forwards, storage, history, out);
+    }
+
+    fn forward(
+        &mut self,
+        forwards: Vec<Forward>,
+        storage: &mut Storage,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) {
         self.tell(storage, history, out, |learner, done| {
             for forward in forwards {
                 match forward {
@@ -88,13 +171,6 @@ impl Learning {
                 }
             }
         });
-    }
-
-    /// Lets time pass for clients; the learner's own is to be [told](Learning::tell).
-    pub(super) fn on_tick(&mut self, at: Moment, out: &mut Vec<Action>) {
-        self.wall = at.wall;
-        self.replica.on_tick(at.now);
-        self.publish(out);
     }
 
     pub(super) fn on_tree_bytes(&mut self, at: Moment) {
@@ -135,6 +211,7 @@ impl Learning {
         history: &mut History,
         out: &mut Vec<Action>,
     ) {
+        let mut told = Vec::new();
         for action in done {
             match action {
                 LearnerAction::Send(packet) => out.push(Action::ToLeader(packet)),
@@ -155,7 +232,10 @@ impl Learning {
                     out.push(Action::SaveTree(tree));
                 }
                 LearnerAction::Deliver(logged) => match self.replica.on_txn(&logged.payload) {
-                    Ok(()) => history.push(logged),
+                    Ok(()) => {
+                        self.tell_of(|observers, told| observers.on_delivered(&logged, told), &mut told);
+                        history.push(logged);
+                    }
                     Err(RecoverError::Undecodable(error)) => {
                         let zxid = logged.zxid;
                         self.end = self.end.take().or(Some(DownReason::Undecodable { zxid, error }));
@@ -175,13 +255,37 @@ impl Learning {
                     out.push(Action::ToLeader(FromLearner::Ping { zxid, touched }));
                 }
                 LearnerAction::Revalidated { session, valid } => {
-                    self.replica.on_revalidated(session, valid);
+                    if let Some(link) = self.replica.on_revalidated(session, valid) {
+                        let tell = |observers: &mut ObserverMaster, told: &mut _| {
+                            observers.on_revalidated(link, session, valid, told);
+                        };
+                        self.tell_of(tell, &mut told);
+                    }
                 }
-                LearnerAction::Synced => self.replica.on_synced(),
+                LearnerAction::Synced => {
+                    if let Some(link) = self.replica.on_synced() {
+                        self.tell_of(|observers, told| observers.on_synced(link, told), &mut told);
+                    }
+                }
                 LearnerAction::Down(reason) => self.end = self.end.take().or(Some(reason)),
             }
         }
+        out.extend(told.into_iter().filter_map(|action| match action {
+            MasterAction::Send(link, packet) => Some(Action::ToLearner(link, packet)),
+            _ => None,
+        }));
         self.publish(out);
+    }
+
+    /// Has observers told of what came from the leader, which takes no more than packets.
+    fn tell_of(
+        &mut self,
+        tell: impl FnOnce(&mut ObserverMaster, &mut Vec<MasterAction>),
+        told: &mut Vec<MasterAction>,
+    ) {
+        if let Some(observers) = &mut self.observers {
+            tell(observers, told);
+        }
     }
 
     fn publish(&mut self, out: &mut Vec<Action>) {

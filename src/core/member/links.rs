@@ -4,24 +4,35 @@ use super::{Action, Member, Moment, Role, Start};
 use crate::id::Zxid;
 use crate::tree::DataTree;
 use crate::zab::packet::{FromLeader, FromLearner};
-use crate::zab::{DownReason, Leader, LeaderAction, Learner, LearnerAction, LinkId, LogExcerpt};
+use crate::zab::{
+    DownReason, Known, Leader, LeaderAction, Learner, LearnerAction, LinkId, LogExcerpt, MasterAction,
+    ObserverMaster,
+};
 
 impl Member {
-    /// A learner has connected.
+    /// A learner has connected to a server that leads, or an observer to one that [takes
+    /// some](Member::takes_observers).
     pub fn on_accepted(&mut self, link: LinkId, at: Moment, out: &mut Vec<Action>) {
         self.tell_leader(at, out, |leader, _| leader.on_accepted(link, at.now));
+        self.tell_observers(out, |observers, _, _| observers.on_accepted(link, at.now));
         self.finish(at, out);
     }
 
     /// A learner sent a packet.
     pub fn on_learner(&mut self, link: LinkId, packet: FromLearner, at: Moment, out: &mut Vec<Action>) {
-        self.tell_leader(at, out, |leader, done| leader.on_packet(link, packet, at.now, done));
+        match &self.role {
+            Role::Learning(_) => self.tell_observers(out, |observers, known, done| {
+                observers.on_packet(link, packet, known, at.now, done);
+            }),
+            _ => self.tell_leader(at, out, |leader, done| leader.on_packet(link, packet, at.now, done)),
+        }
         self.finish(at, out);
     }
 
     /// A learner's connection is gone.
     pub fn on_learner_closed(&mut self, link: LinkId, at: Moment, out: &mut Vec<Action>) {
         self.tell_leader(at, out, |leader, done| leader.on_closed(link, at.now, done));
+        self.tell_observers(out, |observers, _, _| observers.on_closed(link));
         self.finish(at, out);
     }
 
@@ -34,19 +45,28 @@ impl Member {
         at: Moment,
         out: &mut Vec<Action>,
     ) {
-        self.tell_leader(at, out, |leader, done| leader.on_log_read(link, excerpt, at.now, done));
+        match &self.role {
+            Role::Learning(_) => self.tell_observers(out, |observers, known, done| {
+                observers.on_log_read(link, excerpt, known, at.now, done);
+            }),
+            _ => self.tell_leader(at, out, |leader, done| leader.on_log_read(link, excerpt, at.now, done)),
+        }
         self.finish(at, out);
     }
 
     /// [`Action::TakeTree`] is done: the driver has the tree as of this zxid, which was published.
     pub fn on_tree_taken(&mut self, link: LinkId, zxid: Zxid, at: Moment, out: &mut Vec<Action>) {
         self.tell_leader(at, out, |leader, done| leader.on_tree_taken(link, zxid, at.now, done));
+        self.tell_observers(out, |observers, known, done| {
+            observers.on_tree_taken(link, zxid, known, at.now, done);
+        });
         self.finish(at, out);
     }
 
     /// [`Action::SendTree`] is done.
     pub fn on_tree_sent(&mut self, link: LinkId, at: Moment, out: &mut Vec<Action>) {
         self.tell_leader(at, out, |leader, _| leader.on_tree_sent(link, at.now));
+        self.tell_observers(out, |observers, _, _| observers.on_tree_sent(link, at.now));
         self.finish(at, out);
     }
 
@@ -95,6 +115,16 @@ impl Member {
     ) {
         if let Role::Leading(leading) = &mut self.role {
             leading.tell(at, &mut self.storage, out, tell);
+        }
+    }
+
+    fn tell_observers(
+        &mut self,
+        out: &mut Vec<Action>,
+        tell: impl FnOnce(&mut ObserverMaster, Known<'_>, &mut Vec<MasterAction>),
+    ) {
+        if let Role::Learning(learning) = &mut self.role {
+            learning.tell_observers(&mut self.storage, &mut self.history, out, tell);
         }
     }
 

@@ -11,6 +11,9 @@
 //! A server that looks in vain for long may serve reads, of what was published last ([`crate::prep::ReadOnly`]):
 //! [`Action::ServeReadOnly`], until [`Action::EndReadOnly`].
 //!
+//! A server that follows may have learners too: observers, for which it is in its leader's place
+//! ([`crate::zab::ObserverMaster`]).
+//!
 //! What survives a change of role is the database as it was published, and the [`Tail`]: transactions in the
 //! log that are not known to be committed. A server that leads applies its tail when a quorum has it; one
 //! that follows learns from its leader what of it is right.
@@ -84,6 +87,8 @@ pub struct MemberOptions {
     /// How long this server looks for a leader before it serves reads meanwhile (`readonlymode.enabled`);
     /// `None` if it never does.
     pub read_only_after: Option<Duration>,
+    /// Whether this server brings observers up to date while it follows (`observerMasterPort`).
+    pub has_observers: bool,
     /// From which number of a transaction on a leader orders nothing more in its epoch, so that a new one
     /// begins: [`ROLLOVER_AT`].
     pub rollover_at: u32,
@@ -133,6 +138,11 @@ impl Member {
             next: None,
             options,
         }
+    }
+
+    /// Which server this is.
+    pub fn id(&self) -> ServerId {
+        self.options.zab.id
     }
 
     /// The database is empty and must not be trusted to be so rightly: the disk may have been wiped, and with it
@@ -194,6 +204,12 @@ impl Member {
             Role::Learning(learning) => Some(learning.learner()),
             _ => None,
         }
+    }
+
+    /// Whether observers may be [handed over](Member::on_accepted): this server follows, serves, and is to have
+    /// some.
+    pub fn takes_observers(&self) -> bool {
+        matches!(&self.role, Role::Learning(learning) if learning.observers().is_some())
     }
 
     /// Whether this server looks for a leader.
@@ -295,7 +311,9 @@ impl Member {
                 let may_serve = self.next.is_none() && self.storage.is_settled();
                 looking.on_tick(at, self.options.read_only_after.filter(|_| may_serve), out);
             }
-            Role::Learning(learning) => learning.on_tick(at, out),
+            Role::Learning(learning) => {
+                learning.on_tick(at, &mut self.storage, &mut self.history, out);
+            }
             Role::Between => {}
         }
         self.tell_learner(out, |learner, done| learner.on_tick(at.now, done));
@@ -374,7 +392,7 @@ impl Member {
             unreachable!("a role begins only while a member looks for a leader")
         };
         let (pipeline, tail) = looking.end(out);
-        let (log, zab) = (self.storage.log(), self.options.zab.clone());
+        let log = self.storage.log();
         self.role = match start {
             Start::Lead => {
                 let mut leading =
@@ -384,7 +402,7 @@ impl Member {
                 Role::Leading(Box::new(leading))
             }
             Start::Follow(leader) => {
-                let mut learning = Learning::new(zab, pipeline, leader, self.epochs, tail, log, at);
+                let mut learning = Learning::new(&self.options, pipeline, leader, self.epochs, tail, log, at);
                 learning.begin(&mut self.storage, &mut self.history, out);
                 Role::Learning(Box::new(learning))
             }

@@ -3,7 +3,7 @@
 use super::{Member, Role};
 use crate::session::{GlobalSessions, LocalSessions, SessionsReport};
 use crate::time::Instant;
-use crate::zab::LeaderFigures;
+use crate::zab::{LeaderFigures, ObserverMaster};
 
 /// Figures of a member and its ensemble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct MemberFigures {
     pub quorum_size: usize,
     /// Sessions that this server alone knows.
     pub local_sessions: usize,
+    /// Observers that this server brings up to date in its leader's place, if it does that.
+    pub synced_observers: Option<usize>,
     /// If this server leads, or tries to.
     pub leader: Option<LeaderFigures>,
 }
@@ -22,6 +24,10 @@ impl Member {
         MemberFigures {
             quorum_size: self.options.zab.quorum.committed().voters().len(),
             local_sessions: self.local_sessions().map_or(0, LocalSessions::len),
+            synced_observers: match &self.role {
+                Role::Learning(learning) => learning.observers().map(ObserverMaster::synced_observers),
+                _ => None,
+            },
             leader: self.leader().map(|leader| leader.figures(now)),
         }
     }

@@ -24,11 +24,20 @@ pub struct Seat<S> {
     leader: Option<(Attempt, ServerId)>,
     attempts: u64,
     next_link: u64,
-    /// Learners that came before this server knew that it leads.
-    early: VecDeque<(Instant, S)>,
+    /// For an observer that others than the leader bring up to date: who does that if it follows.
+    masters: Vec<ServerId>,
+    /// Learners that came before this server knew that it leads, and observers before it followed.
+    early: VecDeque<Early<S>>,
     /// Turns that wait until those who apply what is published have caught up.
     held: VecDeque<ShardTurn>,
     is_stopped: bool,
+}
+
+/// A connection that this server may come to want.
+struct Early<S> {
+    since: Instant,
+    connection: S,
+    is_observer: bool,
 }
 
 /// A connection to a leader, or what was to become one. Never used again for another.
@@ -44,6 +53,8 @@ pub enum Duty<S> {
     /// Connect to the quorum port of this server, for as long as a leader may take to answer at all:
     /// [`Seat::on_leader`] with [`LeaderEvent::Connected`] or [`LeaderEvent::Unreachable`].
     Dial(Attempt, ServerId),
+    /// The same, to the port for observers of this server, which follows.
+    DialMaster(Attempt, ServerId),
     /// Read the connection to the leader, and use it for [`Action::ToLeader`].
     Begin(S),
     /// The connection to the leader is over.
@@ -98,10 +109,17 @@ impl<S> Seat<S> {
             leader: None,
             attempts: 0,
             next_link: 0,
+            masters: Vec::new(),
             early: VecDeque::new(),
             held: VecDeque::new(),
             is_stopped: false,
         }
+    }
+
+    /// The seat of an observer that one of these servers is to bring up to date, if it follows
+    /// (`observerMasterPort`).
+    pub fn with_masters(self, masters: Vec<ServerId>) -> Seat<S> {
+        Seat { masters, ..self }
     }
 
     /// Who sits there.
@@ -193,16 +211,22 @@ impl<S> Seat<S> {
                 self.attempts += 1;
                 let (attempt, leader) = (Attempt(self.attempts), outcome.vote.leader);
                 self.leader = Some((attempt, leader));
-                out.push(Duty::Dial(attempt, leader));
+                out.push(match self.master(leader) {
+                    Some(master) => Duty::DialMaster(attempt, master),
+                    None => Duty::Dial(attempt, leader),
+                });
             }
         }
     }
 
     /// Somebody connected to the quorum port.
     pub fn on_accepted(&mut self, connection: S, at: Moment, out: &mut Vec<Duty<S>>) {
-        self.early.push_back((at.now, connection));
-        self.early.truncate(EARLY_MAX);
-        self.let_in(at, out);
+        self.await_role(Early { since: at.now, connection, is_observer: false }, at, out);
+    }
+
+    /// Somebody connected to the port for observers.
+    pub fn on_accepted_observer(&mut self, connection: S, at: Moment, out: &mut Vec<Duty<S>>) {
+        self.await_role(Early { since: at.now, connection, is_observer: true }, at, out);
     }
 
     /// Something happened on a learner's connection.
@@ -256,17 +280,37 @@ impl<S> Seat<S> {
         self.leader = None;
     }
 
-    /// Takes learners on if this server leads, or tries to; lets those go that have waited in vain.
+    fn await_role(&mut self, early: Early<S>, at: Moment, out: &mut Vec<Duty<S>>) {
+        self.early.push_back(early);
+        self.early.truncate(EARLY_MAX);
+        self.let_in(at, out);
+    }
+
+    /// Takes learners on if this server leads, or tries to, and observers if it follows and is to have some; lets
+    /// those go that have waited in vain.
     fn let_in(&mut self, at: Moment, out: &mut Vec<Duty<S>>) {
-        if self.member.leader().is_some() {
-            while let Some((_, connection)) = self.early.pop_front() {
+        for early in std::mem::take(&mut self.early) {
+            let is_wanted = match early.is_observer {
+                true => self.member.takes_observers(),
+                false => self.member.leader().is_some(),
+            };
+            if is_wanted {
                 let link = LinkId(self.next_link);
                 self.next_link += 1;
-                out.push(Duty::LetIn(link, connection));
+                out.push(Duty::LetIn(link, early.connection));
                 self.tell(at, out, |member, at, actions| member.on_accepted(link, at, actions));
+            } else if at.now.since(early.since) < EARLY_WAIT_MAX {
+                self.early.push_back(early);
             }
         }
-        self.early.retain(|(since, _)| at.now.since(*since) < EARLY_WAIT_MAX);
+    }
+
+    /// Where an observer goes instead of to the leader: to the followers in turn, each observer to another one
+    /// first.
+    fn master(&self, leader: ServerId) -> Option<ServerId> {
+        let masters: Vec<ServerId> = self.masters.iter().copied().filter(|id| *id != leader).collect();
+        let turn = self.member.id().0.unsigned_abs().wrapping_add(self.attempts);
+        masters.get(turn.checked_rem(masters.len() as u64)? as usize).copied()
     }
 
     fn hang_up(&mut self, out: &mut Vec<Duty<S>>) {

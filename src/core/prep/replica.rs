@@ -4,7 +4,7 @@ use super::pipeline::{Pipeline, PipelineOptions, RecoverError, next_session_id};
 use crate::acl::Interner;
 use crate::error::Code;
 use crate::flow::{
-    CommitBatch, ForwardedRequest, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted,
+    CommitBatch, ForwardedRequest, Origin, Outcome, Reply, ShardId, ShardTurn, Step, Submission, Submitted,
 };
 use crate::id::{SessionId, Zxid};
 use crate::jute::{Reader, Writer};
@@ -14,6 +14,7 @@ use crate::queue::pop_front_if;
 use crate::session::{LocalSessions, NewSessions, password_of};
 use crate::time::{Instant, WallTime};
 use crate::tree::DataTree;
+use crate::zab::LinkId;
 
 /// The commit role of a server that follows: it forwards what its clients want, applies what the leader has
 /// committed, and finds in it the answers to its own clients (zab §§7, 8).
@@ -37,12 +38,20 @@ pub struct Replica {
     /// The sessions that were heard since the leader was told.
     touched: BTreeMap<SessionId, i32>,
     waiting: HashMap<SessionId, VecDeque<Waiting>>,
-    /// The sessions of the syncs that the leader has, oldest first.
-    syncs: VecDeque<SessionId>,
+    /// Whose the syncs are that the leader has, oldest first.
+    syncs: VecDeque<Syncing>,
     /// The sessions of this server's own, if it may have such.
     local: Option<LocalSessions>,
     /// Connections that ask for a session, until the leader has said whether it is open.
     moves: HashMap<SessionId, VecDeque<(Origin, i32)>>,
+}
+
+/// Who waits for a sync.
+#[derive(Clone, Copy)]
+enum Syncing {
+    Session(SessionId),
+    /// A client of an observer that this server brings up to date.
+    Observer(LinkId),
 }
 
 /// What the leader is to be sent.
@@ -152,7 +161,7 @@ impl Replica {
                         }
                     }
                     if matches!(answer, Answer::Sync(_)) {
-                        self.syncs.push_back(session);
+                        self.syncs.push_back(Syncing::Session(session));
                     }
                     if !matches!(answer, Answer::Ready(_)) {
                         let (op, identities) = (op.number(), Some(identities));
@@ -214,9 +223,31 @@ impl Replica {
         Ok(())
     }
 
-    /// The leader has answered the oldest sync.
-    pub fn on_synced(&mut self) {
-        let Some(session) = self.syncs.pop_front() else { return };
+    /// Takes what a client of an observer wants of the leader. Its answer is the observer's business.
+    pub fn forward_for(&mut self, observer: LinkId, request: ForwardedRequest) -> Forward {
+        if request.op == OpCode::Sync.number() {
+            self.syncs.push_back(Syncing::Observer(observer));
+        }
+        Forward::Request(request)
+    }
+
+    /// Takes an observer's question about a session whose client came there.
+    pub fn revalidate_for(&mut self, observer: LinkId, session: SessionId, timeout_ms: i32) -> Forward {
+        self.moves.entry(session).or_default().push_back((Origin::peer(observer.0), timeout_ms));
+        Forward::Revalidate { session, timeout_ms }
+    }
+
+    /// Takes note of sessions that an observer heard, for the leader's tracker.
+    pub fn touch(&mut self, sessions: Vec<(SessionId, i32)>) {
+        self.touched.extend(sessions);
+    }
+
+    /// The leader has answered the oldest sync; if an observer asked for it, that is returned.
+    pub fn on_synced(&mut self) -> Option<LinkId> {
+        let session = match self.syncs.pop_front()? {
+            Syncing::Session(session) => session,
+            Syncing::Observer(link) => return Some(link),
+        };
         let waiting = self.waiting.get_mut(&session).into_iter().flatten();
         for waiting in waiting {
             if let Answer::Sync(path) = &mut waiting.answer {
@@ -225,18 +256,23 @@ impl Replica {
             }
         }
         self.answer_ready(session);
+        None
     }
 
-    /// The leader has said whether a session is open.
-    pub fn on_revalidated(&mut self, session: SessionId, valid: bool) {
-        let Some(asking) = self.moves.get_mut(&session) else { return };
+    /// The leader has said whether a session is open; if an observer asked, that is returned.
+    pub fn on_revalidated(&mut self, session: SessionId, valid: bool) -> Option<LinkId> {
+        let asking = self.moves.get_mut(&session)?;
         let asked = asking.pop_front();
         if asking.is_empty() {
             self.moves.remove(&session);
         }
-        let Some((origin, timeout_ms)) = asked else { return };
+        let (origin, timeout_ms) = asked?;
+        if origin.shard == ShardId::PEERS {
+            return Some(LinkId(origin.conn.0));
+        }
         if !valid {
-            return self.reply(origin, 0, Outcome::Refused);
+            self.reply(origin, 0, Outcome::Refused);
+            return None;
         }
         if let Some((owner, _)) = self.owners.insert(session, (origin, timeout_ms))
             && owner != origin
@@ -245,6 +281,7 @@ impl Replica {
         }
         let password = password_of(session);
         self.reply(origin, 0, Outcome::Connected { session, password, timeout_ms });
+        None
     }
 
     /// The sessions that were heard since the last call, for the leader's tracker.

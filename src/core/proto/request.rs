@@ -14,6 +14,9 @@ pub struct RequestHeader {
 }
 
 impl RequestHeader {
+    /// Its length in bytes.
+    pub const LEN: usize = 8;
+
     /// Reads the header at the start of a frame.
     pub fn decode(reader: &mut Reader<'_>) -> Result<RequestHeader, DecodeError> {
         Ok(RequestHeader { xid: reader.int()?, op: reader.int()? })

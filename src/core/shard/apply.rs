@@ -3,7 +3,7 @@
 use super::conn::{Pending, State};
 use super::input::takes_long;
 use super::stats::Sent;
-use super::{CloseReason, Service, Shard, reply};
+use super::{CloseReason, Service, Shard, large_len, reply};
 use crate::error::Code;
 use crate::flow::{CommitBatch, ConnId, Outcome, Reply, Step};
 use crate::proto::{ConnectResponse, OpCode};
@@ -39,6 +39,7 @@ impl Shard {
         let Some(pending) = conn.pop_pending() else { return };
         debug_assert!(pending.waiting.is_none() && pending.xid == reply.xid, "replies come in order");
         self.outstanding -= 1;
+        self.large_len -= large_len(&self.options, pending.len);
         self.finish(id, &pending, &reply.outcome, now);
         self.answer_waiting(id, now);
         self.resume_if_free(id);
@@ -102,10 +103,11 @@ impl Shard {
             if conn.out.len() > self.options.output_len_max {
                 return self.close_slow_reader(id);
             }
-            let Some(Pending { xid, op, received, waiting: Some(record), .. }) = conn.pop_pending() else {
+            let Some(Pending { xid, op, received, len, waiting: Some(record) }) = conn.pop_pending() else {
                 return;
             };
             self.outstanding -= 1;
+            self.large_len -= large_len(&self.options, len);
             conn.has_long_waiting &= !OpCode::from_number(op).is_some_and(takes_long);
             self.answer(id, xid, op, &record, received, now);
         }

@@ -21,7 +21,7 @@ pub(super) struct Conn {
     pub(super) timeout_ms: i32,
     /// Requests without a reply, oldest first; the first is always one that commit has.
     pub(super) pending: VecDeque<Pending>,
-    /// The length of their records.
+    /// The length of them all.
     pub(super) pending_len: usize,
     /// Whether one of them waits that takes time in proportion to the tree: nothing is read behind it.
     pub(super) has_long_waiting: bool,
@@ -64,7 +64,7 @@ pub(super) struct Pending {
     /// The operation's number, which need not be a known one.
     pub(super) op: i32,
     pub(super) received: Instant,
-    /// The length of its record.
+    /// The length of its frame without that of the length.
     pub(super) len: usize,
     /// The record, if the request waits for those before it; `None` if the commit role has it.
     pub(super) waiting: Option<Box<[u8]>>,

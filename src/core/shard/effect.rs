@@ -57,6 +57,7 @@ pub enum CloseReason {
     ZxidAhead { seen: Zxid, ours: Zxid },
     NoHandshake { waited_ms: u64 },
     SlowReader { waiting: usize },
+    LargeRequest { len: usize, others: usize },
     SessionRefused(SessionId),
     SessionNotOpened(Code),
     SessionClosed(SessionId),
@@ -116,6 +117,11 @@ impl fmt::Display for CloseReason {
             SlowReader { waiting } => {
                 write!(f, "the client does not read: {waiting} bytes of replies and events wait for it")
             }
+            LargeRequest { len, others } => write!(
+                f,
+                "Rejecting large request: the client sent one of {len} bytes while others take {others} \
+                 (largeRequestMaxBytes)"
+            ),
             SessionRefused(session) => {
                 write!(f, "the client's session {session} has expired, or its password is wrong")
             }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::conn::{Pending, State};
 use super::effect::{CloseReason, Effect, Intake, Next};
 use super::framing::{LENGTH_LEN, Split, split};
-use super::{Shard, reply};
+use super::{Shard, large_len, reply};
 use crate::acl::authenticate;
+use crate::config::LargeRequests;
 use crate::error::Code;
 use crate::flow::{ConnId, Origin, Submission, Submitted};
 use crate::id::Zxid;
@@ -33,7 +34,16 @@ impl Shard {
             }
             let is_first = state == State::AwaitConnect;
             match split(&bytes[consumed..], is_first, self.options.jute_max_buffer) {
-                Split::Partial(wanted) => return Intake { consumed, next: Next::Bytes(wanted) },
+                Split::Partial(wanted) => {
+                    if self.exceeds_large(wanted.saturating_sub(LENGTH_LEN)) {
+                        self.refuse_large(id, wanted - LENGTH_LEN);
+                        continue;
+                    }
+                    return Intake { consumed, next: Next::Bytes(wanted) };
+                }
+                Split::Frame(payload) if self.exceeds_large(payload.len()) => {
+                    self.refuse_large(id, payload.len());
+                }
                 Split::Frame(payload) => {
                     consumed += LENGTH_LEN + payload.len();
                     self.on_frame(id, payload, now);
@@ -49,6 +59,19 @@ impl Shard {
         let intake = self.pause(id, consumed);
         self.resume_if_free(id);
         intake
+    }
+
+    /// Whether a frame of this length is a large one too many.
+    fn exceeds_large(&self, len: usize) -> bool {
+        let exceeds = |large: LargeRequests| {
+            len > large.threshold && self.large_len.saturating_add(len) > large.bytes_max
+        };
+        self.options.large_requests.is_some_and(exceeds)
+    }
+
+    fn refuse_large(&mut self, id: ConnId, len: usize) {
+        self.stats.large_requests_rejected += 1;
+        self.close(id, CloseReason::LargeRequest { len, others: self.large_len });
     }
 
     fn pause(&mut self, id: ConnId, consumed: usize) -> Intake {
@@ -111,8 +134,10 @@ impl Shard {
             _ => {
                 let waiting = Some(record.into());
                 conn.has_long_waiting |= op.is_some_and(takes_long);
-                conn.push_pending(Pending { xid, op: number, received: now, len: record.len(), waiting });
+                let len = RequestHeader::LEN + record.len();
+                conn.push_pending(Pending { xid, op: number, received: now, len, waiting });
                 self.outstanding += 1;
+                self.large_len += large_len(&self.options, len);
             }
         }
     }
@@ -121,7 +146,8 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let what =
             Submission::Request { xid, op, record: record.into(), identities: Arc::clone(&conn.identities) };
-        let pending = Pending { xid, op: op.number(), received: now, len: record.len(), waiting: None };
+        let len = RequestHeader::LEN + record.len();
+        let pending = Pending { xid, op: op.number(), received: now, len, waiting: None };
         self.submit_pending(id, pending, what);
     }
 
@@ -129,6 +155,7 @@ impl Shard {
     pub(super) fn submit_pending(&mut self, id: ConnId, pending: Pending, what: Submission) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let session = conn.session;
+        self.large_len += large_len(&self.options, pending.len);
         conn.push_pending(pending);
         self.outstanding += 1;
         self.submitted.push(Submitted { origin: Origin { shard: self.id, conn: id }, session, what });

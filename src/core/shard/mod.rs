@@ -88,6 +88,8 @@ pub struct Shard {
     leaving: Vec<Watcher>,
     /// Requests without a reply, of all connections.
     outstanding: usize,
+    /// The bytes of those of them that are large.
+    large_len: usize,
     effects: Vec<Effect>,
     submitted: Vec<Submitted>,
     /// Connections, by index, that were heard since the last turn.
@@ -117,6 +119,7 @@ impl Shard {
             service: Service::Everybody,
             leaving: Vec::new(),
             outstanding: 0,
+            large_len: 0,
             effects: Vec::new(),
             submitted: Vec::new(),
             heard: Vec::new(),
@@ -269,6 +272,8 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.state = State::Closed;
         self.outstanding -= conn.pending.len();
+        let large = |pending: &conn::Pending| large_len(&self.options, pending.len);
+        self.large_len -= conn.pending.iter().map(large).sum::<usize>();
         conn.pending.clear();
         conn.pending_len = 0;
         if std::mem::take(&mut conn.is_heard) {
@@ -311,6 +316,11 @@ impl Shard {
             self.effects.push(Effect::Resume(id));
         }
     }
+}
+
+/// What a request of this length counts among the large ones.
+fn large_len(options: &ShardOptions, len: usize) -> usize {
+    options.large_requests.filter(|large| len > large.threshold).map_or(0, |_| len)
 }
 
 /// `now` and the timeout, rounded up to the timeout's next multiple, as ZooKeeper does.

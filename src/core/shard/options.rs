@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::acl::Policy;
+use crate::config::LargeRequests;
 
 /// What a [`super::Shard`] must know of the server's configuration, and its bounds.
 #[derive(Clone, Debug)]
@@ -26,6 +27,9 @@ pub struct ShardOptions {
     pub output_len_max: usize,
     /// With so many bytes of requests in process, a connection is not read from.
     pub pending_len_max: usize,
+    /// `largeRequestThreshold`, and this shard's share of `largeRequestMaxBytes`: a connection whose large request
+    /// exceeds that, with those in process, is closed.
+    pub large_requests: Option<LargeRequests>,
     /// With more than about so many bytes of watches, a connection is closed.
     pub watches_len_max: usize,
     /// Seeds hashes of what clients choose; they must not know it.
@@ -45,6 +49,7 @@ impl Default for ShardOptions {
             output_pause_len: 1 << 20,
             output_len_max: 64 << 20,
             pending_len_max: 4 << 20,
+            large_requests: None,
             watches_len_max: 256 << 20,
             seed: 0,
         }

@@ -78,6 +78,8 @@ pub struct ShardStats {
     pub received_bytes: u64,
     /// Connections closed because no handshake came.
     pub sessionless_expired: u64,
+    /// Connections closed because of a large request too many.
+    pub large_requests_rejected: u64,
     /// Latencies of all requests.
     pub latency: Latency,
     /// Sizes of all replies.

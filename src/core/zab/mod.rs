@@ -14,7 +14,8 @@
 //!
 //! [`Leader`] and [`Learner`] know transactions as bytes; what these change is the business of
 //! [`crate::prep`], and [`crate::member`] joins the two. [`packet`] is what they say to each other, and
-//! [`LeaderStream`] takes a leader's bytes apart.
+//! [`LeaderStream`] takes a leader's bytes apart. [`ObserverMaster`] is what a follower is to observers that come to
+//! it and not to the leader.
 //!
 //! # Why nothing committed is lost
 //!
@@ -36,6 +37,7 @@
 mod history;
 mod leader;
 mod learner;
+mod observer_master;
 mod options;
 pub mod packet;
 mod reason;
@@ -46,6 +48,7 @@ mod sync;
 pub use history::{ExcerptReader, History, HistoryBounds, LogExcerpt, Logged};
 pub use leader::{Leader, LeaderAction, LeaderFigures, LinkId, ProposalSizes};
 pub use learner::{Learner, LearnerAction, Tail};
+pub use observer_master::{Known, MasterAction, ObserverMaster};
 pub use options::{EpochFile, Epochs, Timing, ZabOptions};
 pub use reason::{CloseReason, DownReason};
 pub use stream::{Item, LeaderStream};

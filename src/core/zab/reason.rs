@@ -31,6 +31,8 @@ pub enum CloseReason {
         "transaction timeout: the learner has not acknowledged {zxid} for {ms} ms, its disk or its network is too slow"
     )]
     SlowAck { zxid: Zxid, ms: u64 },
+    #[error("the learner is no observer: only a leader has followers")]
+    NotAnObserver,
     #[error("the learner fell behind what this leader keeps while it was sent the tree")]
     FellBehind,
 }

@@ -56,6 +56,29 @@ fn a_client_that_goes_without_its_last_replies_gives_its_place_back() {
 }
 
 #[test]
+fn a_large_request_beyond_what_they_may_take_together_ends_its_connection() {
+    let bounded = |settings: Settings| {
+        settings
+            .property("zookeeper.largeRequestThreshold", 100)
+            .property("zookeeper.largeRequestMaxBytes", 1000)
+    };
+    each(bounded, |server| {
+        let mut client = Client::connect(server.addr()).expect("a session");
+        for number in 0..20 {
+            let request = Request::create(format!("/large-{number}"), &[b'x'; 200], 0);
+            assert_eq!(client.call(&request).expect("those before it are done").err, 0);
+        }
+        // It fails when the length is read, so perhaps while the rest is sent.
+        let _ = client.send(&Request::create("/too-large", &[b'x'; 1000], 0));
+        client.await_close(DEADLINE).expect("the server closes");
+        let mut other = Client::connect(server.addr()).expect("a session");
+        assert_eq!(other.call(&Request::exists("/large-19", false)).expect("a reply").err, 0);
+        assert_ne!(other.call(&Request::exists("/too-large", false)).expect("a reply").err, 0);
+        assert!(server.word("mntr").expect("an answer").contains("zk_large_requests_rejected\t1\n"));
+    });
+}
+
+#[test]
 fn any_number_of_outstanding_requests_is_answered_in_order() {
     let low_limit = |settings: Settings| settings.property("zookeeper.globalOutstandingLimit", 50);
     each(low_limit, |server| {

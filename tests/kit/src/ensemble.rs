@@ -26,6 +26,8 @@ struct Member {
     kind: Kind,
     /// The quorum port and the election port, held as long as the ensemble lives.
     ports: [Port; 2],
+    /// Where they are.
+    host: Ipv4Addr,
 }
 
 /// What a server of an ensemble is.
@@ -55,7 +57,7 @@ impl Ensemble {
             let server = settings(kind, &binary, &config).prepare();
             fs::create_dir_all(server.data_dir()).expect("a folder of the server's own");
             fs::write(server.data_dir().join("myid"), id.to_string()).expect("its folder can be written");
-            (id, Member { server, kind, ports })
+            (id, Member { server, kind, ports, host: Ipv4Addr::LOCALHOST })
         });
         let mut ensemble = Self { members: members.collect(), binary, config };
         for id in (1..).skip(voters.len()).take(observers.len()) {
@@ -79,6 +81,20 @@ impl Ensemble {
         self.config.insert(key.into(), value.to_string());
         for id in self.ids() {
             self.change(id, |settings| settings.config(key, value));
+        }
+        self
+    }
+
+    /// Gives each server an address of its own on the loopback network, for its ports towards other servers: those
+    /// that have the same number on all of them don't collide.
+    #[must_use]
+    pub fn hosts_apart(mut self) -> Self {
+        for id in self.ids() {
+            let host = Ipv4Addr::new(127, 0, 1, id);
+            let key = format!("server.{id}");
+            let line = self.config[&key].replacen(&Ipv4Addr::LOCALHOST.to_string(), &host.to_string(), 1);
+            self = self.config(&key, line.as_str());
+            self.members.get_mut(&id).expect("a server of the ensemble").host = host;
         }
         self
     }
@@ -114,8 +130,8 @@ impl Ensemble {
     /// Starts a server that is stopped, and waits until others can reach it for an election.
     pub fn start_alone(&mut self, id: u8) {
         self.server(id).launch();
-        let [_, election] = &self.members[&id].ports;
-        let addr = (Ipv4Addr::LOCALHOST, election.number());
+        let Member { ports: [_, election], host, .. } = &self.members[&id];
+        let addr = (*host, election.number());
         until(&format!("server {id} is there"), || TcpStream::connect(addr).is_ok());
     }
 

@@ -41,14 +41,14 @@ pub(in crate::config) static SESSIONLESS_TIMEOUT: Key<Int<i32>> = Key::property(
 pub(in crate::config) static LARGE_REQUEST_MAX_BYTES: Key<Int<i32>> = Key::property(
     "largeRequestMaxBytes",
     Int::any(100 * 1024 * 1024).at_least(1),
-    NO_THROTTLE,
+    Supported,
     "bytes of all large requests in process",
 );
 
 pub(in crate::config) static LARGE_REQUEST_THRESHOLD: Key<Int<i32>> = Key::property(
     "largeRequestThreshold",
     Int::any(-1),
-    NO_THROTTLE,
+    Supported,
     "bytes from which a request is large; -1: none is",
 );
 

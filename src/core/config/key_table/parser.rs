@@ -104,6 +104,13 @@ pub(in crate::config) static QUORUM_LISTEN_ON_ALL_IPS: Key<Flag> =
 pub(in crate::config) static PEER_TYPE: Key<PeerType> =
     Key::parser("peerType", PeerType, Ensemble, "participant or observer; the server lines decide");
 
+pub(in crate::config) static OBSERVER_MASTER_PORT: Key<Int<i32>> = Key::parser(
+    "observerMasterPort",
+    Int::<i32>::any(0),
+    Ensemble,
+    "port of followers for observers; 0: none",
+);
+
 pub(in crate::config) static LOCAL_SESSIONS: Key<Flag> =
     Key::parser("localSessionsEnabled", Flag::or(false), Ensemble, "sessions known to one server only");
 
@@ -157,12 +164,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &QUORUM_LISTEN_ON_ALL_IPS,
     &PEER_TYPE,
     &Key::parser("syncEnabled", Flag::or(true), MemberNotYet, "whether an observer writes log and snapshots"),
-    &Key::parser(
-        "observerMasterPort",
-        Int::<i32>::any(0),
-        MemberNotYet,
-        "port of followers for observers; 0: none",
-    ),
+    &OBSERVER_MASTER_PORT,
     &LOCAL_SESSIONS,
     &LOCAL_SESSIONS_UPGRADING,
     &SSL_QUORUM,

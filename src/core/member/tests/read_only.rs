@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::server::Server;
+use super::world::Faults;
 use crate::error::Code;
 use crate::flow::{CommitBatch, ConnId, Origin, Outcome, ShardId, ShardTurn, Step, Submission, Submitted};
-use crate::id::SessionId;
+use crate::id::{ServerId, SessionId};
 use crate::member::{Action, Moment};
 use crate::proto::{OpCode, Txn, TxnHeader};
 use crate::session::{NewSessions, password_of};
 use crate::time::{Instant, WallTime};
 use crate::zab::Logged;
-use crate::zab::packet::LearnerKind;
 
 /// A voter of three, on a disk with one session of the ensemble's, that looks for a leader.
 struct Lonely {
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Lonely {
     fn new(new_sessions: NewSessions) -> Lonely {
-        let mut server = Server::new(0, 3, 0, u32::MAX);
+        let mut server = Server::new(0, 3, 0, Faults::NONE);
         server.options.read_only_after = Some(PATIENCE);
         server.options.pipeline.new_sessions = new_sessions;
         let header =
@@ -190,7 +190,7 @@ fn it_ends_when_there_is_a_leader_and_begins_anew_after_it() {
     let mut lonely = Lonely::serving(LOCAL);
     let session = lonely.open(1);
     let at = lonely.at();
-    let begun = lonely.process(|member, out| member.follow(LearnerKind::Follower, at, out));
+    let begun = lonely.process(|member, out| member.follow(ServerId(1), at, out));
     assert!(matches!(begun[..], [Action::EndReadOnly, Action::ToLeader(_)]), "{begun:?}");
     let down = lonely.process(|member, out| member.on_leader_closed(at, out));
     assert!(matches!(down[..], [Action::Down(_)]), "{down:?}");

@@ -63,6 +63,7 @@ impl Server {
             },
             rollover_at: faults.rollover_at,
             read_only_after: None,
+            has_observers: false,
         };
         Server { options, disk: Disk::default(), process: None, lives: 0 }
     }

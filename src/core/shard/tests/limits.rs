@@ -1,4 +1,5 @@
 use super::harness::*;
+use crate::config::LargeRequests;
 use crate::error::Code;
 use crate::flow::Outcome;
 use crate::proto::OpCode;
@@ -172,4 +173,33 @@ fn what_a_client_watched_that_has_gone_is_forgotten_in_parts_and_hits_nobody() {
     }
     assert_eq!(harness.report().watch_count, 0);
     assert_eq!(harness.open(3).0 as u32, greedy.0 as u32, "its place is used again");
+}
+
+#[test]
+fn a_large_request_too_many_closes_its_connection_before_it_has_come() {
+    let large_requests = Some(LargeRequests { threshold: 100, bytes_max: 300 });
+    let mut harness = Harness::with(ShardOptions { large_requests, ..ShardOptions::default() });
+    let (first, second, third) = (harness.open(1), harness.open(2), harness.open(3));
+    let create = OpCode::Create.number();
+    harness.request(first, 1, create, &[0; 192]);
+    harness.request(first, 2, create, &[0; 92]);
+    harness.request(second, 1, create, &[0; 92]);
+    assert_eq!(harness.submitted.len(), 3, "those of 100 bytes are not large");
+    // The length alone is enough.
+    harness.send(second, &101u32.to_be_bytes());
+    assert_eq!(harness.closed[&second], CloseReason::LargeRequest { len: 101, others: 200 });
+    assert_eq!(harness.report().stats.large_requests_rejected, 1);
+    harness.request(third, 1, OpCode::Ping.number(), &[0; 80]);
+    assert!(!harness.closed.contains_key(&third));
+
+    // What is done, or whose connection has gone, counts no more.
+    harness.transact(vec![], Some(Outcome::Done));
+    harness.request(third, 2, create, &[0; 292]);
+    assert!(!harness.closed.contains_key(&third), "300 bytes are allowed");
+    harness.shard.on_closed(third);
+    let fourth = harness.open(4);
+    harness.request(fourth, 1, create, &[0; 292]);
+    assert!(!harness.closed.contains_key(&fourth));
+    harness.request(fourth, 2, create, &[0; 93]);
+    assert_eq!(harness.closed[&fourth], CloseReason::LargeRequest { len: 101, others: 300 });
 }

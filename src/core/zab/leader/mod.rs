@@ -217,7 +217,7 @@ impl Leader {
             }
             (Stage::Serving, FromLearner::Request(request)) => self.on_request(id, request, now, out),
             (stage, packet) => {
-                let (packet, awaited) = (name(&packet), stage.name());
+                let (packet, awaited) = (packet.name(), stage.name());
                 self.close(id, CloseReason::Unexpected { packet, awaited }, now, out);
             }
         }
@@ -303,17 +303,5 @@ impl Leader {
         self.phase = Phase::Down;
         self.links.clear();
         out.push(LeaderAction::Down(reason));
-    }
-}
-
-fn name(packet: &FromLearner) -> &'static str {
-    match packet {
-        FromLearner::Info(_) => "FOLLOWERINFO or OBSERVERINFO",
-        FromLearner::AckEpoch { .. } => "ACKEPOCH",
-        FromLearner::Ack(_) => "ACK",
-        FromLearner::Ping { .. } => "PING",
-        FromLearner::Revalidate { .. } => "REVALIDATE",
-        FromLearner::Request(_) => "REQUEST",
-        FromLearner::Unknown(_) => "a packet of unknown kind",
     }
 }

@@ -65,6 +65,19 @@ pub enum LearnerKind {
 }
 
 impl FromLearner {
+    /// What ZooKeeper calls a packet of this kind.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FromLearner::Info(_) => "FOLLOWERINFO or OBSERVERINFO",
+            FromLearner::AckEpoch { .. } => "ACKEPOCH",
+            FromLearner::Ack(_) => "ACK",
+            FromLearner::Ping { .. } => "PING",
+            FromLearner::Revalidate { .. } => "REVALIDATE",
+            FromLearner::Request(_) => "REQUEST",
+            FromLearner::Unknown(_) => "a packet of unknown kind",
+        }
+    }
+
     /// Appends the packet.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
