@@ -370,8 +370,6 @@ const TREES_PER_OBSERVER_MAX: u32 = 3;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::testing::configurations;
     use crate::zab::history::HistoryBounds;
@@ -455,7 +453,8 @@ mod tests {
             panic!("{told:?}")
         };
         assert_eq!((*zxid, *commit), (at(4), at(4)));
-        assert_eq!(*new, FromLeader::NewLeader { zxid: at(0), config: None });
+        let config = configurations(&[1, 2, 3], &[4], 0).committed().text().into_bytes();
+        assert_eq!(*new, FromLeader::NewLeader { zxid: at(0), config: Some(config.into()) });
 
         let mut out = Vec::new();
         follower.master.on_delivered(&logged(5), &mut out);
