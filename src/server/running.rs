@@ -24,7 +24,7 @@ use crate::election::{ElectionRole, ToElection};
 use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
 use crate::net::peers::PeerPort;
 use crate::net::{Acceptor, Admission, ClientDoor, Limits};
-use crate::quorum_port::QuorumPort;
+use crate::quorum_port::{FromPeers, QuorumPort};
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
 use crate::shard::ShardRole;
 use crate::snapshotter::{self, SpaceWatch};
