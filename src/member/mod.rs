@@ -312,6 +312,8 @@ impl Driver {
             Action::Replace(tree) => self.followers.replace(&tree),
             Action::Publish(batch) => self.followers.publish(batch),
             Action::Serve => self.serve(),
+            // A server that stops begins nothing.
+            Action::ServeReadOnly if self.log.is_none() => {}
             Action::ServeReadOnly => {
                 warn!("no leader is in sight: serving read-only clients");
                 self.followers.serve(Mode::ReadOnly);

@@ -4,6 +4,7 @@
 mod checks;
 mod clients;
 mod disk;
+mod observers;
 mod read_only;
 mod server;
 mod world;
