@@ -101,7 +101,7 @@ fn each_check_has_its_code_and_its_place() {
     assert_eq!(ask(&mut bench, 6), Code::ReconfigInProgress);
     bench.reconfig = None;
     assert_eq!(ask(&mut bench, 6), Code::Unimplemented, "standalone");
-    bench.session_is_open = false;
+    bench.session = AskingSession::Unknown;
     assert_eq!(ask(&mut bench, 6), Code::SessionExpired);
     bench.settings.reconfig_enabled = false;
     assert_eq!(ask(&mut bench, 6), Code::ReconfigDisabled);
