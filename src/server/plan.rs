@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
-use ringkeeper_core::config::{Config, Ensemble, LargeRequests};
+use ringkeeper_core::config::{Config, Ensemble, LargeRequests, Part};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
