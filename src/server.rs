@@ -12,12 +12,14 @@ use std::path::Path;
 
 use ringkeeper_core::config::{ClientPort, Config};
 use thiserror::Error;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::member::EpochError;
+use crate::member::{EpochError, read_epochs};
 use crate::net::{ListenError, listen};
 use crate::preflight::{self, Preflight};
 use crate::runtime::{Clock, StopRequests};
+use crate::storage::disk::Os;
+use crate::storage::hand_over;
 use crate::storage::recovery::{self, Folders, Recovery};
 use crate::topology::Topology;
 use crate::version;
@@ -89,6 +91,7 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), StartError> {
     );
     let address = listener.local_addr()?;
     let is_member = config.ensemble.is_some();
+    let (snapshots, logs) = (config.storage.snap_dir(), config.storage.log_dir());
     let server = Server::start(config, file, &topology, clock, recovery, listener)?;
     match is_member {
         false => info!("serving clients on {address}"),
@@ -96,8 +99,30 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), StartError> {
     }
     stop_requests.wait();
     server.stop();
+    hand_over(Folders { snapshots: &snapshots, logs: &logs }, is_member);
     info!("stopped");
     Ok(())
+}
+
+/// Leaves for a Java server what no snapshot has. If it fails, what is in our log stays there.
+fn hand_over(folders: Folders<'_>, is_member: bool) {
+    let handed = hand_over::hand_over(&Os, folders, |last| {
+        if is_member {
+            read_epochs(folders.snapshots, last)?;
+        }
+        Ok(())
+    });
+    match handed {
+        Ok(0) => {}
+        Ok(count) => info!(
+            "{count} transactions that no snapshot has are in Java's log now, in {}",
+            folders.logs.display()
+        ),
+        Err(error) => warn!(
+            "{error}: what no snapshot has is in ringkeeper's log alone. Nothing is lost, but do not start a Java server \
+             on this folder: let `ringkeeper export` make one for it"
+        ),
+    }
 }
 
 fn recover(config: &Config, topology: &Topology) -> Result<Recovery, StartError> {

@@ -10,9 +10,12 @@ use crate::id::Zxid;
 pub struct Files<F> {
     /// Snapshots, in any order.
     pub snapshots: Vec<(SnapshotName, F)>,
-    /// The files of Java's log, each with the zxid in its name, in any order.
+    /// The files of Java's log that Java wrote, each with the zxid in its name, in any order.
     pub java_logs: Vec<(Zxid, F)>,
-    /// The last entry of Java's log. A snapshot of that state or an earlier one counts as Java's.
+    /// The files of Java's log that are the end of ours, for a Java server that did not come, each with the zxid of
+    /// its last entry.
+    pub handed_over: Vec<(Zxid, F)>,
+    /// The last entry that Java wrote to its log. A snapshot of that state or an earlier one counts as Java's.
     pub java_ends: Option<Zxid>,
 }
 
@@ -53,6 +56,11 @@ pub enum Why {
         /// The oldest that is kept.
         kept_from: Zxid,
     },
+    /// It is part of our log, and two snapshots have all that is in it.
+    Covered {
+        /// The older of the two.
+        released: Zxid,
+    },
     /// Java's log goes on in a file that begins at this state or before it.
     OldLog {
         /// The oldest snapshot that is kept.
@@ -64,6 +72,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::OldSnapshot { kept_from } => write!(f, "enough snapshots are kept, from {kept_from} on"),
+            Why::Covered { released } => write!(f, "two snapshots have it, of {released} and later"),
             Why::OldLog { kept_from } => write!(f, "the oldest snapshot that is kept is of {kept_from}"),
         }
     }
@@ -83,7 +92,10 @@ pub fn plan<F: Clone>(files: &Files<F>, rules: Rules, mut is_whole: impl FnMut(&
         snapshots.iter().filter(|(_, file)| is_whole(file)).map(|(name, _)| name.zxid).take(wanted).collect();
 
     let release = whole.get(COVER - 1).copied();
-    let mut remove = Vec::new();
+    let covered = files.handed_over.iter().filter(|(last, _)| release.is_some_and(|upto| *last <= upto));
+    let mut remove: Vec<_> = covered
+        .map(|(_, file)| (file.clone(), Why::Covered { released: release.unwrap_or_default() }))
+        .collect();
     if rules.scope != Scope::Nothing
         && let Some(&kept_from) = whole.get(retain - 1)
     {
@@ -135,6 +147,7 @@ mod tests {
             snapshots: snapshots.iter().map(snapshot).collect(),
             java_logs: java_logs.iter().map(|&first| (Zxid(first), File::JavaLog(first))).collect(),
             java_ends: java_ends.map(Zxid),
+            handed_over: Vec::new(),
         }
     }
 
@@ -183,6 +196,18 @@ mod tests {
         assert_eq!(removed(&found, 3, Scope::All), expected.collect::<Vec<_>>());
         let found = files(&[(5, true), (15, true), (25, true), (35, true)], &[1, 11, 16], Some(25));
         assert_eq!(removed(&found, 3, Scope::All), [whole(5), File::JavaLog(1)], "11 may hold 16");
+    }
+
+    #[test]
+    fn what_was_handed_over_goes_when_two_whole_snapshots_have_it() {
+        let mut found = files(&[(50, true), (40, true), (30, false)], &[], None);
+        found.handed_over = [40, 41].map(|last| (Zxid(last), File::JavaLog(last))).to_vec();
+        for scope in [Scope::Nothing, Scope::Ours, Scope::All] {
+            assert_eq!(removed(&found, 3, scope), [File::JavaLog(40)], "{scope:?}");
+        }
+        found.snapshots.pop();
+        found.snapshots.pop();
+        assert_eq!(removed(&found, 3, Scope::All), []);
     }
 
     #[test]

@@ -3,22 +3,26 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use ringkeeper_core::config::SnapshotSizeFactor;
 use ringkeeper_core::id::Zxid;
-use ringkeeper_core::zab::{EpochFile, Epochs, ExcerptReader, LinkId, LogExcerpt};
+use ringkeeper_core::zab::{EpochFile, Epochs, LinkId};
 use thiserror::Error;
 
 use crate::runtime::{Reason, Sender, fatal};
-use crate::storage::wal;
+use crate::storage::recovery::Folders;
+use crate::storage::{history, snapshot};
 use crate::wiring::ToCommit;
 
 /// What a member does with its disk besides appending to the log. Each thing is done by a thread of its own,
 /// which tells the commit role when it is done.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    /// The folder of the epochs' files: `version-2` in `dataDir`.
+    /// The folder of the snapshots and the epochs' files: `version-2` in `dataDir`.
     pub epochs: PathBuf,
     /// The folder of the log: `version-2` in `dataLogDir`.
     pub logs: PathBuf,
+    /// How much may be read from the log for a learner.
+    pub snapshot_size_factor: SnapshotSizeFactor,
 }
 
 impl Disk {
@@ -40,9 +44,14 @@ impl Disk {
 
     /// Reads what the log has from the last record that is not after `from` on; [`ToCommit::LogRead`] has it.
     pub(super) fn read_log(&self, link: LinkId, from: Zxid, upto: Zxid, done: &Sender<ToCommit>) {
-        let (folder, done) = (self.logs.clone(), done.clone());
+        let (disk, done) = (self.clone(), done.clone());
         start("log read", move || {
-            let excerpt = read_excerpt(&folder, from, upto);
+            let len_max = excerpt_len_max(&disk.epochs, disk.snapshot_size_factor);
+            let folders = Folders { snapshots: &disk.epochs, logs: &disk.logs };
+            let excerpt = match len_max {
+                0 => Ok(None),
+                len_max => history::excerpt(folders, from, upto, len_max),
+            };
             if let Err(error) = &excerpt {
                 tracing::warn!(
                     "the log can't be read for a learner, which gets the whole tree instead: {error}"
@@ -136,14 +145,12 @@ fn path_of(folder: &Path, file: EpochFile) -> PathBuf {
     })
 }
 
-/// `None` if the log does not reach back so far, or what it has is too much to send one by one.
-fn read_excerpt(folder: &Path, from: Zxid, upto: Zxid) -> Result<Option<LogExcerpt>, wal::RecoverError> {
-    let mut reader = ExcerptReader::new(from, upto, EXCERPT_LEN_MAX);
-    wal::read(folder, |record| {
-        reader.on_record(record);
-        Ok(())
-    })?;
-    Ok(reader.finish())
+/// How many bytes of transactions may be sent instead of a tree: as many as the factor says of the newest
+/// snapshot. The transactions count, not the files that they are in, which are given room ahead.
+fn excerpt_len_max(snapshots: &Path, factor: SnapshotSizeFactor) -> usize {
+    let newest = snapshot::names(snapshots).ok().and_then(|mut names| names.pop());
+    let snapshot_len = newest.and_then(|(_, path)| path.metadata().ok()).map_or(0, |meta| meta.len());
+    factor.of(snapshot_len).map_or(0, |len| len.min(EXCERPT_LEN_MAX) as usize)
 }
 
 fn start(name: &str, work: impl FnOnce() + Send + 'static) {
@@ -152,8 +159,8 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// More than that is sent faster as a tree.
-const EXCERPT_LEN_MAX: usize = 64 << 20;
+/// What is read is in memory while it is sent; more than that is sent as a tree.
+const EXCERPT_LEN_MAX: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {

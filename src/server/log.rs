@@ -12,6 +12,7 @@ use ringkeeper_core::prep::PipelineOptions;
 use ringkeeper_core::tree::{DataTree, Frozen, TreeOptions};
 
 use crate::runtime::{Inbox, Reason, Sender, fatal};
+use crate::storage::cut;
 use crate::storage::disk::Os;
 use crate::storage::recovery::{self, Folders};
 use crate::storage::snapshot::{self, Draft, Pace, SharedPace};
@@ -79,12 +80,12 @@ impl LogKeeper {
     /// Later snapshots go first, or what the log loses would come back with them.
     fn cut(&self, zxid: Zxid, rebuild: bool) -> Result<(Recovered, Option<Box<DataTree>>), wal::BoxError> {
         snapshot::set_aside_after(&Os, &self.snapshots, zxid)?;
-        wal::truncate(&Os, &self.logs, zxid)?;
+        let folders = Folders { snapshots: &self.snapshots, logs: &self.logs };
+        cut::truncate(&Os, folders, zxid)?;
         if !rebuild {
             let log = wal::read(&self.logs, |_| Ok(()))?;
             return Ok((log.make_ready(Arc::new(Os), self.wal, zxid)?, None));
         }
-        let folders = Folders { snapshots: &self.snapshots, logs: &self.logs };
         let recovered =
             recovery::recover(folders, self.pipeline.clone(), self.tree, self.wal, self.trust_empty)?;
         Ok((recovered.wal, Some(Box::new(recovered.pipeline.tree().clone()))))
@@ -95,7 +96,7 @@ impl LogKeeper {
     fn restart(&self, state: Frozen) -> Result<Recovered, wal::BoxError> {
         let zxid = state.zxid();
         snapshot::set_aside_after(&Os, &self.snapshots, zxid)?;
-        wal::reset(&Os, &self.logs, zxid)?;
+        cut::reset(&Os, Folders { snapshots: &self.snapshots, logs: &self.logs }, zxid)?;
         let pace = SharedPace::new(Pace::Full);
         snapshot::save(&Os, &self.snapshots, state, Compression::None, &pace, Draft::Received)?;
         let log = wal::read(&self.logs, |_| Ok(()))?;

@@ -14,7 +14,7 @@ use ringkeeper_core::id::Zxid;
 use ringkeeper_core::member::Member;
 use ringkeeper_core::shard::Shard;
 use ringkeeper_core::tree::DataTree;
-use ringkeeper_core::zab::{History, HistoryBounds};
+use ringkeeper_core::zab::HistoryBounds;
 
 use super::log::LogKeeper;
 use super::{StartError, backlog, plan, trust};
@@ -29,8 +29,9 @@ use crate::runtime::{Clock, Executor, Running, Sender, inbox};
 use crate::shard::ShardRole;
 use crate::snapshotter::{self, SpaceWatch};
 use crate::storage::disk::Os;
+use crate::storage::history;
 use crate::storage::purge::Purge;
-use crate::storage::recovery::Recovery;
+use crate::storage::recovery::{Folders, Recovery};
 use crate::storage::wal::{Recovered, WalHandle};
 use crate::topology::{Role, Topology};
 use crate::wiring::{Mode, Published, ToCommit, ToLog, ToShard};
@@ -108,7 +109,9 @@ impl Server {
             Some(ensemble) => {
                 let epochs = read_epochs(&config.storage.snap_dir(), pipeline.last_zxid())?;
                 let bounds = HistoryBounds { count_max: ensemble.history_count, ..HistoryBounds::default() };
-                let history = History::new(pipeline.last_zxid(), bounds);
+                let (snapshots, logs) = (config.storage.snap_dir(), config.storage.log_dir());
+                let folders = Folders { snapshots: &snapshots, logs: &logs };
+                let history = history::recent(folders, pipeline.last_zxid(), bounds)?;
                 let may_vote = trust::may_vote(&config.storage, pipeline.tree(), snapshot)?;
                 let mut member =
                     Member::new(plan::member(&config, ensemble, topology), pipeline, epochs, history);
@@ -137,7 +140,11 @@ impl Server {
                     election: to_election,
                     followers,
                     desk,
-                    disk: Disk { epochs: config.storage.snap_dir(), logs: config.storage.log_dir() },
+                    disk: Disk {
+                        epochs: snapshots,
+                        logs,
+                        snapshot_size_factor: ensemble.snapshot_size_factor,
+                    },
                     config_files: config_files(ensemble, file, to_commit.clone()),
                     quorum_port: QuorumPort::listen(ensemble, to_commit.clone()),
                     client_door: door.clone(),

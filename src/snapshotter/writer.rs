@@ -36,12 +36,15 @@ impl Writer {
         purge: Arc<Purge>,
     ) -> io::Result<Writer> {
         let (zxid, folder, caller) = (state.zxid(), folder.to_owned(), thread::current());
-        let pace = Arc::new(SharedPace::new(pace));
-        let shared_pace = pace.clone();
+        let shared_pace = Arc::new(SharedPace::new(pace));
+        let pace_of_writer = shared_pace.clone();
         let work = move || {
-            yield_to_executors();
+            // At a clean stop somebody waits for it, and the executors have ended.
+            if pace == Pace::Shared {
+                yield_to_executors();
+            }
             let began = Instant::now();
-            let saved = save(&Os, &folder, state, compression, &shared_pace, Draft::Own);
+            let saved = save(&Os, &folder, state, compression, &pace_of_writer, Draft::Own);
             let took = began.elapsed();
             if saved.is_ok() {
                 purge.after_snapshot();
@@ -50,7 +53,7 @@ impl Writer {
             Ok(Written { path: saved?, took })
         };
         let thread = thread::Builder::new().name("snapshot".into()).spawn(work)?;
-        Ok(Writer { zxid, pace, thread })
+        Ok(Writer { zxid, pace: shared_pace, thread })
     }
 
     /// Of which state the snapshot is.

@@ -1,11 +1,18 @@
-//! Java's transaction logs, as far as a start needs them: read, never changed.
+//! Java's transaction logs: read at a start; cut off where a leader says so ([`cut_off`]); and written for a
+//! Java server to go on from ([`LogWriter`]).
+
+mod cut;
+mod writer;
 
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ringkeeper_core::format::java_log::{self, End, LogReader};
+pub use cut::cut_off;
+pub use writer::LogWriter;
+
+use ringkeeper_core::format::java_log::{self, Author, End, LogReader};
 use ringkeeper_core::id::Zxid;
 use thiserror::Error;
 use tracing::{info, warn};
@@ -40,11 +47,16 @@ pub struct Entry<'a> {
 
 struct Current {
     path: PathBuf,
+    /// None where nothing was written.
+    author: Option<Author>,
     is_taken: bool,
     file: Mapped,
     /// Where the entries' payloads are, the next one last.
     entries: Vec<(Zxid, Range<usize>)>,
 }
+
+/// What is wrong with a file, and where.
+pub type Damage = java_log::LogError;
 
 /// Why Java's log cannot be read.
 #[derive(Debug, Error)]
@@ -66,7 +78,7 @@ pub enum JavaLogError {
         /// The file.
         path: PathBuf,
         /// What, and where.
-        source: java_log::LogError,
+        source: Damage,
     },
     /// A file does not continue what was read before it.
     #[error(
@@ -122,6 +134,13 @@ impl JavaLog {
         Ok(self.current.as_ref().and_then(|current| current.entries.last()).map(|(zxid, _)| *zxid))
     }
 
+    /// The next entry's payload.
+    pub fn next_payload(&mut self) -> Result<Option<&[u8]>, JavaLogError> {
+        self.next_zxid()?;
+        let next = self.current.as_ref().and_then(|current| Some((current, current.entries.last()?)));
+        Ok(next.map(|(current, (_, at))| &current.file[at.clone()]))
+    }
+
     /// The next entry, unless it is after `upto`.
     pub fn next_upto(&mut self, upto: Zxid) -> Result<Option<Entry<'_>>, JavaLogError> {
         self.next_zxid()?;
@@ -164,10 +183,32 @@ pub fn files(dir: &Path) -> io::Result<Vec<(Zxid, PathBuf)>> {
 
 /// The zxid of the last entry; `None` if there is none.
 pub fn last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
+    last_where(dir, |_| true)
+}
+
+/// The zxid of the last entry that Java wrote itself; `None` if there is none.
+pub fn javas_last_zxid(dir: &Path) -> Result<Option<Zxid>, JavaLogError> {
+    last_where(dir, |author| author == Author::Java)
+}
+
+/// The files that ringkeeper wrote, each with the zxid of its last entry.
+pub fn handed_over(dir: &Path) -> Result<Vec<(Zxid, PathBuf)>, JavaLogError> {
+    let mut found = Vec::new();
+    for (_, path) in files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })? {
+        let current = read(&path, Zxid(i64::MIN))?;
+        if let (Some(Author::Ringkeeper), Some((last, _))) = (current.author, current.entries.first()) {
+            found.push((*last, path));
+        }
+    }
+    Ok(found)
+}
+
+fn last_where(dir: &Path, is_meant: impl Fn(Author) -> bool) -> Result<Option<Zxid>, JavaLogError> {
     let files = files(dir).map_err(|source| JavaLogError::Io { path: dir.to_owned(), source })?;
     for (_, path) in files.iter().rev() {
         let current = read(path, Zxid(i64::MIN))?;
-        if let Some((last, _)) = current.entries.first() {
+        let last = current.entries.first().filter(|_| current.author.is_some_and(&is_meant));
+        if let Some((last, _)) = last {
             return Ok(Some(*last));
         }
     }
@@ -185,15 +226,17 @@ impl Current {
 fn read(path: &Path, after: Zxid) -> Result<Current, JavaLogError> {
     let file = Mapped::open(path).map_err(|source| JavaLogError::Io { path: path.to_owned(), source })?;
     let mut entries = Vec::new();
-    let end = match LogReader::is_unwritten(&file) {
-        true => Ok(None),
+    let read = match LogReader::is_unwritten(&file) {
+        true => Ok((None, None)),
         false => collect(&file, after, &mut entries),
     };
     entries.reverse();
-    let current = Current { path: path.to_owned(), is_taken: false, file, entries };
+    let mut current = Current { path: path.to_owned(), author: None, is_taken: false, file, entries };
     // What seems damaged may just not have been read.
     current.check()?;
-    match end.map_err(|source| JavaLogError::Damaged { path: path.to_owned(), source })? {
+    let (author, end) = read.map_err(|source| JavaLogError::Damaged { path: path.to_owned(), source })?;
+    current.author = author;
+    match end {
         None => {
             info!("{} has no entries: Java ended before it wrote any", path.display());
         }
@@ -209,7 +252,7 @@ fn collect(
     file: &[u8],
     after: Zxid,
     entries: &mut Vec<(Zxid, Range<usize>)>,
-) -> Result<Option<End>, java_log::LogError> {
+) -> Result<(Option<Author>, Option<End>), Damage> {
     let mut reader = LogReader::new(file)?;
     while let Some(entry) = reader.next_entry()? {
         if entry.zxid > after {
@@ -217,5 +260,5 @@ fn collect(
             entries.push((entry.zxid, start..start + entry.payload.len()));
         }
     }
-    Ok(reader.end())
+    Ok((Some(reader.author()), reader.end()))
 }

@@ -2,7 +2,10 @@
 
 pub(crate) mod mapped;
 
+pub mod cut;
 pub mod disk;
+pub mod hand_over;
+pub mod history;
 pub mod java_log;
 pub mod purge;
 pub mod recovery;

@@ -11,6 +11,8 @@
 //! knows nothing of our log, which would grow until the disk is full. Every snapshot stays in that case, and
 //! so does what Java's own purge looks at.
 //!
+//! What a clean stop wrote to Java's log ([`super::hand_over`]) is part of our log, and goes as that does.
+//!
 //! A snapshot counts only when its checksum holds, and when it has been made durable: Java's own are written
 //! without a sync. What may go is decided in [`ringkeeper_core::purge`].
 
@@ -137,15 +139,20 @@ impl Purge {
 
     fn files(&self, scope: Scope, known: &mut Known) -> io::Result<Files<PathBuf>> {
         let snapshots = snapshot::names(&self.options.snapshots)?;
+        let handed_over = known.handed_over(&self.options.logs);
         let java_logs = match scope {
-            Scope::All => java_log::files(&self.options.logs)?,
+            Scope::All => {
+                let is_ours = |path: &PathBuf| handed_over.iter().any(|(_, ours)| ours == path);
+                let all = java_log::files(&self.options.logs)?.into_iter();
+                all.filter(|(_, path)| !is_ours(path)).collect()
+            }
             Scope::Ours | Scope::Nothing => Vec::new(),
         };
         let java_ends = match scope {
             Scope::Ours => known.java_ends(&self.options.logs),
             Scope::All | Scope::Nothing => None,
         };
-        Ok(Files { snapshots, java_logs, java_ends })
+        Ok(Files { snapshots, java_logs, handed_over, java_ends })
     }
 }
 
@@ -155,6 +162,7 @@ struct Known {
     snapshots: HashMap<PathBuf, Checked>,
     /// Nobody writes to Java's log while this server has the folder.
     java_ends: Option<Option<Zxid>>,
+    handed_over: Option<Vec<(Zxid, PathBuf)>>,
 }
 
 #[derive(Debug)]
@@ -205,13 +213,25 @@ impl Known {
 
     /// If it cannot be told where Java's log ends, every snapshot may be Java's.
     fn java_ends(&mut self, dir: &Path) -> Option<Zxid> {
-        *self.java_ends.get_or_insert_with(|| match java_log::last_zxid(dir) {
+        *self.java_ends.get_or_insert_with(|| match java_log::javas_last_zxid(dir) {
             Ok(last) => last,
             Err(error) => {
                 tracing::warn!("{error}. All snapshots stay, since they may be Java's");
                 Some(Zxid(i64::MAX))
             }
         })
+    }
+
+    /// Those of the files that are still there.
+    fn handed_over(&mut self, dir: &Path) -> Vec<(Zxid, PathBuf)> {
+        let found = self.handed_over.get_or_insert_with(|| {
+            java_log::handed_over(dir).unwrap_or_else(|error| {
+                tracing::warn!("{error}. What ringkeeper wrote to Java's log stays");
+                Vec::new()
+            })
+        });
+        found.retain(|(_, path)| path.exists());
+        found.clone()
     }
 
     fn forget_all_but(&mut self, snapshots: &[(SnapshotName, PathBuf)]) {

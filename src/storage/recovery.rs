@@ -2,7 +2,7 @@
 //!
 //! A folder may have been Java's, ours, and Java's again. Snapshots are alike whoever wrote them; of the two
 //! logs, Java's `log.*` and our own, each entry is taken in the order of zxids. No file of Java's is changed
-//! or deleted.
+//! or deleted. What both logs have must be the same, as a crash during a [hand-over](super::hand_over) leaves it.
 //!
 //! # What may be missing
 //!
@@ -65,6 +65,11 @@ pub enum RecoverError {
          and of dataLogDir away and start again: the leader sends everything. Nothing has been changed"
     )]
     Gap { after: Zxid, state: Zxid },
+    #[error(
+        "{}: the log can't be brought back to {zxid}, for what it has after that continues {after}: it needs a \
+         whole snapshot from its leader instead. Nothing has been changed", folder.display()
+    )]
+    OutOfReach { folder: PathBuf, zxid: Zxid, after: Zxid },
     #[error(
         "Java's log and ours both have a transaction {zxid}: a Java server was started on this folder after \
          ringkeeper had ended without a clean stop, so each has acknowledged what the other does not know. \
@@ -219,9 +224,14 @@ fn replay_ours(
         return Err(RecoverError::Gap { after, state }.into());
     }
     match java.next_zxid()? {
-        Some(javas) if javas <= zxid => Err(RecoverError::Diverged { zxid: javas }.into()),
-        _ => replayed.recover(payload),
+        // A crash while our log's end was handed over has left it in both.
+        Some(javas) if javas == zxid && java.next_payload()? == Some(payload) => {
+            java.next_upto(zxid)?;
+        }
+        Some(javas) if javas <= zxid => return Err(RecoverError::Diverged { zxid: javas }.into()),
+        _ => {}
     }
+    replayed.recover(payload)
 }
 
 fn replay_java(

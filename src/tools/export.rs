@@ -1,6 +1,6 @@
 //! Writes a folder from which a Java server goes on.
 //!
-//! After a clean stop a folder needs no export: the last snapshot holds everything, and Java starts from it.
+//! After a clean stop a folder needs no export: the last snapshot and Java's log hold everything.
 //! After a kill, what came after the last snapshot is in our log alone, which Java cannot read. The export
 //! holds the newest sound snapshot as it is, and everything after it in Java's log.
 //!
@@ -12,11 +12,10 @@
 //!
 //! The folder gets its name, `version-2`, when all of it is on stable storage and was read back.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ringkeeper_core::format::java_log;
 use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::{DataTree, Owner};
@@ -27,6 +26,7 @@ use super::repair::{copy_durably, lock_all, sync_dir};
 use super::state::{self, Base, Replay};
 use super::{ToolError, show::Shown};
 use crate::storage::disk::Os;
+use crate::storage::java_log::LogWriter;
 use crate::storage::recovery::Folders;
 use crate::storage::snapshot::{Draft, Pace, SharedPace, save};
 
@@ -146,55 +146,13 @@ fn write_log(
     target: &Target,
 ) -> Result<Exported, ToolError> {
     let after = base.tree.last_zxid();
-    let mut log = LogWriter { dir: &target.logs, current: None, entry: Vec::new(), count: 0, longest: 0 };
-    let tree = Replay::run(base, folders, trust_empty, |zxid, payload| log.push(zxid, payload))?;
-    log.close()?;
-    Ok(Exported { tree, count: log.count, longest: log.longest, base: after })
-}
-
-/// Writes Java's log, a file after the other.
-struct LogWriter<'d> {
-    dir: &'d Path,
-    current: Option<Current>,
-    entry: Vec<u8>,
-    count: u64,
-    longest: usize,
-}
-
-struct Current {
-    path: PathBuf,
-    file: BufWriter<File>,
-    len: usize,
-}
-
-impl LogWriter<'_> {
-    fn push(&mut self, zxid: Zxid, payload: &[u8]) -> Result<(), ToolError> {
-        if self.current.as_ref().is_some_and(|current| current.len >= FILE_LEN) {
-            self.close()?;
-        }
-        self.entry.clear();
-        let current = match &mut self.current {
-            Some(current) => current,
-            None => {
-                java_log::encode_header(&mut self.entry);
-                let path = self.dir.join(java_log::file_name(zxid));
-                let file = File::create_new(&path).map_err(ToolError::io("make", &path))?;
-                self.current.insert(Current { path, file: BufWriter::new(file), len: 0 })
-            }
-        };
-        java_log::encode_entry(payload, &mut self.entry);
-        current.file.write_all(&self.entry).map_err(ToolError::io("write", &current.path))?;
-        current.len += self.entry.len();
-        self.count += 1;
-        self.longest = self.longest.max(payload.len());
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<(), ToolError> {
-        let Some(Current { path, file, .. }) = self.current.take() else { return Ok(()) };
-        let file = file.into_inner().map_err(|error| error.into_error());
-        file.and_then(|file| file.sync_all()).map_err(ToolError::io("write", &path))
-    }
+    let mut log = LogWriter::new(&Os, &target.logs);
+    let failed = || ToolError::io("write Java's log in", &target.logs);
+    let tree =
+        Replay::run(base, folders, trust_empty, |zxid, payload| log.push(zxid, payload).map_err(failed()))?;
+    let (count, longest) = (log.count(), log.longest());
+    log.finish().map_err(failed())?;
+    Ok(Exported { tree, count, longest, base: after })
 }
 
 /// What an ensemble's server is besides its data.
@@ -256,5 +214,3 @@ fn report(exported: &Exported, options: &ExportOptions, out: &mut dyn Write) -> 
 const UNFINISHED: &str = "version-2.unfinished";
 /// Java's `jute.maxbuffer` by default.
 const JAVA_MAXBUFFER: usize = 0xf_ffff;
-/// Java writes files of about this length.
-const FILE_LEN: usize = 64 << 20;

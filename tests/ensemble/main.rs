@@ -1,15 +1,20 @@
 //! Whole ensembles of real processes: ringkeeper and Java servers of several releases, in every role.
 //!
-//! `ENSEMBLE_TESTS=all` adds what takes longer: the same with older releases.
+//! What takes longer, or has releases that say nothing new, is run with `-- --ignored`.
 
 mod away;
 mod local_sessions;
 mod mixed;
 mod observe;
 mod observer_masters;
+mod orphaned;
 mod read_only;
 mod reconfig;
 mod replacement;
+mod restarts;
+mod rollback;
+mod takeover;
+mod through_java;
 mod words;
 mod work;
 
@@ -18,9 +23,4 @@ use ringkeeper_kit::ensemble::{Ensemble, Kind};
 /// An ensemble with the program under test, not started yet.
 fn ensemble(voters: &[Kind], observers: &[Kind]) -> Ensemble {
     Ensemble::new(env!("CARGO_BIN_EXE_ringkeeper"), voters, observers)
-}
-
-/// Whether the long tests are wanted.
-fn all_wanted() -> bool {
-    std::env::var("ENSEMBLE_TESTS").is_ok_and(|wanted| wanted == "all")
 }

@@ -8,30 +8,67 @@ use ringkeeper_kit::java::Release;
 use ringkeeper_kit::server::until;
 use ringkeeper_kit::wire::{Body, Client, ConnectResponse, Request, create_mode};
 
+use crate::ensemble;
 use crate::observe::{assert_alike, picture};
 use crate::work::{move_session, rejoin, write_every_kind};
-use crate::{all_wanted, ensemble};
 
 #[test]
 fn two_java_servers_and_a_ringkeeper_lead_in_turn() {
-    lead_in_turn(&[Java(Release::V3_9), Java(Release::V3_9), Ringkeeper], &[Ringkeeper]);
+    two_and_one(Release::V3_9);
 }
 
 #[test]
 fn a_java_server_and_two_ringkeepers_lead_in_turn() {
-    lead_in_turn(&[Ringkeeper, Ringkeeper, Java(Release::V3_9)], &[Java(Release::V3_9)]);
+    one_and_two(Release::V3_9);
+}
+
+#[test]
+fn two_java_servers_of_3_8_and_a_ringkeeper_lead_in_turn() {
+    two_and_one(Release::V3_8);
+}
+
+#[test]
+fn a_java_server_of_3_8_and_two_ringkeepers_lead_in_turn() {
+    one_and_two(Release::V3_8);
 }
 
 #[test]
 fn two_java_servers_of_3_4_and_a_ringkeeper_lead_in_turn() {
-    lead_in_turn(&[Java(Release::V3_4), Java(Release::V3_4), Ringkeeper], &[Ringkeeper]);
+    two_and_one(Release::V3_4);
 }
 
 #[test]
 fn a_java_server_of_3_4_and_two_ringkeepers_lead_in_turn() {
-    if all_wanted() {
-        lead_in_turn(&[Ringkeeper, Ringkeeper, Java(Release::V3_4)], &[Java(Release::V3_4)]);
-    }
+    one_and_two(Release::V3_4);
+}
+
+#[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
+fn java_servers_of_3_5_and_ringkeepers_lead_in_turn() {
+    two_and_one(Release::V3_5);
+    one_and_two(Release::V3_5);
+}
+
+#[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
+fn java_servers_of_3_6_and_ringkeepers_lead_in_turn() {
+    two_and_one(Release::V3_6);
+    one_and_two(Release::V3_6);
+}
+
+#[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
+fn java_servers_of_3_7_and_ringkeepers_lead_in_turn() {
+    two_and_one(Release::V3_7);
+    one_and_two(Release::V3_7);
+}
+
+fn two_and_one(release: Release) {
+    lead_in_turn(&[Java(release), Java(release), Ringkeeper], &[Ringkeeper]);
+}
+
+fn one_and_two(release: Release) {
+    lead_in_turn(&[Ringkeeper, Ringkeeper, Java(release)], &[Java(release)]);
 }
 
 /// The voter with the largest id leads first. Then whoever leads is killed, twice: of the two that are left

@@ -10,7 +10,29 @@ use crate::work::Load;
 
 #[test]
 fn three_java_servers_are_replaced_one_by_one_and_put_back_under_load() {
-    let java = Java(Release::V3_9);
+    replace_and_put_back(Release::V3_9);
+}
+
+#[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
+fn three_java_servers_of_3_8_are_replaced_one_by_one_and_put_back_under_load() {
+    replace_and_put_back(Release::V3_8);
+}
+
+#[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
+fn three_java_servers_of_3_4_are_replaced_one_by_one_and_put_back_under_load() {
+    replace_and_put_back(Release::V3_4);
+}
+
+#[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
+fn three_java_servers_of_3_5_3_6_and_3_7_are_replaced_one_by_one_and_put_back_under_load() {
+    [Release::V3_5, Release::V3_6, Release::V3_7].into_iter().for_each(replace_and_put_back);
+}
+
+fn replace_and_put_back(release: Release) {
+    let java = Java(release);
     let mut ensemble = ensemble(&[java; 3], &[]);
     let ids = ensemble.ids();
     ensemble.start(&ids);

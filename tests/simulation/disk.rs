@@ -11,7 +11,7 @@ use ringkeeper_core::format::wal::{
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions};
 use ringkeeper_core::tree::{DataTree, TreeOptions};
-use ringkeeper_core::zab::{EpochFile, Epochs, ExcerptReader, LogExcerpt, Logged};
+use ringkeeper_core::zab::{EpochFile, Epochs, HistoryBounds, LogExcerpt, LogWalk, Logged};
 
 #[derive(Default)]
 pub struct Disk {
@@ -209,16 +209,17 @@ impl Disk {
 
     /// What the log has after the last record that is not after `from`.
     pub fn excerpt(&self, from: Zxid, upto: Zxid) -> Option<LogExcerpt> {
-        let mut reader = ExcerptReader::new(from, upto, EXCERPT_LEN_MAX);
+        let bounds = HistoryBounds { count_max: usize::MAX, len_max: EXCERPT_LEN_MAX };
+        let mut walk = LogWalk::new(from, upto, bounds);
         let mut recovery = Recovery::default();
         for segment in &self.segments {
             let each = |record: Record<'_>| {
-                reader.on_record(record);
+                walk.push(Some(record.after), record.zxid, record.payload);
                 Ok::<_, String>(())
             };
             recovery.read(&segment.bytes, segment.is_named, each).ok()?;
         }
-        reader.finish()
+        walk.into_excerpt()
     }
 
     fn shorten(&mut self, zxid: Zxid) -> Result<(), String> {

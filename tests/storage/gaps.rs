@@ -112,7 +112,7 @@ fn two_histories_are_told_apart_and_nothing_is_changed() {
     let folder = Folder::new();
     folder.save(3);
     folder.write(20);
-    folder.javas_log(4..=10);
+    folder.javas_other_log(4..=10);
     let message = folder.refusal();
     assert!(message.contains("Java's log and ours both have a transaction 0x4"), "{message}");
 }

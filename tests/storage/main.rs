@@ -2,6 +2,8 @@
 
 mod crash;
 mod gaps;
+mod hand_over;
+mod history;
 mod purge;
 mod truncate;
 
@@ -64,13 +66,26 @@ impl Folder {
         self.0.path()
     }
 
+    /// With transactions up to 100: Java's, ours, Java's, and ours again.
+    fn in_stretches() -> Folder {
+        let folder = Folder::new();
+        folder.javas_log(1..=50);
+        folder.write(80);
+        folder.javas_log(81..=90);
+        folder.write(100);
+        folder
+    }
+
+    fn folders(&self) -> Folders<'_> {
+        Folders { snapshots: self.path(), logs: self.path() }
+    }
+
     fn recover(&self) -> Result<Recovery, RecoverError> {
         self.recover_trusting(false)
     }
 
     fn recover_trusting(&self, trust_empty: bool) -> Result<Recovery, RecoverError> {
-        let folders = Folders { snapshots: self.path(), logs: self.path() };
-        recovery::recover(folders, pipeline(), TreeOptions::default(), WAL, trust_empty)
+        recovery::recover(self.folders(), pipeline(), TreeOptions::default(), WAL, trust_empty)
     }
 
     fn last(&self) -> i64 {
@@ -99,6 +114,23 @@ impl Folder {
 
     /// Writes a file of Java's log.
     fn javas_log(&self, zxids: std::ops::RangeInclusive<i64>) -> PathBuf {
+        self.javas_log_of(zxids, transaction)
+    }
+
+    /// Writes a file of Java's log with other transactions.
+    fn javas_other_log(&self, zxids: std::ops::RangeInclusive<i64>) -> PathBuf {
+        self.javas_log_of(zxids, |zxid| {
+            let mut other = transaction(zxid);
+            *other.last_mut().expect("bytes") ^= 1;
+            other
+        })
+    }
+
+    fn javas_log_of(
+        &self,
+        zxids: std::ops::RangeInclusive<i64>,
+        transaction: impl Fn(Zxid) -> Vec<u8>,
+    ) -> PathBuf {
         let path = self.path().join(java_log::file_name(Zxid(*zxids.start())));
         let mut file = Vec::new();
         java_log::encode_header(&mut file);

@@ -17,8 +17,8 @@ use super::key_table::parser::{
     PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM, STANDALONE_ENABLED,
     SYNC_LIMIT,
 };
-use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC};
-use super::kind::Int;
+use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC, SNAPSHOT_SIZE_FACTOR};
+use super::kind::{Int, SnapshotSizeFactor};
 use super::members::{Members, PeerAddress, ServerLine};
 use super::membership::{Membership, MembershipBuilder};
 use super::my_id;
@@ -54,6 +54,8 @@ pub struct Ensemble {
     pub election: ElectionTiming,
     /// `commitLogCount`: transactions kept in memory for learners that lag, at least 500.
     pub history_count: usize,
+    /// `snapshotSizeFactor`: how much of the log is read for learners that lag more.
+    pub snapshot_size_factor: SnapshotSizeFactor,
     /// `forceSnapshotSync`: whether each learner gets the whole tree.
     pub force_snapshot_sync: bool,
     /// `readonlymode.enabled`: how long to look for a leader before clients that will do with reads are served;
@@ -134,6 +136,7 @@ impl Ensemble {
             },
             election: timing(&settings, sync_limit)?,
             history_count: settings.get(&COMMIT_LOG_COUNT)? as usize,
+            snapshot_size_factor: settings.get(&SNAPSHOT_SIZE_FACTOR)?,
             force_snapshot_sync: settings.get(&FORCE_SNAPSHOT_SYNC)?,
             read_only_after: settings
                 .get(&READ_ONLY_MODE)?

@@ -1,11 +1,14 @@
 //! What a value may be, and how its text is read.
 
 mod choice;
+mod factor;
 mod number;
 
 use std::fmt::Debug;
 
 pub(crate) use choice::{Choice, Digest, ElectionAlg, Flag, MetricsProvider, PeerType, Word};
+pub(crate) use factor::Factor;
+pub use factor::SnapshotSizeFactor;
 pub(crate) use number::{Int, Interval, OptionalInt, Port};
 
 use super::error::Problem;

@@ -39,6 +39,7 @@ pub use ensemble::{Ensemble, ReconfigRules};
 pub use error::{ConfigError, Origin, Problem};
 pub use key::{AnyKey, Place, Status};
 pub use key_table::{all as keys, find as find_key};
+pub use kind::SnapshotSizeFactor;
 pub use layout::{Layout, LayoutKind};
 pub use limits::{LargeRequests, Limits};
 pub use members::{PeerAddress, ServerLine};

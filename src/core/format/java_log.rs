@@ -4,7 +4,7 @@
 //! |-------:|-----:|---------------------------------------------------------------------|
 //! |      0 |    4 | magic `ZKLG`                                                        |
 //! |      4 |    4 | version 2                                                           |
-//! |      8 |    8 | database id 0                                                       |
+//! |      8 |    8 | database id: 0 in Java's files, `RKhanded` in ours ([`Author`])     |
 //! |     16 |    … | entries, then zeros up to the length that the file was given ahead  |
 //!
 //! | size | entry                                                                      |
@@ -66,10 +66,20 @@ use thiserror::Error;
 use super::name::parse_zxid;
 use crate::id::Zxid;
 
+/// Who wrote a file. No release of Java's looks at what tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// ZooKeeper itself.
+    Java,
+    /// ringkeeper, for a Java server to go on from.
+    Ringkeeper,
+}
+
 /// Reads the entries of one file, from the first to the last.
 #[derive(Clone, Debug)]
 pub struct LogReader<'a> {
     file: &'a [u8],
+    author: Author,
     offset: usize,
     last: Zxid,
     end: Option<End>,
@@ -119,7 +129,7 @@ pub enum Reason {
     /// The format is not known.
     #[error("the format's version is {0}, which is not known")]
     Version(u32),
-    /// Every log of every release has the same.
+    /// Every log of every release has the same, but those that were handed over.
     #[error("the database's id is {0:#x}, which no server writes")]
     DbId(u64),
     /// An entry cannot be so long.
@@ -157,11 +167,17 @@ impl<'a> LogReader<'a> {
             VERSION => {}
             other => return Err(refused(4, Reason::Version(other))),
         }
-        match u64::from_be_bytes(array(header, 8)) {
-            DB_ID => {}
-            other => return Err(refused(8, Reason::DbId(other))),
-        }
-        Ok(LogReader { file, offset: HEADER_LEN, last: Zxid::ZERO, end: None })
+        let author = match array(header, 8) {
+            JAVAS_ID => Author::Java,
+            OUR_ID => Author::Ringkeeper,
+            other => return Err(refused(8, Reason::DbId(u64::from_be_bytes(other)))),
+        };
+        Ok(LogReader { file, author, offset: HEADER_LEN, last: Zxid::ZERO, end: None })
+    }
+
+    /// Who wrote the file.
+    pub fn author(&self) -> Author {
+        self.author
     }
 
     /// Whether a file is one that nothing was written to before a crash: it has no header, nor entries.
@@ -305,11 +321,19 @@ fn zxid_of(payload: &[u8]) -> Zxid {
     Zxid(i64::from_be_bytes(array(payload, ZXID_AT)))
 }
 
-/// Appends what a file begins with.
+/// Appends what a file of Java's begins with.
 pub fn encode_header(out: &mut Vec<u8>) {
+    encode_header_by(Author::Java, out);
+}
+
+/// Appends what a file begins with.
+pub fn encode_header_by(author: Author, out: &mut Vec<u8>) {
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_be_bytes());
-    out.extend_from_slice(&DB_ID.to_be_bytes());
+    out.extend_from_slice(match author {
+        Author::Java => &JAVAS_ID,
+        Author::Ringkeeper => &OUR_ID,
+    });
 }
 
 /// Appends an entry, whose payload is a header and a transaction.
@@ -339,7 +363,8 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 const MAGIC: [u8; 4] = *b"ZKLG";
 const VERSION: u32 = 2;
-const DB_ID: u64 = 0;
+const JAVAS_ID: [u8; 8] = [0; 8];
+const OUR_ID: [u8; 8] = *b"RKhanded";
 const HEADER_LEN: usize = 16;
 const ENTRY_HEAD_LEN: usize = 12;
 const MARK: u8 = b'B';

@@ -1,7 +1,6 @@
 use std::collections::VecDeque;
 
 use super::packet::Payload;
-use crate::format::wal::Record;
 use crate::id::Zxid;
 
 /// A transaction as it is in the log.
@@ -135,48 +134,6 @@ pub struct LogExcerpt {
     pub after: Zxid,
     /// The records after it.
     pub entries: Vec<Logged>,
-}
-
-/// Picks an excerpt out of a log that is read from its beginning.
-pub struct ExcerptReader {
-    from: Zxid,
-    upto: Zxid,
-    len_max: usize,
-    after: Option<Zxid>,
-    entries: Vec<Logged>,
-    len: usize,
-}
-
-impl ExcerptReader {
-    /// For what follows the last record that is not after `from`, up to `upto`, if that is no more than `len_max`
-    /// bytes.
-    pub fn new(from: Zxid, upto: Zxid, len_max: usize) -> ExcerptReader {
-        ExcerptReader { from, upto, len_max, after: None, entries: Vec::new(), len: 0 }
-    }
-
-    /// The log's next record.
-    pub fn on_record(&mut self, record: Record<'_>) {
-        if self.after.is_none() || record.zxid <= self.from {
-            // The last record that is not after `from`, or the state that the log's first one continues.
-            if record.after <= self.from {
-                self.after = Some(record.after);
-            }
-            if record.zxid <= self.from {
-                self.after = Some(record.zxid);
-            }
-        }
-        if record.zxid > self.from && record.zxid <= self.upto && self.len <= self.len_max {
-            self.len += record.payload.len();
-            self.entries.push(Logged { zxid: record.zxid, payload: record.payload.into() });
-        }
-    }
-
-    /// The excerpt; `None` if the log does not reach back so far, or what it has is too much.
-    pub fn finish(self) -> Option<LogExcerpt> {
-        let is_small = self.len <= self.len_max;
-        let entries = self.entries;
-        self.after.filter(|_| is_small).map(|after| LogExcerpt { after, entries })
-    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@
 mod history;
 mod leader;
 mod learner;
+mod log_walk;
 mod observer_master;
 mod options;
 pub mod packet;
@@ -45,9 +46,10 @@ mod reconfig;
 mod stream;
 mod sync;
 
-pub use history::{ExcerptReader, History, HistoryBounds, LogExcerpt, Logged};
+pub use history::{History, HistoryBounds, LogExcerpt, Logged};
 pub use leader::{Leader, LeaderAction, LeaderFigures, LinkId, ProposalSizes};
 pub use learner::{Learner, LearnerAction, Tail};
+pub use log_walk::LogWalk;
 pub use observer_master::{Known, MasterAction, ObserverMaster};
 pub use options::{EpochFile, Epochs, Timing, ZabOptions};
 pub use reason::{CloseReason, DownReason};

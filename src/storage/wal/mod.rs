@@ -33,7 +33,7 @@ pub use role::{Batches, Wal, WriteFailure};
 pub use segment::Name as SegmentName;
 pub use segment::{SPARES_MAX, Segments};
 pub use stats::{WalFigures, WalStats};
-pub use truncate::{reset, truncate};
+pub use truncate::cut_off;
 
 /// How the log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -66,19 +66,6 @@ pub enum RecoverError {
         /// What it should be named after.
         first: Zxid,
     },
-    /// The log can't be cut off there.
-    #[error(
-        "{}: the log can't be brought back to {zxid}, for what it has after that continues {after}: it needs a \
-         whole snapshot from its leader instead. Nothing has been changed", dir.display()
-    )]
-    OutOfReach {
-        /// The log's folder.
-        dir: PathBuf,
-        /// Where it should end.
-        zxid: Zxid,
-        /// What its first later record continues.
-        after: Zxid,
-    },
     /// A record is whole, and its reader makes nothing of it.
     #[error("{}, record {zxid} of the batch at offset {offset}: {source}", file.display())]
     Refused {

@@ -7,46 +7,26 @@ use super::read::{RecoverError, SegmentFile, io_error, read};
 use super::segment::Name;
 use crate::storage::disk::{Access, Disk};
 
-/// Drops every record after `zxid` from the log in `dir`, which nobody has open: for a learner whose leader
-/// never had them (TRUNC). Returns the last record that is left, [`Zxid::ZERO`] if there is none; it is
-/// `zxid` if the log has that.
+/// Drops every record after `zxid` from the log in `dir`, which nobody has open. Returns the last record that is
+/// left, [`Zxid::ZERO`] if there is none. The log need not lead to `zxid`: it is then
+/// [made ready](super::ReadLog::make_ready) in continuation of it.
 ///
 /// When this returns that is durable. A crash before leaves the log as it was, or shorter, but with every
-/// record up to `zxid`. Snapshots of a later state must have gone before, or the records come back with them.
+/// record up to `zxid`.
 ///
 /// # Errors
 ///
-/// [`RecoverError::OutOfReach`] if the log lacks what lies before `zxid`, and everything that
-/// [`read`](super::read) refuses. Nothing is changed then.
-pub fn truncate(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> Result<Zxid, RecoverError> {
-    cut_off(disk, dir, zxid, Reach::Required)
-}
-
-/// As [`truncate`], for a server that has the state at `zxid` from elsewhere, in a snapshot that is durable:
-/// the log need not lead there. It is then [made ready](super::ReadLog::make_ready) in continuation of it.
-pub fn reset(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> Result<(), RecoverError> {
-    cut_off(disk, dir, zxid, Reach::Waived).map(|_| ())
-}
-
-/// Whether the log must lead to where it is cut off.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Required,
-    Waived,
-}
-
-fn cut_off(disk: &dyn Disk, dir: &Path, zxid: Zxid, reach: Reach) -> Result<Zxid, RecoverError> {
-    let (mut last, mut beyond) = (Zxid::ZERO, None);
+/// Everything that [`read`](super::read) refuses; nothing is changed then.
+pub fn cut_off(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> Result<Zxid, RecoverError> {
+    let mut last = Zxid::ZERO;
     let log = read(dir, |record| {
-        match record.zxid <= zxid {
-            true => last = record.zxid,
-            false => beyond = beyond.or(Some(record.after)),
+        if record.zxid <= zxid {
+            last = record.zxid;
         }
         Ok(())
     })?;
-    let Some(after) = beyond else { return Ok(last) };
-    if reach == Reach::Required && after > zxid && last != zxid {
-        return Err(RecoverError::OutOfReach { dir: dir.to_owned(), zxid, after });
+    if log.last() <= zxid {
+        return Ok(last);
     }
     let is_kept = |first: &Option<Zxid>| first.is_some_and(|first| first <= zxid);
     let kept = log.recovered.firsts.iter().rposition(is_kept).map_or(0, |tail| tail + 1);
@@ -58,7 +38,7 @@ fn cut_off(disk: &dyn Disk, dir: &Path, zxid: Zxid, reach: Reach) -> Result<Zxid
     if let Some(tail) = kept.checked_sub(1) {
         shorten(disk, dir, &log.files[tail], zxid)?;
     }
-    tracing::warn!("{}: all after {zxid} is dropped from the log, which now ends at {last}", dir.display());
+    tracing::info!("{}: all after {zxid} is taken out of the log, which now ends at {last}", dir.display());
     Ok(last)
 }
 

@@ -15,6 +15,8 @@ pub fn java_classpath(release: Release) -> OsString {
         Release::V3_4 => fetched("java-3.4.14", "kit/java/3.4.14.xml"),
         Release::V3_5 => fetched("java-3.5.10", "kit/java/3.5.10.xml"),
         Release::V3_6 => fetched("java-3.6.4", "kit/java/3.6.4.xml"),
+        Release::V3_7 => fetched("java-3.7.2", "kit/java/3.7.2.xml"),
+        Release::V3_8 => return debian_classpath(),
         Release::V3_9 => fetched("java", "kit/java/pom.xml"),
     };
     let mut jars: Vec<PathBuf> = fs::read_dir(&folder)
@@ -23,7 +25,22 @@ pub fn java_classpath(release: Release) -> OsString {
         .filter(|path| path.extension().is_some_and(|extension| extension == "jar"))
         .collect();
     jars.sort();
-    std::env::join_paths(jars).expect("a path that tests/setup made has no colon")
+    class_path(&jars)
+}
+
+/// ZooKeeper 3.8.0 as Debian builds it, from its package and those of what it uses.
+fn debian_classpath() -> OsString {
+    packaged("/usr/share/java/zookeeper-3.8.0.jar");
+    let jars: Vec<PathBuf> =
+        DEBIAN_JARS.iter().map(|jar| Path::new("/usr/share/java").join(jar).with_extension("jar")).collect();
+    for jar in &jars {
+        assert!(jar.exists(), "{} is missing: run tests/setup", jar.display());
+    }
+    class_path(&jars)
+}
+
+fn class_path(jars: &[PathBuf]) -> OsString {
+    std::env::join_paths(jars).expect("a path without a colon")
 }
 
 /// The interpreter of the virtual environment that has kazoo.
@@ -59,3 +76,23 @@ fn fetched(name: &str, pins: &str) -> PathBuf {
         Err(_) => panic!("tests/.deps/{name} is missing: run tests/setup"),
     }
 }
+
+/// What a server of Debian's needs, without what its HTTP port does.
+const DEBIAN_JARS: [&str; 16] = [
+    "zookeeper",
+    "zookeeper-jute",
+    "netty-buffer",
+    "netty-codec",
+    "netty-common",
+    "netty-handler",
+    "netty-resolver",
+    "netty-transport",
+    "netty-transport-native-epoll",
+    "netty-transport-native-unix-common",
+    "slf4j-api",
+    "slf4j-simple",
+    "snappy-java",
+    "metrics-core",
+    "commons-cli",
+    "commons-io",
+];

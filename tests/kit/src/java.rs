@@ -14,6 +14,10 @@ pub enum Release {
     V3_5,
     /// 3.6.4
     V3_6,
+    /// 3.7.2
+    V3_7,
+    /// 3.8.0, as Debian 12 has it.
+    V3_8,
     /// 3.9.5: the reference.
     V3_9,
 }

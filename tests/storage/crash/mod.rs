@@ -1,10 +1,11 @@
-//! A crash at any step of importing, writing, saving, recycling, purging and truncating: nothing durable is
+//! A crash at any step of importing, writing, saving, recycling, purging, truncating and handing over: nothing durable is
 //! lost, nothing is invented, and what is left is always a log that a start accepts.
 //!
 //! The real code changes a folder of a real file system through a [`ModelDisk`](disk::ModelDisk), which says
 //! at every step what a crash may leave; the real recovery reads some of that. `CRASH_SEEDS=0..5000` tries
 //! more.
 
+mod changes;
 mod disk;
 mod origin;
 mod server;

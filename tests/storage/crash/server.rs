@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use ringkeeper::storage::cut;
 use ringkeeper::storage::disk::{Access, Disk};
 use ringkeeper::storage::purge::{Purge, PurgeOptions};
 use ringkeeper::storage::recovery::{self, Folders};
@@ -231,7 +232,8 @@ impl Server {
             self.disk.remove(path).expect("a sound disk");
             self.disk.sync_dir(self.dir.path()).expect("a sound disk");
         }
-        let end = wal::truncate(&*self.disk, self.dir.path(), Zxid(zxid)).expect("a sound disk");
+        let folders = Folders { snapshots: self.dir.path(), logs: self.dir.path() };
+        let end = cut::truncate(&*self.disk, folders, Zxid(zxid)).expect("a sound disk");
         let seed = self.watch.seed;
         assert!(end <= Zxid(zxid), "seed {seed}: the log ends at {end} when {zxid:#x} was asked for");
         self.watch.expect_exactly(&left);

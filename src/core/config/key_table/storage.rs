@@ -2,7 +2,7 @@
 
 use crate::config::Status::{self, Ensemble, IgnoredJvm, MemberNotYet, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
-use crate::config::kind::{Choice, Flag, Int, Text, Word};
+use crate::config::kind::{Choice, Factor, Flag, Int, Text, Word};
 use crate::format::snapshot::Compression;
 
 pub(in crate::config) static DB_AUTOCREATE: Key<Flag> =
@@ -77,6 +77,13 @@ pub(in crate::config) static COMMIT_LOG_COUNT: Key<Int<i32>> = Key::property(
     "writes kept in memory for peers that lag",
 );
 
+pub(in crate::config) static SNAPSHOT_SIZE_FACTOR: Key<Factor> = Key::property(
+    "snapshotSizeFactor",
+    Factor,
+    Ensemble,
+    "how much of the log is sent to a peer that lags, by the size of a snapshot; 0: all, below 0: nothing",
+);
+
 pub(in crate::config) static FORCE_SNAPSHOT_SYNC: Key<Flag> =
     Key::property("forceSnapshotSync", Flag::or(false), Ensemble, "send learners snapshots only");
 
@@ -104,12 +111,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         "writes that are flushed together at most",
     ),
     &COMMIT_LOG_COUNT,
-    &Key::property(
-        "snapshotSizeFactor",
-        Text::or("0.33"),
-        MemberNotYet,
-        "log files for peers, by snapshot size",
-    ),
+    &SNAPSHOT_SIZE_FACTOR,
     &SNAPSHOT_COMPRESSION,
     &SNAPSHOT_TRUST_EMPTY,
     &Key::property(
