@@ -1,22 +1,26 @@
-//! One connection under load: requests go out in batches, replies are checked and timed as they come.
+//! One connection under load: requests go out in batches, replies come in order, events in between.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
-use crate::wire::{self, Request};
+use crate::wire::{self, Frame, Reply};
 
-/// A connection with an open session, used without ever blocking. Memory is reserved once. Of each request
-/// it keeps an `A` until the reply comes.
+/// A connection with an open session, used without ever blocking. Of each request it keeps an `A` until the
+/// reply comes.
 #[derive(Debug)]
 pub(crate) struct Client<A> {
     stream: TcpStream,
-    input: Box<[u8]>,
+    /// Reserved once, and again for a reply that is longer.
+    input: Vec<u8>,
     filled: usize,
     output: Vec<u8>,
+    /// Whether the socket took all that was queued; otherwise the kernel is asked to tell when it takes more.
+    flushed: bool,
     /// The unanswered requests, the oldest first.
     in_flight: VecDeque<A>,
     first_in_flight: i32,
@@ -28,23 +32,42 @@ impl<A> Client<A> {
         stream.set_nonblocking(true)?;
         Ok(Client {
             stream,
-            input: vec![0; INPUT_LEN].into_boxed_slice(),
+            input: Vec::new(),
             filled: 0,
-            output: Vec::with_capacity(OUTPUT_LEN),
+            output: Vec::new(),
+            flushed: true,
             in_flight: VecDeque::new(),
             first_in_flight: 1,
         })
     }
 
-    /// Adds a request to what the next [`Client::flush`] sends.
-    pub(crate) fn queue(&mut self, request: &Request, child: u32, asked: A) {
+    /// Adds a request to what the next [`Client::flush`] sends. `write` appends its frame, with the xid that
+    /// it is given.
+    pub(crate) fn queue(&mut self, asked: A, write: impl FnOnce(i32, &mut Vec<u8>)) {
         let xid = self.first_in_flight + self.in_flight.len() as i32;
-        request.append(xid, child, &mut self.output);
+        write(xid, &mut self.output);
         self.in_flight.push_back(asked);
     }
 
-    /// Sends what is queued, as far as the socket takes it. Returns whether that was all.
-    pub(crate) fn flush(&mut self) -> Result<bool> {
+    /// Adds a ping, whose answer counts for nothing.
+    pub(crate) fn queue_ping(&mut self) {
+        wire::append_ping(&mut self.output);
+    }
+
+    /// Sends what is queued, as far as the socket takes it; while it does not take all, `epoll`, where the
+    /// connection has this number, also tells when it takes more.
+    pub(crate) fn flush(&mut self, epoll: &Epoll, number: usize) -> Result<()> {
+        let flushed = self.send()?;
+        if flushed != self.flushed {
+            self.flushed = flushed;
+            let wanted =
+                if flushed { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT };
+            epoll.modify(&self.stream, &mut EpollEvent::new(wanted, number as u64))?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<bool> {
         let mut sent = 0;
         while sent < self.output.len() {
             match self.stream.write(&self.output[sent..]) {
@@ -64,6 +87,11 @@ impl<A> Client<A> {
 
     /// Reads once what has come, without regard to how much more there is.
     pub(crate) fn receive(&mut self) -> Result<()> {
+        if self.input.len() - self.filled < INPUT_LEN / 2 {
+            // At first, and for a reply that is longer than what there is room for.
+            let len = INPUT_LEN.max(2 * self.input.len());
+            self.input.resize(len, 0);
+        }
         match self.stream.read(&mut self.input[self.filled..]) {
             Ok(0) => bail!("the server closed a connection with {} requests in flight", self.in_flight.len()),
             Ok(len) => self.filled += len,
@@ -73,26 +101,31 @@ impl<A> Client<A> {
         Ok(())
     }
 
-    /// Takes the whole replies from what was received, and calls `on_reply` with what was kept of each
-    /// one's request. `reply_len` tells how long a successful reply is. Returns how many there were.
+    /// Takes the whole frames from what was received. Calls `on_reply` for each reply, with what was kept of
+    /// its request, and `on_event` for each watch event. Returns how many replies there were.
     ///
     /// # Errors
-    /// When a reply is not the successful one to the oldest request in flight.
-    pub(crate) fn take_replies(
+    /// When a reply is not the one to the oldest request in flight, and those of `on_reply`.
+    pub(crate) fn take_frames(
         &mut self,
-        reply_len: impl Fn(&A) -> usize,
-        mut on_reply: impl FnMut(A),
+        mut on_reply: impl FnMut(A, Reply<'_>) -> Result<()>,
+        mut on_event: impl FnMut(),
     ) -> Result<u32> {
         let (mut taken, mut count) = (0, 0);
-        while let Some(reply) = wire::first_frame(&self.input[taken..self.filled])? {
-            wire::check_reply(reply, self.first_in_flight)?;
-            let asked = self.in_flight.pop_front().context("a reply came that nothing had asked for")?;
-            let (len, expected) = (reply.len(), reply_len(&asked));
-            ensure!(len == expected, "a reply has {len} bytes instead of {expected}");
-            self.first_in_flight += 1;
-            on_reply(asked);
-            taken += 4 + len;
-            count += 1;
+        while let Some(payload) = wire::first_frame(&self.input[taken..self.filled])? {
+            taken += 4 + payload.len();
+            match wire::read_frame(payload)? {
+                Frame::Reply(reply) => {
+                    let asked =
+                        self.in_flight.pop_front().context("a reply came that nothing had asked for")?;
+                    reply.check_xid(self.first_in_flight)?;
+                    self.first_in_flight += 1;
+                    count += 1;
+                    on_reply(asked, reply)?;
+                }
+                Frame::Event => on_event(),
+                Frame::Ping => {}
+            }
         }
         self.input.copy_within(taken..self.filled, 0);
         self.filled -= taken;
@@ -109,6 +142,11 @@ impl<A> Client<A> {
         self.in_flight.front()
     }
 
+    /// Gives up what is in flight.
+    pub(crate) fn take_in_flight(&mut self) -> VecDeque<A> {
+        std::mem::take(&mut self.in_flight)
+    }
+
     /// Gives the connection back.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream
@@ -121,6 +159,5 @@ impl<A> AsFd for Client<A> {
     }
 }
 
-/// Holds a turn's replies of the deepest load; one that doesn't fit comes with the next read.
+/// Holds a turn's replies of the deepest ordinary load.
 const INPUT_LEN: usize = 64 << 10;
-const OUTPUT_LEN: usize = 64 << 10;

@@ -16,6 +16,7 @@ pub(crate) struct Latency {
     pub(crate) p90_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,
+    pub(crate) p9999_us: f64,
     pub(crate) max_us: f64,
 }
 
@@ -38,6 +39,33 @@ impl Recorder {
         self.ns.saturating_record(ns);
     }
 
+    /// Adds all that another recorder holds.
+    pub(crate) fn add(&mut self, other: &Recorder) {
+        self.ns.add(&other.ns).expect("all recorders have the same bounds");
+    }
+
+    /// Forgets everything.
+    pub(crate) fn reset(&mut self) {
+        self.ns.reset();
+    }
+
+    /// The latency, in µs, below which this part of all requests stayed.
+    pub(crate) fn quantile_us(&self, quantile: f64) -> f64 {
+        self.ns.value_at_quantile(quantile) as f64 / 1e3
+    }
+
+    /// The curve of percentiles as HdrHistogram's own tools draw it: finer the nearer it comes to the
+    /// longest. Of each point the part of requests up to it, its latency in µs, and their number.
+    pub(crate) fn curve(&self) -> Vec<(f64, f64, u64)> {
+        let mut curve = Vec::new();
+        for point in self.ns.iter_quantiles(CURVE_STEPS) {
+            let us = point.value_iterated_to() as f64 / 1e3;
+            let below = self.ns.count_between(0, point.value_iterated_to());
+            curve.push((point.quantile_iterated_to(), us, below));
+        }
+        curve
+    }
+
     /// What was recorded so far; `None` if nothing was.
     pub(crate) fn summary(&self) -> Option<Latency> {
         let at = |quantile| self.ns.value_at_quantile(quantile) as f64 / 1e3;
@@ -49,6 +77,7 @@ impl Recorder {
             p90_us: at(0.9),
             p99_us: at(0.99),
             p999_us: at(0.999),
+            p9999_us: at(0.9999),
             max_us: self.ns.max() as f64 / 1e3,
         })
     }
@@ -56,6 +85,9 @@ impl Recorder {
 
 const RANGE_MAX: Duration = Duration::from_secs(60);
 const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Points of a curve from each half of what is left to the next.
+const CURVE_STEPS: u32 = 5;
 
 #[cfg(test)]
 mod tests {

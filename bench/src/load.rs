@@ -1,20 +1,16 @@
-//! The closed loop: each connection keeps a fixed number of requests in flight, and asks anew as soon as a
-//! reply comes. One thread, one system call each to wait, to read and to write, whatever the depth.
+//! Closed loops of one operation, with what the servers used meanwhile.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::time::{ClockId, clock_gettime};
 use serde::{Serialize, Serializer};
 
-use crate::client::Client;
-use crate::latency::{Latency, Recorder};
+use crate::engine::{Engine, Errors, Pacing, Queue, Work, generator_cpu, now};
+use crate::latency::Latency;
 use crate::paths::Paths;
 use crate::process::{MachineCpu, Probe, Usage};
 use crate::session::Session;
@@ -82,22 +78,22 @@ pub(crate) struct Measured {
 /// the warm-up. `probe` is the servers'.
 ///
 /// # Errors
-/// Anything but the expected reply to each request, in order; or no reply at all for [`STALL_MAX`].
+/// Anything but the expected reply to each request, in order; or none for [`crate::engine::STALL_MAX`].
 pub(crate) fn run(addrs: &[SocketAddr], load: &Load, span: &Span, probe: &Probe) -> Result<Measured> {
-    let mut turns = Turns::start(addrs, load, span.requests_max)?;
-    turns.go_on_until(span.warmup, span.requests_max / 4)?;
+    let mut engine = start(addrs, load, span.requests_max)?;
+    engine.go_on_until(after(span.warmup), span.requests_max / 4)?;
 
     let (before, machine) = (probe.sample()?, MachineCpu::now()?);
-    turns.open_window();
+    engine.record_from(now());
     let (server_cpu, own_cpu, start) = (probe.cpu()?, generator_cpu()?, Instant::now());
-    turns.go_on_until(turns.elapsed() + span.measure, span.requests_max)?;
+    engine.go_on_until(after(span.measure), span.requests_max)?;
     let elapsed = start.elapsed();
     let (server_cpu, own_cpu) = (probe.cpu()? - server_cpu, generator_cpu()? - own_cpu);
-    let (requests, latency) = (turns.replies, turns.recorder.summary());
+    let (requests, latency) = (engine.recording().count(), engine.recording().all().summary());
     let machine = MachineCpu::now()?.since(machine);
     let server = Usage::between(&before, &probe.sample()?, server_cpu);
 
-    turns.finish()?;
+    engine.finish()?;
     Ok(Measured {
         requests,
         seconds: elapsed.as_secs_f64(),
@@ -123,9 +119,9 @@ pub(crate) fn populate(addr: SocketAddr, parent: &str, children: u32, data_len: 
 
 /// Asks `requests` times, and measures nothing.
 pub(crate) fn ask(addr: SocketAddr, load: &Load, requests: u64) -> Result<()> {
-    let mut turns = Turns::start(&[addr], load, requests)?;
-    turns.go_on_until(Duration::MAX, requests)?;
-    turns.finish()
+    let mut engine = start(&[addr], load, requests)?;
+    engine.go_on_until(u64::MAX, requests)?;
+    engine.finish().map(drop)
 }
 
 /// Creates an empty znode.
@@ -135,25 +131,15 @@ pub(crate) fn create_parent(addr: SocketAddr, path: &str) -> Result<()> {
     session.close()
 }
 
-struct Turns {
-    epoll: Epoll,
-    clients: Vec<Client<Asked>>,
-    choice: Choice,
-    requests_left: u64,
-    requests_max: u64,
-    clock: Instant,
-    recorder: Recorder,
-    /// When the measurement began, in ns of `clock`; nothing is recorded before.
-    record_from: Option<u64>,
-    replies: u64,
+fn start(addrs: &[SocketAddr], load: &Load, requests_max: u64) -> Result<Engine<Choice>> {
+    let Shape { connections, outstanding } = load.shape;
+    let pacing = Pacing::Closed { outstanding };
+    Engine::start(addrs, connections, pacing, Choice::of(load), 1, (Errors::End, requests_max))
 }
 
-/// A request that waits for its reply.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    /// The time in ns that its latency counts from: just before it is sent.
-    sent: u64,
-    reply_len: usize,
+/// So much later than now.
+fn after(span: Duration) -> u64 {
+    now().saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Chooses what to ask next.
@@ -203,108 +189,10 @@ impl Serialize for Shape {
     }
 }
 
-impl Turns {
-    /// Connects and sends each connection's first requests.
-    fn start(addrs: &[SocketAddr], load: &Load, requests_max: u64) -> Result<Turns> {
-        let mut turns = Turns {
-            epoll: Epoll::new(EpollCreateFlags::empty())?,
-            clients: Vec::with_capacity(load.shape.connections),
-            choice: Choice::of(load),
-            requests_left: requests_max,
-            requests_max,
-            clock: Instant::now(),
-            recorder: Recorder::new(),
-            record_from: None,
-            replies: 0,
-        };
-        for (index, &addr) in addrs.iter().cycle().take(load.shape.connections).enumerate() {
-            let client = Client::new(Session::open(addr)?.into_stream())?;
-            turns.epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-            turns.clients.push(client);
-        }
-        for index in 0..load.shape.connections {
-            turns.ask(index, load.shape.outstanding as u32)?;
-        }
-        Ok(turns)
-    }
-
-    /// From here on replies count and latencies are recorded.
-    fn open_window(&mut self) {
-        self.replies = 0;
-        self.record_from = Some(self.now());
-    }
-
-    /// Takes turns until `elapsed` since the start, or until `requests` have been sent.
-    fn go_on_until(&mut self, elapsed: Duration, requests: u64) -> Result<()> {
-        while self.elapsed() < elapsed && self.requests_max - self.requests_left < requests {
-            self.turn()?;
-        }
-        Ok(())
-    }
-
-    /// Asks nothing more, waits for what is in flight, and ends the sessions.
-    fn finish(mut self) -> Result<()> {
-        self.requests_left = 0;
-        while self.clients.iter().any(|client| client.in_flight() > 0) {
-            self.turn()?;
-        }
-        for client in self.clients {
-            Session::resume(client.into_stream())?.close()?;
-        }
-        Ok(())
-    }
-
-    fn turn(&mut self) -> Result<()> {
-        let mut events = [EpollEvent::empty(); EVENTS_PER_TURN_MAX];
-        let count = match self.epoll.wait(&mut events, EpollTimeout::try_from(STALL_MAX)?) {
-            Ok(0) => bail!("the server has not answered anything for {STALL_MAX:?}"),
-            Ok(count) => count,
-            Err(Errno::EINTR) => 0,
-            Err(error) => return Err(error).context("cannot wait for replies"),
-        };
-        for event in &events[..count] {
-            self.serve(event.data() as usize)?;
-        }
-        Ok(())
-    }
-
-    fn serve(&mut self, index: usize) -> Result<()> {
-        self.clients[index].receive()?;
-        let now = self.now();
-        let (recorder, record_from) = (&mut self.recorder, self.record_from);
-        let replies = self.clients[index].take_replies(
-            |asked| asked.reply_len,
-            |asked| {
-                if let Some(record_from) = record_from {
-                    recorder.record(now - asked.sent.max(record_from));
-                }
-            },
-        )?;
-        self.replies += u64::from(replies);
-        self.ask(index, replies)
-    }
-
-    fn ask(&mut self, index: usize, requests: u32) -> Result<()> {
-        let requests = self.requests_left.min(requests.into());
-        self.requests_left -= requests;
-        let now = self.now();
-        for _ in 0..requests {
-            let (request, child) = self.choice.next();
-            let asked = Asked { sent: now, reply_len: request.reply_len() };
-            self.clients[index].queue(request, child, asked);
-        }
-        // The few kilobytes that a closed loop has in flight always fit, unless it is asked for a depth that
-        // measures the buffer and not the server.
-        ensure!(self.clients[index].flush()?, "a socket's buffer is full: fewer requests at a time, please");
-        Ok(())
-    }
-
-    fn now(&self) -> u64 {
-        self.elapsed().as_nanos() as u64
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.clock.elapsed()
+impl Work for Choice {
+    fn ask(&mut self, _connection: usize, queue: &mut Queue<'_>) {
+        let (request, child) = self.next();
+        queue.last(0, 0, Some(request.reply_len()), |xid, out| request.append(xid, child, out));
     }
 }
 
@@ -347,16 +235,6 @@ impl fmt::Display for Operation {
         })
     }
 }
-
-/// The CPU time of the calling thread.
-pub(crate) fn generator_cpu() -> Result<Duration> {
-    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
-}
-
-/// No server is silent for so long unless it hangs.
-pub(crate) const STALL_MAX: Duration = Duration::from_secs(20);
-
-const EVENTS_PER_TURN_MAX: usize = 64;
 
 /// Not for meeting limits of a server, but for being a load that one thread can make.
 pub(crate) const CONNECTIONS_MAX: usize = 1024;
@@ -413,10 +291,10 @@ mod tests {
             if waiting.len() == DEPTH { std::mem::take(&mut waiting) } else { Vec::new() }
         });
         let load = load(Operation::Set, Shape { connections: 1, outstanding: DEPTH });
-        let mut turns = Turns::start(&[addr], &load, 1000).unwrap();
-        turns.go_on_until(Duration::MAX, 1000).unwrap();
-        assert_eq!(turns.requests_left, 0);
-        turns.finish().unwrap();
+        let mut engine = start(&[addr], &load, 1000).unwrap();
+        engine.go_on_until(u64::MAX, 1000).unwrap();
+        assert_eq!(engine.asked(), 1000);
+        engine.finish().unwrap();
     }
 
     #[test]
@@ -436,8 +314,8 @@ mod tests {
             batch
         });
         let load = load(Operation::Read, Shape { connections: 1, outstanding: 2 });
-        let mut turns = Turns::start(&[addr], &load, 1000).unwrap();
-        let error = turns.go_on_until(Duration::MAX, 1000).unwrap_err();
+        let mut engine = start(&[addr], &load, 1000).unwrap();
+        let error = engine.go_on_until(u64::MAX, 1000).unwrap_err();
         assert!(error.to_string().contains("came instead"), "{error:#}");
     }
 
@@ -450,8 +328,8 @@ mod tests {
             batch
         });
         let load = load(Operation::Read, Shape { connections: 1, outstanding: 1 });
-        let mut turns = Turns::start(&[addr], &load, 1000).unwrap();
-        let error = turns.go_on_until(Duration::MAX, 1000).unwrap_err();
+        let mut engine = start(&[addr], &load, 1000).unwrap();
+        let error = engine.go_on_until(u64::MAX, 1000).unwrap_err();
         assert!(error.to_string().contains("closed a connection"), "{error:#}");
     }
 
@@ -475,7 +353,7 @@ mod tests {
         let hits: [Arc<AtomicUsize>; 3] = Default::default();
         let addrs: Vec<SocketAddr> = hits.iter().map(seen).collect();
         let load = load(Operation::Set, Shape { connections: 3, outstanding: 2 });
-        Turns::start(&addrs, &load, 6).unwrap().finish().unwrap();
+        start(&addrs, &load, 6).unwrap().finish().unwrap();
         // Besides, each session's end is a request, which the stub answers itself.
         assert_eq!(hits.map(|hits| hits.load(Ordering::Relaxed)), [2, 2, 2]);
     }

@@ -5,9 +5,14 @@
 //! | `side_by_side` | a command: rounds, servers one after the other, the report kept   |
 //! | `storage`      | a command: restarts, memory, bytes, snapshots under a paced mix   |
 //! | `ensemble`     | a command: three servers of a kind, and a leader that is killed   |
+//! | `drive`        | the commands load and compare: any load, on any servers           |
+//! | `shows`        | a command: sessions, watches, children in large numbers           |
 //! | `ground`       | what commands share: places, programs, the reports' folder        |
-//! | `load`         | the closed loop; `client`, `session` and `wire` below it          |
-//! | `open_loop`    | the open loop, at a fixed rate; `mix` chooses the operations      |
+//! | `engine`       | the loop under all loads, closed or open, on a `schedule` of when |
+//! |                | to ask; `client`, `session` and `wire` below it; what it finds is |
+//! |                | a `recording`; `fleet` drives thousands of sessions instead       |
+//! | `load`         | closed loops with what servers used meanwhile                     |
+//! | `open_loop`    | an open loop with the same; `mix` chooses the operations          |
 //! | `server`       | servers under load, `members` three of them, `large_tree` data    |
 //! |                | for them; `floor` is what they are compared with                  |
 //! | `process`      | what a server used, `device` what reached the disk; `host` what   |
@@ -17,7 +22,10 @@
 mod affinity;
 mod client;
 mod device;
+mod drive;
+mod engine;
 mod ensemble;
+mod fleet;
 mod floor;
 mod goals;
 mod ground;
@@ -30,9 +38,12 @@ mod mix;
 mod open_loop;
 mod paths;
 mod process;
+mod recording;
 mod report;
+mod schedule;
 mod server;
 mod session;
+mod shows;
 mod side_by_side;
 mod storage;
 #[cfg(test)]
@@ -64,6 +75,12 @@ enum Command {
     Storage(Box<storage::Settings>),
     /// Measures ensembles of three: writes, a mix, and how long a killed leader is missed
     Ensemble(Box<ensemble::Settings>),
+    /// Runs a load of your choice on any ZooKeeper-compatible servers
+    Load(Box<drive::Settings>),
+    /// Shows what large numbers do: sessions, watches, children, shards, growing trees
+    Shows(Box<shows::Settings>),
+    /// Compares two results of `load`: ratios, with the spread of their rounds
+    Compare(drive::compare::Settings),
     /// Serves the echo floor; started by the other commands
     #[command(hide = true)]
     EchoFloor { addr: SocketAddr, data_len: usize },
@@ -81,6 +98,9 @@ fn main() -> Result<()> {
         Command::SideBySide(settings) => side_by_side::run(*settings),
         Command::Storage(settings) => storage::run(*settings),
         Command::Ensemble(settings) => ensemble::run(*settings),
+        Command::Load(settings) => drive::run(&settings),
+        Command::Shows(settings) => shows::run(*settings),
+        Command::Compare(settings) => drive::compare::run(&settings),
         Command::EchoFloor { addr, data_len } => floor::echo::serve(addr, data_len),
         Command::Launch { words } => match server::launch(&words)? {},
         Command::DiskFloor { dir, seconds } => {

@@ -1,4 +1,4 @@
-//! Three servers of a kind that form an ensemble, on one machine.
+//! Servers of a kind on one machine: three that form an ensemble, or a single one.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,6 +8,8 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use ringkeeper_kit::ports::Port;
 
 use crate::affinity::Cpus;
@@ -16,10 +18,10 @@ use crate::server::{Folder, POLL_INTERVAL, Programs, START_TIMEOUT, Server, Subj
 
 /// The servers of an ensemble. Dropping it kills them, and removes their data.
 #[derive(Debug)]
-pub(crate) struct Members<'a> {
+pub(crate) struct Members {
     subject: Subject,
-    programs: &'a Programs,
-    cpus: &'a Cpus,
+    programs: Programs,
+    cpus: Cpus,
     /// The lines of zoo.cfg that all have in common.
     config: String,
     members: Vec<Member>,
@@ -35,19 +37,32 @@ struct Member {
     _peer_ports: [Port; 2],
 }
 
-impl<'a> Members<'a> {
+impl Members {
     /// Starts three of `subject`, all on `cpus`, with folders of their own below `dir`, and waits until they
     /// serve, one of them as the leader. Each begins with a copy of the data in `image`, if there is one.
     pub(crate) fn start(
         subject: Subject,
-        programs: &'a Programs,
-        cpus: &'a Cpus,
+        programs: &Programs,
+        cpus: &Cpus,
         dir: &Path,
         image: Option<&Folder>,
-    ) -> Result<Members<'a>> {
-        let mut config = TIMES.to_owned();
+    ) -> Result<Members> {
+        Members::start_some(3, subject, programs, cpus, dir, image, "")
+    }
+
+    /// Starts so many, a single one as a standalone server. `more` are further lines of their configuration.
+    pub(crate) fn start_some(
+        count: u32,
+        subject: Subject,
+        programs: &Programs,
+        cpus: &Cpus,
+        dir: &Path,
+        image: Option<&Folder>,
+        more: &str,
+    ) -> Result<Members> {
+        let mut config = TIMES.to_owned() + more;
         let mut members = Vec::new();
-        for id in 1..=COUNT {
+        for id in 1..=count {
             let path = dir.join(format!("{subject}-{id}"));
             let folder = match image {
                 Some(image) => image.copy_data(path)?,
@@ -56,11 +71,14 @@ impl<'a> Members<'a> {
             fs::create_dir_all(folder.data())?;
             fs::write(folder.data().join("myid"), id.to_string())?;
             let (quorum, election) = (Port::claim(), Port::claim());
-            config +=
-                &format!("server.{id}={}:{}:{}\n", Ipv4Addr::LOCALHOST, quorum.number(), election.number());
+            if count > 1 {
+                let (quorum, election) = (quorum.number(), election.number());
+                config += &format!("server.{id}={}:{quorum}:{election}\n", Ipv4Addr::LOCALHOST);
+            }
             let client_port = Arc::new(Port::claim());
             members.push(Member { server: None, folder, client_port, _peer_ports: [quorum, election] });
         }
+        let (programs, cpus) = (programs.clone(), cpus.clone());
         let mut members = Members { subject, programs, cpus, config, members };
         for index in 0..members.members.len() {
             members.launch(index)?;
@@ -79,9 +97,14 @@ impl<'a> Members<'a> {
         Probe::of_all(self.members.iter().filter_map(|member| Some(member.server.as_ref()?.pid())))
     }
 
-    /// The number of the server that leads.
+    /// The processes of the servers, server by server; `None` where one is down.
+    pub(crate) fn pids(&self) -> Vec<Option<u32>> {
+        self.members.iter().map(|member| Some(member.server.as_ref()?.pid())).collect()
+    }
+
+    /// The number of the server that leads, or is the only one.
     pub(crate) fn leader(&self) -> Result<usize> {
-        let leads = |member: &Member| Some(member.server.as_ref()?.mode()? == "leader");
+        let leads = |member: &Member| Some(LEADS.contains(&member.server.as_ref()?.mode()?.as_str()));
         self.members
             .iter()
             .position(|member| leads(member).unwrap_or(false))
@@ -95,10 +118,25 @@ impl<'a> Members<'a> {
 
     /// Starts a server that was killed, and waits until all serve.
     pub(crate) fn revive(&mut self, index: usize) -> Result<()> {
-        // This waits for the process's end.
-        self.members[index].server = None;
-        self.launch(index)?;
+        self.restart(index)?;
         self.until_all_serve()
+    }
+
+    /// Kills a server, and waits for its end.
+    pub(crate) fn end(&mut self, index: usize) {
+        self.members[index].server = None;
+    }
+
+    /// Starts a server, which is killed if it still runs, and waits for nothing.
+    pub(crate) fn restart(&mut self, index: usize) -> Result<()> {
+        self.end(index);
+        self.launch(index)
+    }
+
+    /// Sends a signal to a server that runs.
+    pub(crate) fn signal(&self, index: usize, signal: Signal) -> Result<()> {
+        let server = self.members[index].server.as_ref().context("that server is down already")?;
+        Ok(kill(Pid::from_raw(server.pid() as i32), signal)?)
     }
 
     /// Asks all servers to end, and waits until they have.
@@ -110,13 +148,13 @@ impl<'a> Members<'a> {
         let member = &mut self.members[index];
         let port = member.client_port.clone();
         let server =
-            Server::spawn_at(port, self.subject, self.programs, self.cpus, &member.folder, &self.config);
+            Server::spawn_at(port, self.subject, &self.programs, &self.cpus, &member.folder, &self.config);
         member.server = Some(server?);
         Ok(())
     }
 
     /// Waits until each says that it leads or follows, and one that it leads.
-    fn until_all_serve(&mut self) -> Result<()> {
+    pub(crate) fn until_all_serve(&mut self) -> Result<()> {
         let begun = Instant::now();
         loop {
             let mut modes = Vec::new();
@@ -125,7 +163,7 @@ impl<'a> Members<'a> {
                 server.check_runs().with_context(|| format!("{}, server {id}", self.subject))?;
                 modes.extend(server.mode());
             }
-            let leaders = modes.iter().filter(|mode| *mode == "leader").count();
+            let leaders = modes.iter().filter(|mode| LEADS.contains(&mode.as_str())).count();
             ensure!(leaders <= 1 || begun.elapsed() < START_TIMEOUT, "{leaders} servers lead");
             if modes.len() == self.members.len() && leaders == 1 {
                 return Ok(());
@@ -137,7 +175,7 @@ impl<'a> Members<'a> {
                     .filter_map(|member| Some(member.server.as_ref()?.log_tail()))
                     .collect();
                 bail!(
-                    "after {START_TIMEOUT:?} the three of {} are {modes:?}, and wrote:\n{}",
+                    "after {START_TIMEOUT:?} the servers of {} are {modes:?}, and wrote:\n{}",
                     self.subject,
                     logs.join("\n--\n")
                 );
@@ -147,7 +185,8 @@ impl<'a> Members<'a> {
     }
 }
 
-const COUNT: u32 = 3;
+/// What a server says that has nobody above it.
+const LEADS: [&str; 2] = ["leader", "standalone"];
 
 /// Those of ZooKeeper's own sample; tickTime is in every configuration of the bench.
 const TIMES: &str = "initLimit=10\nsyncLimit=5\n";

@@ -72,7 +72,8 @@ impl Mix {
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Get, Kind::Set, Kind::Create, Kind::Delete];
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Kind; 4] = [Kind::Get, Kind::Set, Kind::Create, Kind::Delete];
 
     /// Whether it changes the tree.
     pub(crate) fn is_write(self) -> bool {

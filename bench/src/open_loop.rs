@@ -1,27 +1,16 @@
-//! The open loop: requests go out at a fixed rate, whether or not the server keeps up, and their latency
-//! counts from when they were to be sent. So a server that stalls is charged for all that it kept waiting,
-//! not only for what happened to be in flight (the "coordinated omission" of closed loops).
-//!
-//! One thread, woken by a timer for each request and by each reply. What it is late itself is recorded too:
-//! that much of each latency is not the server's.
+//! The open loop of the storage command: its mix at a fixed rate, with what the server used meanwhile.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use nix::time::{ClockId, clock_gettime};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::client::Client;
+use crate::engine::{AHEAD, Engine, Errors, Pacing, Queue, Work, generator_cpu, now};
 use crate::latency::{Latency, Recorder};
-use crate::load::{STALL_MAX, generator_cpu};
 use crate::mix::{Kind, Mix};
 use crate::process::{MachineCpu, Probe, Usage};
-use crate::session::Session;
+use crate::wire::Reply;
 
 /// How often to ask, for how long, and over how many connections, in turn.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +41,7 @@ pub(crate) struct Paced {
 /// before the measurement begins, and must be quick.
 ///
 /// # Errors
-/// Anything but the expected reply to each request, in order; or no reply at all for [`STALL_MAX`].
+/// Anything but the expected reply to each request, in order; or none for [`crate::engine::STALL_MAX`].
 pub(crate) fn run(
     addrs: &[SocketAddr],
     mix: Mix,
@@ -60,27 +49,34 @@ pub(crate) fn run(
     probe: &Probe,
     on_window: impl FnOnce() -> Result<()>,
 ) -> Result<Paced> {
-    let mut schedule = Schedule::start(addrs, mix, pace)?;
-    let window_at = schedule.start + pace.warmup.as_nanos() as u64;
-    schedule.go_on_until(window_at.saturating_sub(AHEAD.as_nanos() as u64))?;
+    let pacing = Pacing::Open { per_second: pace.per_second };
+    let mut engine =
+        Engine::start(addrs, pace.connections, pacing, mix, Kind::ALL.len(), (Errors::End, u64::MAX))?;
+    let window_at = engine.begins_at() + pace.warmup.as_nanos() as u64;
+    engine.go_on_until(window_at.saturating_sub(AHEAD.as_nanos() as u64), u64::MAX)?;
     on_window()?;
     let (before, machine) = (probe.sample()?, MachineCpu::now()?);
     let (server_cpu, own_cpu) = (probe.cpu()?, generator_cpu()?);
-    schedule.record_from = window_at;
-    schedule.go_on_until(window_at + pace.measure.as_nanos() as u64)?;
+    engine.record_from(window_at);
+    engine.go_on_until(window_at + pace.measure.as_nanos() as u64, u64::MAX)?;
 
     let (server_cpu, own_cpu) = (probe.cpu()? - server_cpu, generator_cpu()? - own_cpu);
     let server = Usage::between(&before, &probe.sample()?, server_cpu);
     let machine = MachineCpu::now()?.since(machine);
-    schedule.drain()?;
-    let seconds = (now()? - window_at) as f64 / 1e9;
-    let (reads, writes) = (schedule.reads.summary(), schedule.writes.summary());
-    let lateness = schedule.lateness.summary();
-    schedule.finish()?;
+    engine.drain()?;
+    let seconds = (now() - window_at) as f64 / 1e9;
+    let recording = engine.finish()?;
+    let latency = |is_write: bool| {
+        let mut sum = Recorder::new();
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_write() == is_write) {
+            sum.add(recording.operation(kind as usize).0);
+        }
+        sum.summary()
+    };
     Ok(Paced {
-        reads: reads.context("nothing was read while measuring")?,
-        writes: writes.context("nothing was written while measuring")?,
-        lateness: lateness.context("nothing was sent while measuring")?,
+        reads: latency(false).context("nothing was read while measuring")?,
+        writes: latency(true).context("nothing was written while measuring")?,
+        lateness: recording.lateness().summary().context("nothing was sent while measuring")?,
         seconds,
         server,
         generator_cpu_ns: own_cpu.as_nanos() as u64,
@@ -88,200 +84,25 @@ pub(crate) fn run(
     })
 }
 
-/// A request that waits for its reply.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    /// In ns of the monotonic clock, like all times here.
-    intended: u64,
-    kind: Kind,
-    child: u32,
-}
-
-struct Schedule {
-    epoll: Epoll,
-    clients: Vec<Client<Asked>>,
-    /// Whether the socket took all that was queued; otherwise the kernel is asked to tell when it takes more.
-    flushed: Vec<bool>,
-    mix: Mix,
-    /// Expires whenever a request is due.
-    timer: TimerFd,
-    start: u64,
-    interval: u64,
-    sent: u64,
-    /// Requests that are to be sent before are not recorded.
-    record_from: u64,
-    reads: Recorder,
-    writes: Recorder,
-    lateness: Recorder,
-}
-
-impl Schedule {
-    /// Connects, and makes the first request due in a moment.
-    fn start(addrs: &[SocketAddr], mix: Mix, pace: &Pace) -> Result<Schedule> {
-        let epoll = Epoll::new(EpollCreateFlags::empty())?;
-        let mut clients = Vec::with_capacity(pace.connections);
-        for (index, &addr) in addrs.iter().cycle().take(pace.connections).enumerate() {
-            let client = Client::new(Session::open(addr)?.into_stream())?;
-            epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-            clients.push(client);
-        }
-        let timer = TimerFd::new(timerfd::ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)?;
-        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
-        let start = now()? + AHEAD.as_nanos() as u64;
-        let interval = NS_PER_SECOND / u64::from(pace.per_second);
-        let every = TimeSpec::from_duration(Duration::from_nanos(interval));
-        let first = TimeSpec::from_duration(Duration::from_nanos(start));
-        timer.set(Expiration::IntervalDelayed(first, every), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
-        Ok(Schedule {
-            epoll,
-            flushed: vec![true; clients.len()],
-            clients,
-            mix,
-            timer,
-            start,
-            interval,
-            sent: 0,
-            record_from: u64::MAX,
-            reads: Recorder::new(),
-            writes: Recorder::new(),
-            lateness: Recorder::new(),
-        })
+impl Work for Mix {
+    fn ask(&mut self, _connection: usize, queue: &mut Queue<'_>) {
+        let (kind, child) = self.next();
+        let tag = if kind == Kind::Create { child } else { NOTHING_CREATED };
+        let request = self.request(kind);
+        let reply_len = Some(request.reply_len());
+        queue.last(kind as usize, tag, reply_len, |xid, out| request.append(xid, child, out));
     }
 
-    /// Sends all that is due before `end`.
-    fn go_on_until(&mut self, end: u64) -> Result<()> {
-        while self.next_due() < end {
-            self.turn(end)?;
+    fn replied(&mut self, _connection: usize, tag: u32, _reply: &Reply<'_>) -> Result<()> {
+        if tag != NOTHING_CREATED {
+            self.created(tag);
         }
         Ok(())
-    }
-
-    /// Sends nothing more, and waits for all replies.
-    fn drain(&mut self) -> Result<()> {
-        self.timer.unset()?;
-        while self.clients.iter().any(|client| client.in_flight() > 0) {
-            self.turn(0)?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<()> {
-        for client in self.clients {
-            Session::resume(client.into_stream())?.close()?;
-        }
-        Ok(())
-    }
-
-    /// Waits for something to do, and does it; sending comes first, replies can wait.
-    fn turn(&mut self, end: u64) -> Result<()> {
-        let mut events = [EpollEvent::empty(); EVENTS_PER_TURN_MAX];
-        let count = match self.epoll.wait(&mut events, EpollTimeout::try_from(STALL_MAX)?) {
-            Ok(0) => bail!("the server has not answered anything for {STALL_MAX:?}"),
-            Ok(count) => count,
-            Err(Errno::EINTR) => 0,
-            Err(error) => return Err(error).context("cannot wait for replies"),
-        };
-        self.send_due(end)?;
-        for event in &events[..count] {
-            if event.data() == TIMER {
-                // It runs on only when it is read.
-                self.timer.wait().context("cannot read the timer")?;
-            } else {
-                self.serve(event.data() as usize, event.events())?;
-                self.send_due(end)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn send_due(&mut self, end: u64) -> Result<()> {
-        let mut now = now()?;
-        while self.next_due() <= now && self.next_due() < end {
-            let intended = self.next_due();
-            let index = (self.sent % self.clients.len() as u64) as usize;
-            let (kind, child) = self.mix.next();
-            self.sent += 1;
-            self.clients[index].queue(self.mix.request(kind), child, Asked { intended, kind, child });
-            self.flush(index)?;
-            if intended >= self.record_from {
-                self.lateness.record(now - intended);
-            }
-            now = self::now()?;
-        }
-        self.check_stall(now)
-    }
-
-    fn serve(&mut self, index: usize, events: EpollFlags) -> Result<()> {
-        if events.contains(EpollFlags::EPOLLOUT) {
-            self.flush(index)?;
-        }
-        self.clients[index].receive()?;
-        let now = now()?;
-        let Schedule { clients, mix, reads, writes, record_from, .. } = self;
-        let requests = mix;
-        let mut created = Vec::new();
-        clients[index].take_replies(
-            |asked| requests.request(asked.kind).reply_len(),
-            |asked| {
-                if asked.kind == Kind::Create {
-                    created.push(asked.child);
-                }
-                if asked.intended >= *record_from {
-                    let recorder = if asked.kind.is_write() { &mut *writes } else { &mut *reads };
-                    recorder.record(now - asked.intended);
-                }
-            },
-        )?;
-        created.into_iter().for_each(|child| self.mix.created(child));
-        Ok(())
-    }
-
-    fn flush(&mut self, index: usize) -> Result<()> {
-        let flushed = self.clients[index].flush()?;
-        if flushed != self.flushed[index] {
-            self.flushed[index] = flushed;
-            let wanted =
-                if flushed { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT };
-            self.epoll.modify(&self.clients[index], &mut EpollEvent::new(wanted, index as u64))?;
-        }
-        Ok(())
-    }
-
-    /// While requests go out, the timer keeps the wait from ending by itself.
-    fn check_stall(&self, now: u64) -> Result<()> {
-        let oldest = |client: &Client<Asked>| Some(now.saturating_sub(client.oldest()?.intended));
-        let waits = self.clients.iter().filter_map(oldest).map(Duration::from_nanos);
-        if waits.clone().any(|wait| wait > STALL_MAX) {
-            bail!(
-                "the server does not keep up: of {} requests sent {} wait for their reply, and the oldest of \
-                 each connection that waits have done so for {:.1?}",
-                self.sent,
-                self.clients.iter().map(Client::in_flight).sum::<usize>(),
-                waits.collect::<Vec<_>>()
-            );
-        }
-        Ok(())
-    }
-
-    fn next_due(&self) -> u64 {
-        self.start + self.sent * self.interval
     }
 }
 
-/// The clock that the timer runs by, in ns.
-fn now() -> Result<u64> {
-    Ok(Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?).as_nanos() as u64)
-}
-
-/// Time for what has to be done before requests go out, and before they count: taking samples makes the
-/// generator late for a moment.
-const AHEAD: Duration = Duration::from_millis(20);
-
-const EVENTS_PER_TURN_MAX: usize = 64;
-const NS_PER_SECOND: u64 = 1_000_000_000;
-
-/// No connection has this number.
-const TIMER: u64 = u64::MAX;
+/// No znode has this number.
+const NOTHING_CREATED: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -320,7 +141,7 @@ mod tests {
             children: 10,
             data_len: DATA_LEN,
         };
-        let span = Span { warmup: Duration::ZERO, measure: STALL_MAX, requests_max: 2000 };
+        let span = Span { warmup: Duration::ZERO, measure: Duration::MAX, requests_max: 2000 };
         let measured = load::run(&[stalling()], &load, &span, &own_probe()).unwrap();
         assert!(measured.latency.max_us >= STALL.as_secs_f64() * 1e6, "{measured:?}");
         // Twenty requests would have to take so long; only one waited for the stall.

@@ -301,12 +301,7 @@ impl Programs {
     pub(crate) fn check(&self, subject: Subject) -> Result<()> {
         match subject {
             Subject::Java => {
-                ensure!(
-                    self.java_libs.join("zookeeper-3.9.5.jar").exists(),
-                    "{} does not hold ZooKeeper 3.9.5: run tests/setup, which fetches it, or name another \
-                     folder with --java-libs",
-                    self.java_libs.display()
-                );
+                self.java_release()?;
             }
             Subject::Ringkeeper => {
                 ensure!(self.ringkeeper.exists(), "there is no {}", self.ringkeeper.display());
@@ -314,6 +309,23 @@ impl Programs {
             Subject::Echo => {}
         }
         Ok(())
+    }
+
+    /// The release of ZooKeeper in the folder of jars.
+    pub(crate) fn java_release(&self) -> Result<String> {
+        let entries = fs::read_dir(&self.java_libs).into_iter().flatten().flatten();
+        let release = |name: OsString| {
+            let name = name.into_string().ok()?;
+            let release = name.strip_prefix("zookeeper-")?.strip_suffix(".jar")?;
+            release.starts_with(|first: char| first.is_ascii_digit()).then(|| release.to_owned())
+        };
+        entries.map(|entry| entry.file_name()).find_map(release).with_context(|| {
+            format!(
+                "{} does not hold ZooKeeper: run tests/setup, which fetches it, or name another folder with \
+                 --java-libs",
+                self.java_libs.display()
+            )
+        })
     }
 
     fn command(&self, subject: Subject, config: &Path, addr: SocketAddr) -> Result<Command> {

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::wire::{self, Identity};
 
@@ -74,6 +74,25 @@ impl Session {
     pub(crate) fn create(&mut self, path: &str) -> Result<()> {
         let answer = self.call(&wire::create_request(1, path))?;
         wire::check_reply(&answer, 1).with_context(|| format!("cannot create {path}"))
+    }
+
+    /// Deletes a node, unless it is gone already.
+    pub(crate) fn delete_if_there(&mut self, path: &str) -> Result<()> {
+        let mut frame = Vec::new();
+        wire::append_delete(1, path, &mut frame);
+        let answer = self.call(&frame)?;
+        let wire::Frame::Reply(reply) = wire::read_frame(&answer)? else { bail!("no reply came") };
+        ensure!(matches!(reply.code, 0 | NO_NODE), "cannot delete {path}: ZooKeeper's error {}", reply.code);
+        Ok(())
+    }
+
+    /// The names of a node's children.
+    pub(crate) fn children(&mut self, path: &str) -> Result<Vec<String>> {
+        let mut frame = Vec::new();
+        wire::append_get_children(1, path, &mut frame);
+        let answer = self.call(&frame)?;
+        wire::check_reply(&answer, 1).with_context(|| format!("cannot list {path}"))?;
+        wire::read_names(&answer[wire::REPLY_HEADER_LEN..])
     }
 
     /// Sets a node's data.
@@ -169,6 +188,8 @@ const SESSION_TIMEOUT_MS: i32 = 30_000;
 
 /// Keeps the server busy while the next batch is made; what is in flight stays below a megabyte.
 const MULTIS_IN_FLIGHT: usize = 16;
+
+const NO_NODE: i32 = -101;
 
 /// No load counts that far.
 const CLOSE_XID: i32 = i32::MAX;

@@ -230,6 +230,7 @@ pub(crate) mod tests {
             p90_us: us,
             p99_us: us,
             p999_us: us,
+            p9999_us: us,
             max_us: us,
         }
     }

@@ -32,11 +32,37 @@ impl Request {
 
     /// create of a persistent node with an open ACL.
     pub(crate) fn create(paths: &Paths, data: &[u8]) -> Request {
+        Request::create_as(PERSISTENT, paths, data, paths.path_len())
+    }
+
+    /// exists without a watch.
+    pub(crate) fn exists(paths: &Paths) -> Request {
+        let mut frame = open_on_path(EXISTS, paths);
+        frame.push(0); // no watch
+        Request::closed(frame, paths, STAT_LEN)
+    }
+
+    /// create of an ephemeral node with an open ACL.
+    pub(crate) fn create_ephemeral(paths: &Paths, data: &[u8]) -> Request {
+        Request::create_as(EPHEMERAL, paths, data, paths.path_len())
+    }
+
+    /// create of a persistent node with an open ACL, to whose name the server adds a number.
+    pub(crate) fn create_sequential(paths: &Paths, data: &[u8]) -> Request {
+        Request::create_as(PERSISTENT_SEQUENTIAL, paths, data, paths.path_len() + SEQUENCE_LEN)
+    }
+
+    fn create_as(mode: i32, paths: &Paths, data: &[u8], path_len: usize) -> Request {
         let mut frame = open_on_path(CREATE, paths);
         put_buffer(&mut frame, data);
         put_open_acl(&mut frame);
-        put_int(&mut frame, PERSISTENT);
-        Request::closed(frame, paths, 4 + paths.path_len())
+        put_int(&mut frame, mode);
+        Request::closed(frame, paths, 4 + path_len)
+    }
+
+    /// sync of the path.
+    pub(crate) fn sync(paths: &Paths) -> Request {
+        Request::closed(open_on_path(SYNC, paths), paths, 4 + paths.path_len())
     }
 
     /// delete at any version.
@@ -152,6 +178,96 @@ pub(crate) fn multi_create_request(xid: i32, paths: &[String], data: &[u8]) -> V
     frame
 }
 
+/// Appends a multi that sets nodes at any version, all of them or none.
+pub(crate) fn append_multi_set(
+    xid: i32,
+    paths: &Paths,
+    children: impl Iterator<Item = u32>,
+    data: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    put_int(out, 0);
+    put_int(out, xid);
+    put_int(out, MULTI);
+    for child in children {
+        put_multi_header(out, SET_DATA, false);
+        put_buffer(out, paths.path(child).as_bytes());
+        put_buffer(out, data);
+        put_int(out, ANY_VERSION);
+    }
+    put_multi_header(out, MULTI_END, true);
+    close_frame(&mut out[start..]);
+}
+
+/// How long the payload of a successful reply to a multi of so many sets is.
+pub(crate) fn multi_set_reply_len(sets: usize) -> usize {
+    REPLY_HEADER_LEN + sets * (MULTI_HEADER_LEN + STAT_LEN) + MULTI_HEADER_LEN
+}
+
+/// Appends getChildren of one node.
+pub(crate) fn append_get_children(xid: i32, path: &str, out: &mut Vec<u8>) {
+    append_watching(GET_CHILDREN, xid, path, false, out);
+}
+
+/// Appends getData of one node, which sets a watch if asked to.
+pub(crate) fn append_get(xid: i32, path: &str, watch: bool, out: &mut Vec<u8>) {
+    append_watching(GET_DATA, xid, path, watch, out);
+}
+
+/// Appends exists of one node, which sets a watch if asked to.
+pub(crate) fn append_exists(xid: i32, path: &str, watch: bool, out: &mut Vec<u8>) {
+    append_watching(EXISTS, xid, path, watch, out);
+}
+
+fn append_watching(code: i32, xid: i32, path: &str, watch: bool, out: &mut Vec<u8>) {
+    let mut frame = open_frame(xid, code);
+    put_buffer(&mut frame, path.as_bytes());
+    frame.push(watch.into());
+    close_frame(&mut frame);
+    out.extend_from_slice(&frame);
+}
+
+/// Appends create of a node without data; the server adds a number to the name of a sequential one.
+pub(crate) fn append_create(xid: i32, path: &str, ephemeral_sequential: bool, out: &mut Vec<u8>) {
+    let mut frame = open_frame(xid, CREATE);
+    put_buffer(&mut frame, path.as_bytes());
+    put_buffer(&mut frame, &[]);
+    put_open_acl(&mut frame);
+    put_int(&mut frame, if ephemeral_sequential { EPHEMERAL_SEQUENTIAL } else { PERSISTENT });
+    close_frame(&mut frame);
+    out.extend_from_slice(&frame);
+}
+
+/// Appends delete of a node at any version.
+pub(crate) fn append_delete(xid: i32, path: &str, out: &mut Vec<u8>) {
+    let mut frame = open_frame(xid, DELETE);
+    put_buffer(&mut frame, path.as_bytes());
+    put_int(&mut frame, ANY_VERSION);
+    close_frame(&mut frame);
+    out.extend_from_slice(&frame);
+}
+
+/// The string that the body of a reply begins with: the path that was created.
+pub(crate) fn read_string(body: &[u8]) -> Result<&str> {
+    let len = body.first_chunk::<4>().context("a reply without a string")?;
+    let len = i32::from_be_bytes(*len).max(0) as usize;
+    Ok(std::str::from_utf8(body[4..].get(..len).context("a reply's string breaks off")?)?)
+}
+
+/// The names in the body of the reply to getChildren.
+pub(crate) fn read_names(body: &[u8]) -> Result<Vec<String>> {
+    let count = body.first_chunk::<4>().context("a reply without names")?;
+    let mut left = &body[4..];
+    let mut names = Vec::new();
+    for _ in 0..i32::from_be_bytes(*count).max(0) {
+        let name = read_string(left)?;
+        left = &left[4 + name.len()..];
+        names.push(name.to_owned());
+    }
+    Ok(names)
+}
+
 /// How long the payload of a successful reply to [`multi_create_request`] is. That of one that failed is
 /// shorter, as it holds no paths.
 pub(crate) fn multi_create_reply_len(paths: &[String]) -> usize {
@@ -185,15 +301,69 @@ pub(crate) fn frame_len(prefix: [u8; 4]) -> Result<usize> {
     Ok(len as usize)
 }
 
+/// What a server sends once there is a session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Frame<'a> {
+    Reply(Reply<'a>),
+    /// A watch fired.
+    Event,
+    /// The answer to a ping.
+    Ping,
+}
+
+/// The reply to a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reply<'a> {
+    xid: i32,
+    /// ZooKeeper's error code, 0 if the request succeeded.
+    pub(crate) code: i32,
+    /// All of the payload.
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Reply<'a> {
+    /// What stands behind the header.
+    pub(crate) fn body(&self) -> &'a [u8] {
+        &self.payload[REPLY_HEADER_LEN..]
+    }
+
+    /// Whether this is the reply to the request `xid`.
+    pub(crate) fn check_xid(&self, xid: i32) -> Result<()> {
+        let got = self.xid;
+        ensure!(got == xid, "the reply to request {xid} is missing, one to {got} came instead");
+        Ok(())
+    }
+
+    /// Whether the request succeeded.
+    pub(crate) fn check_code(&self) -> Result<()> {
+        let Reply { xid, code, .. } = self;
+        ensure!(*code == 0, "request {xid} failed with ZooKeeper's error {code}");
+        Ok(())
+    }
+}
+
+/// Tells replies from events and pings.
+pub(crate) fn read_frame(payload: &[u8]) -> Result<Frame<'_>> {
+    ensure!(payload.len() >= REPLY_HEADER_LEN, "a reply has only {} bytes", payload.len());
+    Ok(match int_at(payload, 0) {
+        EVENT_XID => Frame::Event,
+        PING_XID => Frame::Ping,
+        xid => Frame::Reply(Reply { xid, code: int_at(payload, 12), payload }),
+    })
+}
+
 /// Whether `payload` is the successful reply to request `xid`.
 pub(crate) fn check_reply(payload: &[u8], xid: i32) -> Result<()> {
-    ensure!(payload.len() >= REPLY_HEADER_LEN, "a reply has only {} bytes", payload.len());
-    let (got, code) = (int_at(payload, 0), int_at(payload, 12));
-    ensure!(got == xid, "the reply to request {xid} is missing, one to {got} came instead");
-    if code != 0 {
-        bail!("request {xid} failed with ZooKeeper's error {code}");
-    }
-    Ok(())
+    let Frame::Reply(reply) = read_frame(payload)? else { bail!("the reply to request {xid} is missing") };
+    reply.check_xid(xid)?;
+    reply.check_code()
+}
+
+/// Appends a ping.
+pub(crate) fn append_ping(out: &mut Vec<u8>) {
+    put_int(out, 8);
+    put_int(out, PING_XID);
+    put_int(out, PING);
 }
 
 /// Appends what a server would reply to the request `payload`, as far as lengths and the header go, which
@@ -273,24 +443,38 @@ fn int_at(bytes: &[u8], at: usize) -> i32 {
     i32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
+const EVENT_XID: i32 = -1;
+const PING_XID: i32 = -2;
+
 const CREATE: i32 = 1;
 const DELETE: i32 = 2;
+const EXISTS: i32 = 3;
 const GET_DATA: i32 = 4;
 const SET_DATA: i32 = 5;
+const PING: i32 = 11;
 const MULTI: i32 = 14;
+const GET_CHILDREN: i32 = 8;
+const SYNC: i32 = 9;
 const MULTI_END: i32 = -1;
 const CLOSE_SESSION: i32 = -11;
 
 const PERSISTENT: i32 = 0;
+const EPHEMERAL: i32 = 1;
+const PERSISTENT_SEQUENTIAL: i32 = 2;
+const EPHEMERAL_SEQUENTIAL: i32 = 3;
+/// Digits of the number that a sequential node's name gets.
+const SEQUENCE_LEN: usize = 10;
 const ANY_VERSION: i32 = -1;
 const ALL_PERMISSIONS: i32 = 31;
 
-const REPLY_HEADER_LEN: usize = 16;
+/// What stands before the body of each reply: xid, zxid, error code.
+pub(crate) const REPLY_HEADER_LEN: usize = 16;
 const STAT_LEN: usize = 68;
 const MULTI_HEADER_LEN: usize = 9;
 const PASSWORD_LEN: usize = 16;
 const CONNECT_RESPONSE_LEN: usize = 4 + 4 + 8 + 4 + PASSWORD_LEN + 1;
-const FRAME_LEN_MAX: i32 = 1 << 20;
+/// Enough for the names of some million children.
+const FRAME_LEN_MAX: i32 = 1 << 28;
 
 /// Behind the frame's length, the xid, the operation's code and the path's length.
 const PATH_AT: usize = 16;

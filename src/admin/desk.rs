@@ -3,7 +3,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ringkeeper_core::config::{Config, Membership};
 use ringkeeper_core::flow::{ConnId, ShardId};
+use ringkeeper_core::id::Zxid;
 use ringkeeper_core::member::MemberFigures;
+use ringkeeper_core::ops::Digests;
 use ringkeeper_core::session::SessionsReport;
 use ringkeeper_core::shard::{Lists, ShardReport};
 
@@ -62,6 +64,25 @@ pub struct CommitReport {
     pub member: Option<MemberFigures>,
     /// Who the servers are.
     pub membership: Option<Arc<Membership>>,
+    /// Of the tree's digests.
+    pub digests: DigestReport,
+}
+
+/// What words show of the tree's digests.
+#[derive(Debug, Default)]
+pub struct DigestReport {
+    /// How many were not what others say of them.
+    pub mismatches: u64,
+    /// Some of the states that are published, and the tree's digests then.
+    pub log: Vec<(Zxid, u64)>,
+}
+
+impl DigestReport {
+    /// What a commit role knows that has published so far.
+    pub fn new(digests: &Digests, published: Zxid) -> DigestReport {
+        let log = digests.log().filter(|(zxid, _)| *zxid <= published).collect();
+        DigestReport { mismatches: digests.mismatches(), log }
+    }
 }
 
 impl Question {

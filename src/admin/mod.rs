@@ -8,4 +8,4 @@ mod desk;
 mod host;
 mod words;
 
-pub use desk::{CommitReport, Desk, DeskOptions, Question, Reset};
+pub use desk::{CommitReport, Desk, DeskOptions, DigestReport, Question, Reset};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use ringkeeper_core::flow::CommitBatch;
-use ringkeeper_core::tree::DataTree;
+use ringkeeper_core::tree::{DataTree, SnapshotTree};
 use ringkeeper_core::zab::LinkId;
 
 use crate::runtime::Sender;
@@ -37,8 +37,8 @@ impl Followers {
 
     /// Gives everybody another state. Each gets an index of its own, which takes time in proportion.
     pub(crate) fn replace(&self, tree: &DataTree) {
-        self.to_shards(|| ToShard::Replace(Box::new(tree.clone())));
-        self.snapshotter.replace(tree.clone());
+        self.to_shards(|| ToShard::Replace(Box::new(tree.follower())));
+        self.snapshotter.replace(SnapshotTree::of(tree), tree.digest());
     }
 
     /// What is published is known to be committed from now on, also what came from the log at the start.

@@ -1,6 +1,7 @@
 //! The commit role on its executor: takes the shards' turns and the log's promises, lets the
 //! [`Pipeline`] decide, hands its records to the log and its batches to the shards. The only writer.
 
+mod digest_watch;
 mod followers;
 
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::prep::Pipeline;
 use ringkeeper_core::session::{GlobalSessions, SessionsReport};
 
+pub(crate) use digest_watch::DigestWatch;
 pub use followers::Followers;
 
-use crate::admin::{CommitReport, Desk};
+use crate::admin::{CommitReport, Desk, DigestReport};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{ToCommit, ToLog};
 
@@ -41,7 +43,7 @@ impl Commit {
         spawn(tick(ticks));
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
         let mut records = RecordBatch::new();
-        let mut ended = false;
+        let (mut digests, mut ended) = (DigestWatch::default(), false);
         while !ended && inbox.take(&mut messages, MESSAGES_PER_TURN_MAX).await {
             let (now, wall) = (clock.now(), clock.wall());
             for message in messages.drain(..) {
@@ -56,7 +58,9 @@ impl Commit {
                         let expiring = || GlobalSessions::Expiring(pipeline.session_deadlines().collect());
                         let sessions = || SessionsReport { local: None, global: expiring() };
                         let sessions = question.lists_sessions().then(sessions);
-                        desk.add_commit(&question, CommitReport { sessions, member: None, membership: None });
+                        let digests = DigestReport::new(pipeline.digests(), pipeline.published());
+                        let (member, membership) = (None, None);
+                        desk.add_commit(&question, CommitReport { sessions, member, membership, digests });
                     }
                     ToCommit::Stop => {
                         submit(&mut records, log.as_ref());
@@ -75,6 +79,7 @@ impl Commit {
                     ToCommit::LogEnded => ended = true,
                 }
             }
+            digests.look(pipeline.digests(), now);
             // The log first: the shards' work can run while the device does.
             submit(&mut records, log.as_ref());
             if (ended || followers.are_ready())

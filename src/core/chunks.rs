@@ -10,6 +10,11 @@ impl<T> Chunks<T> {
         Chunks(chunks)
     }
 
+    /// How many values there are: the index of the next.
+    pub(crate) fn len(&self) -> u32 {
+        self.0.last().map_or(0, |last| ((self.0.len() - 1) * CHUNK_LEN + last.len()) as u32)
+    }
+
     /// Appends and returns the index.
     pub(crate) fn push(&mut self, value: T) -> u32 {
         if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK_LEN) {

@@ -15,7 +15,7 @@ use crate::error::Code;
 use crate::id::{SessionId, Zxid};
 use crate::proto::{Identity, OpCode, Password, Stat};
 use crate::time::Instant;
-use crate::tree::{Delta, Node};
+use crate::tree::{Delta, Node, Place};
 
 /// A shard of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,6 +115,8 @@ pub struct ForwardedRequest {
 pub struct CommitBatch {
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// The digest of the tree after them, where it is kept; none if they leave the tree as it is.
+    pub digest: Option<u64>,
 }
 
 /// One step of a [`CommitBatch`].
@@ -122,8 +124,8 @@ pub struct CommitBatch {
 pub enum Step {
     /// What follows, until the next of these, belongs to this transaction.
     Zxid(Zxid),
-    /// A change. Watches fire while it is applied, before any later reply.
-    Delta(Delta),
+    /// A change, and where. Watches fire while it is applied, before any later reply.
+    Delta(Delta, Place),
     /// What became of a request. Only the origin's shard looks at it.
     Reply(Reply),
     /// The session of this connection has gone, or gone to another connection: it is closed without a

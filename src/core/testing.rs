@@ -33,6 +33,9 @@ pub(crate) fn picture(tree: &DataTree) -> Vec<String> {
         lines.push(format!("{:?} {:?} {:?}", found.node, found.node.data(), found.stat()));
         pending.extend(children);
     }
+    let counted = tree.walk().filter(|found| !found.node.path().starts_with("/zookeeper/"));
+    let sum: u64 = counted.map(|found| u64::from(found.node.digest(found.pzxid(), found.cversion()))).sum();
+    assert!(tree.digest().is_none_or(|digest| digest == sum), "the digest is not the nodes'");
     let mut owned: Vec<_> = tree
         .ephemeral_owners()
         .flat_map(|id| tree.ephemerals(id).map(move |node| format!("{id} owns {}", node.path())))

@@ -29,8 +29,8 @@ use tracing::{info, warn};
 pub use config_files::ConfigFiles;
 pub use disk::{Disk, EpochError, read_epochs};
 
-use crate::admin::{CommitReport, Desk, Question, Reset};
-use crate::commit::Followers;
+use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
+use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
 use crate::net::ClientDoor;
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
@@ -104,6 +104,7 @@ struct Driver {
     leader: Option<LeaderConnection>,
     /// How long the next leader is tried to be reached.
     patience: Duration,
+    digests: DigestWatch,
     at: Moment,
 }
 
@@ -131,6 +132,7 @@ impl MemberRole {
             client_address,
             trees: BTreeMap::new(),
             leader: None,
+            digests: DigestWatch::default(),
             at: moment(),
         };
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
@@ -146,6 +148,7 @@ impl MemberRole {
                     message => driver.on_message(message),
                 }
             }
+            driver.digests.look(driver.seat.member().digests(), driver.at.now);
             driver.flush();
         }
     }
@@ -213,6 +216,7 @@ impl Driver {
             sessions: question.lists_sessions().then(|| member.sessions()),
             member: Some(member.figures(self.at.now)),
             membership: Some(member.configurations().committed().clone()),
+            digests: DigestReport::new(member.digests(), member.published()),
         };
         if question.resets() == Some(Reset::Server) {
             self.seat.tell(self.at, &mut Vec::new(), |member, _, _| member.reset_figures());
@@ -306,7 +310,7 @@ impl Driver {
             Action::SaveTree(tree) => {
                 let (zxid, count) = (tree.last_zxid(), tree.node_count());
                 info!("the leader has sent its whole tree, {count} znodes as of {zxid}");
-                self.log(ToLog::Restart(tree.freeze()));
+                self.log(ToLog::Restart(tree.freeze().with_digest(tree.digest())));
                 self.followers.replace(&tree);
             }
             Action::Replace(tree) => self.followers.replace(&tree),

@@ -28,6 +28,8 @@ pub(super) struct LogKeeper {
     pub(super) tree: TreeOptions,
     pub(super) pipeline: PipelineOptions,
     pub(super) trust_empty: bool,
+    /// Whether snapshots say their zxid.
+    pub(super) has_last_zxid: bool,
     /// How the log is told what it need not keep: another way after each change.
     pub(super) handle: Arc<Mutex<WalHandle>>,
 }
@@ -95,6 +97,7 @@ impl LogKeeper {
     /// top of it.
     fn restart(&self, state: Frozen) -> Result<Recovered, wal::BoxError> {
         let zxid = state.zxid();
+        let state = state.with_last_zxid(self.has_last_zxid);
         snapshot::set_aside_after(&Os, &self.snapshots, zxid)?;
         cut::reset(&Os, Folders { snapshots: &self.snapshots, logs: &self.logs }, zxid)?;
         let pace = SharedPace::new(Pace::Full);

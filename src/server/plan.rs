@@ -23,7 +23,11 @@ use crate::storage::wal;
 use crate::topology::Topology;
 
 pub(super) fn tree(config: &Config) -> TreeOptions {
-    TreeOptions { extended_types: config.security.extended_types, seed: seed() }
+    TreeOptions {
+        extended_types: config.security.extended_types,
+        digest: config.storage.digest,
+        seed: seed(),
+    }
 }
 
 pub(super) fn pipeline(config: &Config, topology: &Topology) -> PipelineOptions {
@@ -110,6 +114,7 @@ pub(super) fn snapshotter(config: &Config) -> SnapshotterOptions {
     SnapshotterOptions {
         folder: storage.snap_dir(),
         compression: storage.snapshot_compression,
+        has_last_zxid: storage.serialize_last_zxid,
         trigger: TriggerOptions {
             transactions: storage.snap_count.into(),
             log_bytes: storage.snap_size_limit_bytes,

@@ -13,7 +13,7 @@ use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::member::Member;
 use ringkeeper_core::shard::Shard;
-use ringkeeper_core::tree::DataTree;
+use ringkeeper_core::tree::{DataTree, SnapshotTree};
 use ringkeeper_core::zab::HistoryBounds;
 
 use super::log::LogKeeper;
@@ -60,7 +60,7 @@ impl Server {
     ) -> Result<Server, StartError> {
         let Recovery { pipeline, wal, snapshot } = recovery;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
-        let followed = (pipeline.tree().clone(), snapshot);
+        let followed = (pipeline.tree(), snapshot);
         let handle = Arc::new(Mutex::new(wal.handle()));
         let snapshotter = start_snapshotter(&config, followed, (&wal, handle.clone()), to_commit.clone())?;
         let config = Arc::new(config);
@@ -84,7 +84,7 @@ impl Server {
         let mut shards = Vec::new();
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
             let options = plan::shard(&config, topology);
-            let mut shard = Shard::new(ShardId(number as u16), pipeline.tree().clone(), options);
+            let mut shard = Shard::new(ShardId(number as u16), pipeline.tree().follower(), options);
             shard.serve(Mode::service((!is_member).then_some(Mode::Standalone)));
             let (commit, desk, published) = (to_commit.clone(), desk.clone(), published.clone());
             let role = ShardRole { shard, inbox, commit, desk, published, clock };
@@ -191,10 +191,10 @@ impl Server {
     }
 }
 
-/// Starts with a tree of its own, and the state of which there is a snapshot already.
+/// Starts with a tree of its own of the state that this tree has, and the state of which there is a snapshot already.
 fn start_snapshotter(
     config: &Config,
-    (tree, saved): (DataTree, Option<Zxid>),
+    (tree, saved): (&DataTree, Option<Zxid>),
     (log, handle): (&Recovered, Arc<Mutex<WalHandle>>),
     to_commit: Sender<ToCommit>,
 ) -> io::Result<snapshotter::Running> {
@@ -204,7 +204,8 @@ fn start_snapshotter(
     });
     let release = move |upto| handle.lock().unwrap_or_else(PoisonError::into_inner).release(upto);
     let purge = Purge::new(plan::purge(config), Arc::new(Os), release);
-    snapshotter::Running::start(plan::snapshotter(config), tree, saved, log.stats(), space, purge)
+    let state = (SnapshotTree::of(tree), tree.digest());
+    snapshotter::Running::start(plan::snapshotter(config), state, saved, log.stats(), space, purge)
 }
 
 fn start<F>(make: impl FnOnce() -> F + Send + 'static) -> Start
@@ -234,6 +235,7 @@ fn log_keeper(config: &Config, topology: &Topology, handle: Arc<Mutex<WalHandle>
         tree: plan::tree(config),
         pipeline: plan::pipeline(config, topology),
         trust_empty: storage.trust_empty,
+        has_last_zxid: storage.serialize_last_zxid,
         handle,
     }
 }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam::queue::SegQueue;
 use ringkeeper_core::flow::CommitBatch;
-use ringkeeper_core::tree::{DataTree, Frozen};
+use ringkeeper_core::tree::{Frozen, SnapshotTree};
 
 /// What the commit role published and the snapshotter has not applied.
 ///
@@ -20,8 +20,8 @@ pub(super) struct Backlog {
 pub(super) enum ToSnapshotter {
     /// What is published.
     Commit(Arc<CommitBatch>),
-    /// Another state takes the place of the tree; there is a snapshot of it already, or somebody writes one.
-    Replace(Box<DataTree>),
+    /// Another state takes the place of the tree and its digest; there is a snapshot of it already, or somebody writes one.
+    Replace(Box<SnapshotTree>, Option<u64>),
     /// The state is known to be committed, see [`super::SnapshotterOptions::is_settled`].
     Settle,
     /// Somebody wants the state as it is now.
@@ -39,9 +39,10 @@ impl Feed {
         self.0.messages.push(ToSnapshotter::Commit(batch));
     }
 
-    /// Another state takes the place of the tree. It comes from a disk, or goes to one in another way.
-    pub fn replace(&self, tree: DataTree) {
-        self.0.messages.push(ToSnapshotter::Replace(Box::new(tree)));
+    /// Another state, with this digest, takes the place of the tree. It comes from a disk, or goes to one in
+    /// another way.
+    pub fn replace(&self, tree: SnapshotTree, digest: Option<u64>) {
+        self.0.messages.push(ToSnapshotter::Replace(Box::new(tree), digest));
     }
 
     /// What was posted is known to be committed, and the state that the snapshotter began with.
@@ -95,8 +96,9 @@ mod tests {
     fn a_backlog_is_full_at_its_bound_and_no_more_once_some_is_taken() {
         let backlog = Arc::new(Backlog::default());
         let feed = Feed(backlog.clone());
-        let batch =
-            |steps| Arc::new(CommitBatch { steps: (0..steps).map(|_| Step::Zxid(Zxid(1))).collect() });
+        let batch = |steps| {
+            Arc::new(CommitBatch { steps: (0..steps).map(|_| Step::Zxid(Zxid(1))).collect(), digest: None })
+        };
         feed.post(batch(STEPS_MAX));
         assert!(!feed.is_full());
         feed.post(batch(1));

@@ -5,7 +5,7 @@
 //!   commit --CommitBatch--> [ snapshotter: applies, decides when ] --Frozen--> [ writer, one per snapshot ]
 //! ```
 //!
-//! A snapshot is exact: it is the state between two batches, [frozen](DataTree::freeze) and then written by a
+//! A snapshot is exact: it is the state between two batches, [frozen](SnapshotTree::freeze) and then written by a
 //! thread of its own, at a pace that leaves the device to the log, while the snapshotter goes on to apply. A
 //! snapshot that fails is reported and tried again later; the server goes on, since the log has everything.
 //!
@@ -29,7 +29,7 @@ use ringkeeper_core::flow::{CommitBatch, Step};
 use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::snap_trigger::{SnapshotTrigger, TriggerOptions};
-use ringkeeper_core::tree::DataTree;
+use ringkeeper_core::tree::{Frozen, SnapshotTree};
 
 pub use backlog::Feed;
 use backlog::{Backlog, ToSnapshotter};
@@ -48,6 +48,8 @@ pub struct SnapshotterOptions {
     pub folder: PathBuf,
     /// How they are compressed.
     pub compression: Compression,
+    /// Whether they say their zxid.
+    pub has_last_zxid: bool,
     /// When they are due.
     pub trigger: TriggerOptions,
     /// Seeds the trigger.
@@ -67,7 +69,9 @@ pub struct Running {
 struct Snapshotter {
     options: SnapshotterOptions,
     backlog: Arc<Backlog>,
-    tree: DataTree,
+    tree: SnapshotTree,
+    /// The tree's, which the commit role keeps.
+    digest: Option<u64>,
     trigger: SnapshotTrigger,
     log: Arc<WalStats>,
     log_bytes: u64,
@@ -85,11 +89,11 @@ struct Snapshotter {
 }
 
 impl Running {
-    /// Starts with this state, which is the one that the commit role starts with. `saved` is the state of
+    /// Starts with this state, which is the one that the commit role starts with, and its digest. `saved` is the state of
     /// which there is a snapshot already.
     pub fn start(
         options: SnapshotterOptions,
-        tree: DataTree,
+        (tree, digest): (SnapshotTree, Option<u64>),
         saved: Option<Zxid>,
         log: Arc<WalStats>,
         space: SpaceWatch,
@@ -106,6 +110,7 @@ impl Running {
             options,
             backlog: backlog.clone(),
             tree,
+            digest,
             trigger,
             log,
             log_bytes,
@@ -165,13 +170,13 @@ impl Snapshotter {
         while let Some(message) = self.backlog.take() {
             match message {
                 ToSnapshotter::Commit(batch) => transactions += self.apply(&batch),
-                ToSnapshotter::Replace(tree) => {
-                    self.tree = *tree;
+                ToSnapshotter::Replace(tree, digest) => {
+                    (self.tree, self.digest) = (*tree, digest);
                     self.saved = Some(self.tree.last_zxid());
                     self.trigger.reset();
                 }
                 ToSnapshotter::Settle => self.is_settled = true,
-                ToSnapshotter::Freeze(done) => done(self.tree.freeze()),
+                ToSnapshotter::Freeze(done) => done(self.freeze()),
             }
         }
         let log_bytes = self.log.figures().bytes;
@@ -182,15 +187,14 @@ impl Snapshotter {
     /// Returns how many transactions there are in the batch.
     fn apply(&mut self, batch: &CommitBatch) -> u64 {
         let mut transactions = 0;
+        self.digest = batch.digest.or(self.digest);
         for step in &batch.steps {
             match step {
                 Step::Zxid(zxid) => {
                     self.tree.advance(*zxid);
                     transactions += 1;
                 }
-                Step::Delta(delta) => {
-                    self.tree.apply(self.tree.last_zxid(), delta);
-                }
+                Step::Delta(delta, place) => self.tree.apply_at(delta, *place),
                 Step::Reply(_) | Step::Close(_) => {}
             }
         }
@@ -201,10 +205,14 @@ impl Snapshotter {
         self.trigger.reset();
         (self.not_before, self.is_wanted) = (None, false);
         let SnapshotterOptions { folder, compression, .. } = &self.options;
-        match Writer::start(folder, *compression, self.tree.freeze(), pace, self.purge.clone()) {
+        match Writer::start(folder, *compression, self.freeze(), pace, self.purge.clone()) {
             Ok(writer) => self.writer = Some(writer),
             Err(error) => self.failed(&error),
         }
+    }
+
+    fn freeze(&self) -> Frozen {
+        self.tree.freeze().with_digest(self.digest).with_last_zxid(self.options.has_last_zxid)
     }
 
     /// Takes note of a snapshot that is finished.

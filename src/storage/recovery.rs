@@ -21,10 +21,11 @@ use std::sync::Arc;
 
 use ringkeeper_core::format::wal::Record;
 use ringkeeper_core::id::Zxid;
+use ringkeeper_core::ops;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions};
 use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::disk::{Disk, Os};
 use super::java_log::{Entry, JavaLog, JavaLogError};
@@ -120,14 +121,27 @@ pub fn read(
 ) -> Result<ReadState<'_>, RecoverError> {
     let loaded = snapshot::load_newest(folders.snapshots, tree_options)?;
     let (snapshot, path, tree) = match loaded {
-        Some(Loaded { tree, path }) => (Some(tree.last_zxid()), Some(path), tree),
+        Some(Loaded { tree, path, digest }) => (Some(tree.last_zxid()), Some((path, digest)), tree),
         None => (None, None, DataTree::new(tree_options)),
     };
     let mut pipeline = Pipeline::new(options, tree);
+    let path = path.map(|(path, digest)| {
+        digest.inspect(|digest| pipeline.check_snapshot(*digest));
+        path
+    });
     let base = if snapshot.is_some() { Base::Snapshot } else { Base::Nothing { trust_empty } };
     let logs = replay(folders, base, &mut pipeline)?;
     if logs.java.taken() > 0 {
         info!("{} entries of Java's log are replayed", logs.java.taken());
+    }
+    let digests = pipeline.digests();
+    if let Some(ops::Mismatch { zxid, expected, actual }) = digests.last_mismatch() {
+        warn!(
+            "{} of {} digests in the files are not those of the tree: the last is that of {zxid}, {expected:#x} \
+             instead of {actual:#x}",
+            digests.mismatches(),
+            digests.compared()
+        );
     }
     Ok(ReadState { folders, pipeline, snapshot, path, logs })
 }

@@ -250,23 +250,24 @@ fn show_side(side: &str, state: &state::State, form: Form, out: &mut dyn Write) 
         zxid: Hex,
         znodes: usize,
         sessions: usize,
+        digest: Option<Hex>,
     }
     let tree = &state.tree;
     let (znodes, sessions) = (tree.node_count() - 1, tree.sessions().len());
     match form {
         Form::Text => writeln!(
             out,
-            "{side} {}: zxid {}, {znodes} znodes, {sessions} sessions",
+            "{side} {}: zxid {}, {znodes} znodes, {sessions} sessions, digest {:#x}{}",
             Shown(&state.origin),
-            tree.last_zxid()
+            tree.last_zxid(),
+            tree.digest().unwrap_or_default(),
+            state.digests
         )
         .map_err(ToolError::Output),
         Form::Json => {
             let r#type = if side == "<" { "left" } else { "right" };
-            json_line(
-                out,
-                &Side { r#type, from: &state.origin, zxid: Hex(tree.last_zxid().0), znodes, sessions },
-            )
+            let (zxid, digest) = (Hex(tree.last_zxid().0), tree.digest().map(|digest| Hex(digest as i64)));
+            json_line(out, &Side { r#type, from: &state.origin, zxid, znodes, sessions, digest })
         }
     }
 }

@@ -156,6 +156,8 @@ pub(super) struct JsonReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     znodes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     first_zxid: Option<Hex>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_zxid: Option<Hex>,
@@ -176,9 +178,15 @@ impl<'a> JsonReport<'a> {
             reason: result.err().map(|(_, reason)| reason),
             transactions: None,
             znodes: result.ok(),
+            digest: None,
             first_zxid: None,
             last_zxid: file.zxid.map(|zxid| Hex(zxid.0)),
         }
+    }
+
+    /// The same, with what is to be said of the digest.
+    pub(super) fn with_digest(self, digest: Option<&'static str>) -> JsonReport<'a> {
+        JsonReport { digest, ..self }
     }
 }
 
@@ -199,6 +207,7 @@ impl LogReport {
             reason,
             transactions: Some(self.count),
             znodes: None,
+            digest: None,
             first_zxid: self.zxids.map(|(first, _)| Hex(first.0)),
             last_zxid: self.zxids.map(|(_, last)| Hex(last.0)),
         }

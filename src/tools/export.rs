@@ -148,11 +148,11 @@ fn write_log(
     let after = base.tree.last_zxid();
     let mut log = LogWriter::new(&Os, &target.logs);
     let failed = || ToolError::io("write Java's log in", &target.logs);
-    let tree =
+    let replayed =
         Replay::run(base, folders, trust_empty, |zxid, payload| log.push(zxid, payload).map_err(failed()))?;
     let (count, longest) = (log.count(), log.longest());
     log.finish().map_err(failed())?;
-    Ok(Exported { tree, count, longest, base: after })
+    Ok(Exported { tree: replayed.into_tree(), count, longest, base: after })
 }
 
 /// What an ensemble's server is besides its data.

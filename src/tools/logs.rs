@@ -6,7 +6,7 @@ use ringkeeper_core::format::java_log::{self, End, LogReader};
 use ringkeeper_core::format::wal::{Corruption, Reason, Record, Recovery, RecoveryError};
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::jute::{DecodeError, Reader};
-use ringkeeper_core::proto::{Txn, TxnHeader};
+use ringkeeper_core::proto::{Txn, TxnDigest, TxnHeader};
 
 use super::ToolError;
 use super::files::{DataFile, Kind};
@@ -49,6 +49,7 @@ pub(super) struct Logged<'a> {
     pub(super) zxid: Zxid,
     pub(super) header: TxnHeader,
     pub(super) txn: Txn<'a>,
+    pub(super) digest: Option<TxnDigest>,
 }
 
 /// Takes the transactions.
@@ -108,9 +109,9 @@ fn read_java_bytes(at: usize, file: &[u8], each: Each<'_>) -> Result<LogReport, 
         };
         let offset = entry.offset as u64;
         match decode(entry.zxid, entry.payload) {
-            Ok((header, txn)) => {
+            Ok((header, txn, digest)) => {
                 report.note(entry.zxid);
-                each(Logged { file: at, offset, zxid: entry.zxid, header, txn })?;
+                each(Logged { file: at, offset, zxid: entry.zxid, header, txn, digest })?;
             }
             Err(reason) => {
                 report.ending = Ending::Damaged { offset, reason, is_followed: true };
@@ -150,9 +151,10 @@ fn read_segments(
             let is_named = file.kind == Kind::Segment { is_named: true };
             let read = recovery.read(&bytes, is_named, |Record { zxid, payload, .. }| {
                 let start = payload.as_ptr().addr() - bytes.as_ptr().addr() - RECORD_HEADER_LEN;
-                let (header, txn) = decode(zxid, payload).map_err(Refused::Txn)?;
+                let (header, txn, digest) = decode(zxid, payload).map_err(Refused::Txn)?;
                 report.note(zxid);
-                let logged = Logged { file: segments[next], offset: start as u64, zxid, header, txn };
+                let (file, offset) = (segments[next], start as u64);
+                let logged = Logged { file, offset, zxid, header, txn, digest };
                 each(logged).map_err(Refused::Each)
             });
             bytes.check().map_err(ToolError::io("read", &file.path))?;
@@ -197,11 +199,12 @@ enum Refused {
     Each(ToolError),
 }
 
-fn decode(zxid: Zxid, payload: &[u8]) -> Result<(TxnHeader, Txn<'_>), String> {
+fn decode(zxid: Zxid, payload: &[u8]) -> Result<(TxnHeader, Txn<'_>, Option<TxnDigest>), String> {
     let unreadable = |error: DecodeError| format!("entry {zxid} is whole, but no transaction: {error}");
-    let (header, txn) = TxnHeader::decode(&mut Reader::new(payload)).map_err(unreadable)?;
+    let mut reader = Reader::new(payload);
+    let (header, txn) = TxnHeader::decode(&mut reader).map_err(unreadable)?;
     match header.zxid == zxid {
-        true => Ok((header, txn)),
+        true => Ok((header, txn, TxnDigest::decode(&mut reader))),
         false => Err(format!("entry {zxid} holds transaction {}", header.zxid)),
     }
 }

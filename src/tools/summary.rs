@@ -36,7 +36,9 @@ pub fn summarise(path: &Path, options: &SummaryOptions, out: &mut dyn Write) -> 
     let totals = Totals::by_subtree(top, options.depth);
     if options.form == Form::Text {
         let (zxid, sessions) = (state.tree.last_zxid(), state.tree.sessions().len());
-        writeln!(out, "# {}: zxid {zxid}, {sessions} sessions", Shown(&state.origin))
+        let digest = state.tree.digest().unwrap_or_default();
+        let origin = Shown(&state.origin);
+        writeln!(out, "# {origin}: zxid {zxid}, {sessions} sessions, digest {digest:#x}{}", state.digests)
             .and_then(|()| writeln!(out, "{:>12} {:>16} {:>12}  PATH", "ZNODES", "DATA BYTES", "EPHEMERALS"))
             .map_err(ToolError::Output)?;
     } else {
@@ -46,10 +48,12 @@ pub fn summarise(path: &Path, options: &SummaryOptions, out: &mut dyn Write) -> 
             from: &'a str,
             zxid: Hex,
             sessions: usize,
+            digest: Option<Hex>,
         }
         let zxid = Hex(state.tree.last_zxid().0);
         let sessions = state.tree.sessions().len();
-        json_line(out, &Head { r#type: "state", from: &state.origin, zxid, sessions })?;
+        let digest = state.tree.digest().map(|digest| Hex(digest as i64));
+        json_line(out, &Head { r#type: "state", from: &state.origin, zxid, sessions, digest })?;
     }
     let shown = Listing { totals: &totals, options };
     shown.subtree(&options.path, 0, out)

@@ -1,16 +1,18 @@
 //! Says what is wrong with files.
 
+use std::cmp::Ordering;
 use std::io::Write;
 use std::path::Path;
 
-use ringkeeper_core::tree::DataTree;
+use ringkeeper_core::id::Zxid;
+use ringkeeper_core::tree::{DIGEST_VERSION, DataTree};
 use serde::Serialize;
 
 use super::dump::JsonReport;
 use super::files::{self, DataFile};
 use super::logs;
 use super::show::{Hex, Shown, json_line};
-use super::state;
+use super::state::{self, Base};
 use super::{Finding, Form, ToolError};
 
 /// Checks files: each by itself, and for a folder also whether a server would start from them, and where.
@@ -52,17 +54,22 @@ fn verify_files(found: &[DataFile], form: Form, out: &mut dyn Write) -> Result<F
     for file in found.iter().filter(|file| file.is_snapshot()) {
         let name = file.name();
         let (offset, reason) = match state::load_file(file) {
-            Ok(tree) => {
-                let count = count(&tree);
+            Ok(base) => {
+                let (count, sessions) = (count(&base.tree), base.tree.sessions().len());
+                let digest = judge(&base);
+                finding = finding.max(digest.map_or(Finding::None, DigestJudged::finding));
                 match form {
                     Form::Text => writeln!(
                         out,
-                        "{}: ok, {count} znodes, {} sessions",
+                        "{}: ok, {count} znodes, {sessions} sessions{}",
                         Shown(&name),
-                        tree.sessions().len()
+                        digest.map_or("", DigestJudged::text)
                     )
                     .map_err(ToolError::Output)?,
-                    Form::Json => json_line(out, &JsonReport::of_snapshot(file, Ok(count)))?,
+                    Form::Json => {
+                        let report = JsonReport::of_snapshot(file, Ok(count));
+                        json_line(out, &report.with_digest(digest.map(DigestJudged::word)))?;
+                    }
                 }
                 continue;
             }
@@ -110,6 +117,10 @@ fn verify_start(
         #[serde(skip_serializing_if = "Option::is_none")]
         znodes: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        digests_compared: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digests_differ: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     }
     let name = path.to_string_lossy();
@@ -120,6 +131,8 @@ fn verify_start(
         from: None,
         zxid: None,
         znodes: None,
+        digests_compared: None,
+        digests_differ: None,
         reason: None,
     };
     match state::load(path, log_dir) {
@@ -128,9 +141,10 @@ fn verify_start(
             match form {
                 Form::Text => writeln!(
                     out,
-                    "{}: a server starts at {zxid} with {count} znodes, from {}",
+                    "{}: a server starts at {zxid} with {count} znodes, from {}{}",
                     Shown(&name),
-                    Shown(&state.origin)
+                    Shown(&state.origin),
+                    state.digests
                 )
                 .map_err(ToolError::Output)?,
                 Form::Json => json_line(
@@ -140,11 +154,13 @@ fn verify_start(
                         from: Some(&state.origin),
                         zxid: Some(Hex(zxid.0)),
                         znodes: Some(count),
+                        digests_compared: Some(state.digests.compared),
+                        digests_differ: Some(state.digests.mismatches),
                         ..empty
                     },
                 )?,
             }
-            Ok(Finding::None)
+            Ok(if state.digests.mismatches > 0 { Finding::Some } else { Finding::None })
         }
         Err(error @ (ToolError::Output(_) | ToolError::Io { .. })) => Err(error),
         Err(_) if may_be_part => {
@@ -166,6 +182,48 @@ fn verify_start(
             }
             Ok(Finding::Some)
         }
+    }
+}
+
+/// What a snapshot says of its tree's digest, and whether that is so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DigestJudged {
+    Right,
+    Wrong,
+    /// It is of a later state: Java wrote the file while it served.
+    OfLater,
+}
+
+fn judge(base: &Base) -> Option<DigestJudged> {
+    let digest =
+        base.digest.filter(|digest| digest.version == DIGEST_VERSION && digest.zxid != Zxid::ZERO)?;
+    match digest.zxid.cmp(&base.tree.last_zxid()) {
+        Ordering::Less => None,
+        Ordering::Greater => Some(DigestJudged::OfLater),
+        Ordering::Equal if Some(digest.value as u64) == base.tree.digest() => Some(DigestJudged::Right),
+        Ordering::Equal => Some(DigestJudged::Wrong),
+    }
+}
+
+impl DigestJudged {
+    fn text(self) -> &'static str {
+        match self {
+            DigestJudged::Right => ", the digest is right",
+            DigestJudged::Wrong => ", but the digest in it is NOT that of its tree",
+            DigestJudged::OfLater => ", the digest is of a later state, which the log leads to",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            DigestJudged::Right => "right",
+            DigestJudged::Wrong => "wrong",
+            DigestJudged::OfLater => "later",
+        }
+    }
+
+    fn finding(self) -> Finding {
+        if self == DigestJudged::Wrong { Finding::Some } else { Finding::None }
     }
 }
 

@@ -91,7 +91,7 @@ fn snapshots(disk: &Disk) -> Vec<Zxid> {
     for entry in entries.map(|entry| entry.expect("an entry")) {
         let Some(name) = entry.file_name().to_str().and_then(SnapshotName::parse) else { continue };
         let bytes = fs::read(entry.path()).expect("a snapshot");
-        let options = TreeOptions { extended_types: false, seed: 0 };
+        let options = TreeOptions { extended_types: false, digest: true, seed: 0 };
         let whole = Snapshot::decode(&bytes, name.zxid, options, &mut Interner::new(), &Alone);
         whole.unwrap_or_else(|error| panic!("{name}: {error}"));
         found.push(name.zxid);

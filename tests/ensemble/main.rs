@@ -3,6 +3,7 @@
 //! What takes longer, or has releases that say nothing new, is run with `-- --ignored`.
 
 mod away;
+mod digests;
 mod local_sessions;
 mod mixed;
 mod observe;

@@ -1,9 +1,10 @@
 //! What the servers of an ensemble show to clients, compared.
 
 use ringkeeper_kit::ensemble::Ensemble;
-use ringkeeper_kit::wire::{Body, Client, Request, Text};
+use ringkeeper_kit::wire::{Body, Client, Request, Text, four_letter_word};
 
-/// Asserts that all these servers show the same, and tells what.
+/// Asserts that all these servers show the same, and tells what. Nor has any a digest of its tree that is not
+/// the leader's.
 #[track_caller]
 pub(crate) fn assert_alike(ensemble: &Ensemble, ids: &[u8]) -> Vec<String> {
     let mut shown = ids.iter().map(|id| {
@@ -27,7 +28,18 @@ pub(crate) fn assert_alike(ensemble: &Ensemble, ids: &[u8]) -> Vec<String> {
             only(&other, &first),
         );
     }
+    for id in ids {
+        assert!(digest_mismatches(ensemble, *id).is_none_or(|count| count == 0), "server {id}");
+    }
     first
+}
+
+/// How often a server's tree had another digest than its leader, its log or a snapshot says; none of Java's
+/// older servers, which know no digests.
+pub(crate) fn digest_mismatches(ensemble: &Ensemble, id: u8) -> Option<u64> {
+    let figures = four_letter_word(ensemble.addr(id), "mntr").expect("an answer");
+    let count = figures.lines().find_map(|line| line.strip_prefix("zk_digest_mismatches_count\t"));
+    count.map(|count| count.parse().expect("a number"))
 }
 
 /// After a sync, what a server says of every znode: data, ACL, Stat and children. What is below `/zookeeper`

@@ -205,7 +205,7 @@ fn snapshots(server: &Server) -> Vec<OnDisk> {
 fn load(name: SnapshotName, path: PathBuf) -> OnDisk {
     let file = fs::read(&path).expect("a snapshot");
     let plain = name.compression.unpack(&file, 1 << 30).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let options = TreeOptions { extended_types: true, seed: 0 };
+    let options = TreeOptions { extended_types: true, digest: true, seed: 0 };
     let read = Snapshot::decode(&plain, name.zxid, options, &mut Interner::new(), &Alone);
     OnDisk { name, path, tree: read.unwrap_or_else(|error| panic!("{name}: {error}")).tree }
 }

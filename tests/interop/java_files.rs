@@ -259,7 +259,7 @@ fn fixtures() -> PathBuf {
     tests_dir().join("fixtures/java")
 }
 
-const OPTIONS: TreeOptions = TreeOptions { extended_types: true, seed: 1 };
+const OPTIONS: TreeOptions = TreeOptions { extended_types: true, digest: true, seed: 1 };
 const LEN_MAX: usize = 1 << 20;
 const EPHEMERAL: i32 = 1;
 const NO_NODE: i32 = -101;

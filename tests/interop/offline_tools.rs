@@ -39,9 +39,18 @@ fn java_serves_the_identical_tree_from_an_export_after_a_kill_and_goes_on() {
     owners.staying.iter().for_each(|owner| assert_lives(&server, owner));
     change(&server, "by Java");
     let changed = picture(&server);
+    assert_digests_right(&server);
     server.kill();
     let server = on(&new, crate::ringkeeper_server()).start();
     assert_same(&picture(&server), &changed, "ringkeeper goes on from where Java went on");
+    assert_digests_right(&server);
+}
+
+/// What the logs say of the tree after each transaction was right when they were replayed.
+#[track_caller]
+fn assert_digests_right(server: &Server) {
+    let figures = server.word("mntr").expect("an answer");
+    assert!(figures.contains("zk_digest_mismatches_count\t0\n"), "{figures}");
 }
 
 #[test]

@@ -35,6 +35,34 @@ fn nothing_is_listed_where_nothing_is_there() {
     }
 }
 
+/// The digests themselves hold times; `tests/ensemble` compares them.
+#[test]
+fn hash_shows_what_java_shows_with_digests_and_without() {
+    let digest = Regex::new(r"(?m): -?[1-9]\d*$").expect("a pattern");
+    for enabled in [true, false] {
+        let [java, own] = [java::server(), crate::ringkeeper_server()].map(|settings| {
+            let server = settings.property("zookeeper.digest.enabled", enabled).start();
+            let mut client = Client::connect(server.addr()).expect("a session");
+            assert_eq!(server.word("hash").expect("an answer"), "");
+            // The session's own transaction was the first.
+            for number in 2..=300 {
+                does(&mut client, Request::create(format!("/{number}"), b"", 0));
+            }
+            let mntr = server.word("mntr").expect("an answer");
+            assert!(mntr.contains("zk_digest_mismatches_count\t0\n"), "{mntr}");
+            server.word("hash").expect("an answer")
+        });
+        let without_digests = |answer: &str| match enabled {
+            true => digest.replace_all(answer, ": N").into_owned(),
+            false => answer.to_owned(),
+        };
+        if enabled {
+            assert_eq!(without_digests(&java), "80: N\n100: N\n");
+        }
+        assert_eq!(without_digests(&own), without_digests(&java), "digest.enabled={enabled}");
+    }
+}
+
 /// What the words list once two clients have done the same as on any other server.
 #[derive(Debug, PartialEq, Eq)]
 struct Listed {

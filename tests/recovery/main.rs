@@ -101,7 +101,7 @@ fn options() -> PipelineOptions {
     }
 }
 
-const TREE_OPTIONS: TreeOptions = TreeOptions { extended_types: true, seed: 1 };
+const TREE_OPTIONS: TreeOptions = TreeOptions { extended_types: true, digest: true, seed: 1 };
 
 /// Of the empty tree.
 const FIRST_SNAPSHOT: &str = "snapshot.0";

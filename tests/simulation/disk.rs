@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use ringkeeper_core::format::wal::{
-    BLOCK_LEN, Cursor, Record, Recovery, RecordBatch, SegmentHeader, Sync, encoded_len, shortened,
+    BLOCK_LEN, Cursor, Record, RecordBatch, Recovery, SegmentHeader, Sync, encoded_len, shortened,
 };
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions};
@@ -14,7 +14,7 @@ use ringkeeper_core::tree::{DataTree, TreeOptions};
 use ringkeeper_core::zab::{EpochFile, Epochs, HistoryBounds, LogExcerpt, LogWalk, Logged};
 
 #[derive(Default)]
-pub struct Disk {
+pub(crate) struct Disk {
     accepted: Option<u32>,
     current: Option<u32>,
     snapshots: BTreeMap<Zxid, DataTree>,
@@ -32,7 +32,7 @@ struct Segment {
 }
 
 /// A write of the log that is not finished.
-pub struct InFlight {
+pub(crate) struct InFlight {
     segment: usize,
     offset: usize,
     bytes: Vec<u8>,
@@ -40,32 +40,31 @@ pub struct InFlight {
 }
 
 /// Where the log goes on while a process writes it.
-pub struct Writer {
+pub(crate) struct Writer {
     cursor: Cursor,
     segment: usize,
 }
 
 /// What a start finds.
-pub struct Found {
-    pub pipeline: Pipeline,
-    pub snapshot: Option<Zxid>,
-    pub records: Vec<Logged>,
-    pub writer: Writer,
+pub(crate) struct Found {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) records: Vec<Logged>,
+    pub(crate) writer: Writer,
 }
 
 impl Disk {
     /// How far the epochs are, if they were read now.
-    pub fn epochs(&self) -> Epochs {
+    pub(crate) fn epochs(&self) -> Epochs {
         Epochs::recovered(self.accepted, self.current, self.durable).unwrap_or_else(|epochs| epochs)
     }
 
     /// The last transaction that a start would find at least.
-    pub fn durable(&self) -> Zxid {
+    pub(crate) fn durable(&self) -> Zxid {
         self.durable
     }
 
     /// An epoch file is written.
-    pub fn save_epoch(&mut self, file: EpochFile, epoch: u32) {
+    pub(crate) fn save_epoch(&mut self, file: EpochFile, epoch: u32) {
         match file {
             EpochFile::Accepted => self.accepted = Some(epoch),
             EpochFile::Current => self.current = Some(epoch),
@@ -73,7 +72,7 @@ impl Disk {
     }
 
     /// Reads the epochs as a start does, and writes what is missing.
-    pub fn recover_epochs(&mut self, last: Zxid) -> Result<Epochs, String> {
+    pub(crate) fn recover_epochs(&mut self, last: Zxid) -> Result<Epochs, String> {
         let epochs = Epochs::recovered(self.accepted, self.current, last)
             .map_err(|epochs| format!("the epochs on disk go backwards: {epochs:?}"))?;
         (self.accepted, self.current) = (Some(epochs.accepted), Some(epochs.current));
@@ -81,10 +80,9 @@ impl Disk {
     }
 
     /// Reads the state as a start does, and makes the log ready to be written.
-    pub fn open(&mut self, options: &PipelineOptions, nonce: u64) -> Result<Found, String> {
+    pub(crate) fn open(&mut self, options: &PipelineOptions, nonce: u64) -> Result<Found, String> {
         let newest = self.snapshots.last_key_value();
-        let snapshot = newest.map(|(zxid, _)| *zxid);
-        let tree = newest.map_or_else(|| DataTree::new(TreeOptions::default()), |(_, tree)| tree.clone());
+        let tree = newest.map_or_else(|| DataTree::new(TREE), |(_, tree)| tree.clone());
         let mut pipeline = Pipeline::new(options.clone(), tree);
         let (mut records, mut recovery) = (Vec::new(), Recovery::default());
         for segment in &self.segments {
@@ -117,11 +115,11 @@ impl Disk {
         };
         cursor.skip_to(last);
         self.durable = last;
-        Ok(Found { pipeline, snapshot, records, writer: Writer { cursor, segment } })
+        Ok(Found { pipeline, records, writer: Writer { cursor, segment } })
     }
 
     /// Begins to write a batch.
-    pub fn begin(&mut self, writer: &mut Writer, batch: &RecordBatch, nonce: u64) -> InFlight {
+    pub(crate) fn begin(&mut self, writer: &mut Writer, batch: &RecordBatch, nonce: u64) -> InFlight {
         if !writer.cursor.fits(batch) {
             let len = SEGMENT_LEN.max((BLOCK_LEN + encoded_len(batch)) as u64);
             let header = self.add_segment(nonce, len);
@@ -135,7 +133,7 @@ impl Disk {
     }
 
     /// The write is on the disk.
-    pub fn finish(&mut self, write: InFlight) -> Zxid {
+    pub(crate) fn finish(&mut self, write: InFlight) -> Zxid {
         let segment = &mut self.segments[write.segment];
         segment.bytes[write.offset..write.offset + write.bytes.len()].copy_from_slice(&write.bytes);
         segment.is_named = true;
@@ -144,7 +142,7 @@ impl Disk {
     }
 
     /// The process is gone before the write was finished: of its sectors those are there that `lands` says.
-    pub fn tear(&mut self, write: &InFlight, mut lands: impl FnMut() -> bool) {
+    pub(crate) fn tear(&mut self, write: &InFlight, mut lands: impl FnMut() -> bool) {
         let bytes = &mut self.segments[write.segment].bytes;
         for (number, sector) in write.bytes.chunks(SECTOR_LEN).enumerate() {
             if lands() {
@@ -155,7 +153,7 @@ impl Disk {
     }
 
     /// Cuts the log off after `zxid`, with later snapshots; returns the state if it is to be built anew.
-    pub fn cut(
+    pub(crate) fn cut(
         &mut self,
         zxid: Zxid,
         rebuild: bool,
@@ -176,7 +174,7 @@ impl Disk {
     }
 
     /// The leader's tree takes the place of everything.
-    pub fn restart(
+    pub(crate) fn restart(
         &mut self,
         tree: &DataTree,
         options: &PipelineOptions,
@@ -190,7 +188,7 @@ impl Disk {
     }
 
     /// A snapshot is there; what two of them cover goes, but for `kept` segments.
-    pub fn add_snapshot(&mut self, tree: DataTree, writer: &mut Writer, kept: usize) {
+    pub(crate) fn add_snapshot(&mut self, tree: DataTree, writer: &mut Writer, kept: usize) {
         self.snapshots.insert(tree.last_zxid(), tree);
         let covered = match self.snapshots.keys().rev().nth(1) {
             Some(zxid) => *zxid,
@@ -208,7 +206,7 @@ impl Disk {
     }
 
     /// What the log has after the last record that is not after `from`.
-    pub fn excerpt(&self, from: Zxid, upto: Zxid) -> Option<LogExcerpt> {
+    pub(crate) fn excerpt(&self, from: Zxid, upto: Zxid) -> Option<LogExcerpt> {
         let bounds = HistoryBounds { count_max: usize::MAX, len_max: EXCERPT_LEN_MAX };
         let mut walk = LogWalk::new(from, upto, bounds);
         let mut recovery = Recovery::default();
@@ -223,7 +221,8 @@ impl Disk {
     }
 
     fn shorten(&mut self, zxid: Zxid) -> Result<(), String> {
-        let kept = self.segments.iter().rposition(|segment| segment.first().is_some_and(|first| first <= zxid));
+        let kept =
+            self.segments.iter().rposition(|segment| segment.first().is_some_and(|first| first <= zxid));
         self.segments.truncate(kept.map_or(0, |tail| tail + 1));
         if let Some(tail) = self.segments.last_mut()
             && let Some(copy) = shortened(&tail.bytes, zxid).map_err(|what| what.to_string())?
@@ -251,6 +250,8 @@ impl Segment {
     }
 }
 
+/// What every tree in the simulation gets.
+pub(crate) const TREE: TreeOptions = TreeOptions { extended_types: false, digest: true, seed: 0 };
 /// Room for a few dozen batches: segments end and begin within a run.
 const SEGMENT_LEN: u64 = 48 * BLOCK_LEN as u64;
 const SECTOR_LEN: usize = 512;

@@ -5,23 +5,24 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A connection, or the attempt to make one. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConnId(pub u64);
+pub(crate) struct ConnId(pub u64);
 
 /// A machine: servers come first, then clients.
-pub type Host = usize;
+pub(crate) type Host = usize;
 
 /// What listens on a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Port {
+pub(crate) enum Port {
     Election,
     Quorum,
+    Observers,
     Client,
 }
 
 /// The two ends of a connection: 0 dialled.
-pub struct Conn {
-    pub port: Port,
-    pub ends: [End; 2],
+pub(crate) struct Conn {
+    pub(crate) port: Port,
+    pub(crate) ends: [End; 2],
     /// What a blocked direction holds back, by the side it goes to.
     stalled: [VecDeque<Segment>; 2],
     /// When the last segment to a side arrives; later ones arrive later.
@@ -30,16 +31,16 @@ pub struct Conn {
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
-    pub host: Host,
+pub(crate) struct End {
+    pub(crate) host: Host,
     /// Which of the host's processes it belongs to.
-    pub life: u32,
-    pub is_open: bool,
+    pub(crate) life: u32,
+    pub(crate) is_open: bool,
 }
 
 /// What travels to one side of a connection.
 #[derive(Clone, Debug)]
-pub enum Segment {
+pub(crate) enum Segment {
     Syn,
     SynAck,
     Refused,
@@ -49,16 +50,18 @@ pub enum Segment {
 }
 
 #[derive(Default)]
-pub struct Network {
-    pub conns: BTreeMap<ConnId, Conn>,
+pub(crate) struct Network {
+    pub(crate) conns: BTreeMap<ConnId, Conn>,
     next: u64,
     /// Directions that carry nothing.
-    pub blocked: BTreeSet<(Host, Host, Port)>,
+    pub(crate) blocked: BTreeSet<(Host, Host, Port)>,
+    /// Machines without power: whoever sends to them tries again, until he gives up or they are back.
+    pub(crate) dark: BTreeSet<Host>,
 }
 
 impl Network {
     /// A new connection, of which the side that is dialled does not know yet.
-    pub fn dial(&mut self, port: Port, (from, life): (Host, u32), to: Host) -> ConnId {
+    pub(crate) fn dial(&mut self, port: Port, (from, life): (Host, u32), to: Host) -> ConnId {
         self.next += 1;
         let conn = Conn {
             port,
@@ -71,17 +74,18 @@ impl Network {
     }
 
     /// When a segment that would arrive at `at` arrives, after those sent before it.
-    pub fn arrival(&mut self, id: ConnId, to: usize, at: u64) -> u64 {
+    pub(crate) fn arrival(&mut self, id: ConnId, to: usize, at: u64) -> u64 {
         let Some(conn) = self.conns.get_mut(&id) else { return at };
         conn.last_arrival[to] = at.max(conn.last_arrival[to] + 1);
         conn.last_arrival[to]
     }
 
-    /// Holds back a segment that arrives over a blocked direction, or behind others that are held back.
-    pub fn stall(&mut self, id: ConnId, to: usize, segment: &Segment) -> bool {
+    /// Holds back a segment that arrives over a blocked direction or at a dark machine, or behind others that are held back.
+    pub(crate) fn stall(&mut self, id: ConnId, to: usize, segment: &Segment) -> bool {
         let Some(conn) = self.conns.get_mut(&id) else { return false };
         let direction = (conn.ends[1 - to].host, conn.ends[to].host, conn.port);
-        if !self.blocked.contains(&direction) && conn.stalled[to].is_empty() {
+        let is_open = !self.blocked.contains(&direction) && !self.dark.contains(&direction.1);
+        if is_open && conn.stalled[to].is_empty() {
             return false;
         }
         conn.stalled[to].push_back(segment.clone());
@@ -89,17 +93,17 @@ impl Network {
     }
 
     /// Whether something to this side is held back.
-    pub fn is_stalled(&self, id: ConnId, to: usize) -> bool {
+    pub(crate) fn is_stalled(&self, id: ConnId, to: usize) -> bool {
         self.conns.get(&id).is_some_and(|conn| !conn.stalled[to].is_empty())
     }
 
-    /// Returns what was held back over directions that are not blocked any more.
-    pub fn released(&mut self) -> Vec<(ConnId, usize, Segment)> {
+    /// Returns what was held back and is not to be any more.
+    pub(crate) fn released(&mut self) -> Vec<(ConnId, usize, Segment)> {
         let mut released = Vec::new();
         for (id, conn) in &mut self.conns {
             for to in 0..2 {
                 let direction = (conn.ends[1 - to].host, conn.ends[to].host, conn.port);
-                if !self.blocked.contains(&direction) {
+                if !self.blocked.contains(&direction) && !self.dark.contains(&direction.1) {
                     released.extend(conn.stalled[to].drain(..).map(|segment| (*id, to, segment)));
                 }
             }
@@ -108,7 +112,7 @@ impl Network {
     }
 
     /// The open ends of a process.
-    pub fn ends_of(&self, host: Host, life: u32) -> Vec<(ConnId, usize)> {
+    pub(crate) fn ends_of(&self, host: Host, life: u32) -> Vec<(ConnId, usize)> {
         let is_its = |end: &End| end.is_open && end.host == host && end.life == life;
         let sides = |(id, conn): (&ConnId, &Conn)| {
             let id = *id;
@@ -119,7 +123,7 @@ impl Network {
     }
 
     /// Closes one end. False if it was closed.
-    pub fn shut(&mut self, id: ConnId, side: usize) -> bool {
+    pub(crate) fn shut(&mut self, id: ConnId, side: usize) -> bool {
         let Some(conn) = self.conns.get_mut(&id) else { return false };
         let was_open = std::mem::replace(&mut conn.ends[side].is_open, false);
         if !conn.ends[0].is_open && !conn.ends[1].is_open && conn.stalled.iter().all(VecDeque::is_empty) {
@@ -129,7 +133,7 @@ impl Network {
     }
 
     /// The end of a connection, if it is open.
-    pub fn end(&self, id: ConnId, side: usize) -> Option<End> {
+    pub(crate) fn end(&self, id: ConnId, side: usize) -> Option<End> {
         self.conns.get(&id).map(|conn| conn.ends[side]).filter(|end| end.is_open)
     }
 }

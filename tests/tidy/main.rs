@@ -19,6 +19,18 @@ fn only_the_log_promises_durability() {
     assert_only_in("promised_by_the_log", &["src/storage/wal/", "src/core/durable.rs", "tests/"]);
 }
 
+/// What plays the log in tests is no way around it: the server is built without it.
+#[test]
+fn only_tests_play_the_log() {
+    assert_only_in("in_a_test", &["src/core/durable.rs", "src/core/zab/", "tests/simulation/"]);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for manifest in ["Cargo.toml", "src/core/Cargo.toml", "bench/Cargo.toml", "tests/kit/Cargo.toml"] {
+        let text = fs::read_to_string(root.join(manifest)).expect("a readable manifest");
+        let before = text.split("[dev-dependencies]").next().unwrap_or_default();
+        assert!(!before.contains("\"simulation\""), "{manifest} turns the simulation on outside of tests");
+    }
+}
+
 #[test]
 fn only_the_runtime_wrapper_and_mmap_are_unsafe() {
     assert_only_in(concat!("unsafe", " {"), &["src/runtime/", "src/storage/mapped.rs"]);

@@ -4,7 +4,7 @@
 use ringkeeper_core::proto::AclRef;
 use ringkeeper_core::tree::{DataTree, Delta, Node, NodeFields, TreeOptions, parent_of};
 
-pub(crate) const OPTIONS: TreeOptions = TreeOptions { extended_types: false, seed: 7 };
+pub(crate) const OPTIONS: TreeOptions = TreeOptions { extended_types: false, digest: true, seed: 7 };
 /// How many children each parent has.
 pub(crate) const CHILDREN: usize = 1000;
 

@@ -84,7 +84,7 @@ fn once(
     members.stop()
 }
 
-fn kill_leader(members: &mut Members<'_>, leader: usize, data: &[u8]) -> Result<(Duration, u32)> {
+fn kill_leader(members: &mut Members, leader: usize, data: &[u8]) -> Result<(Duration, u32)> {
     let addrs = members.addrs();
     let left: Vec<SocketAddr> =
         addrs.iter().enumerate().filter(|(index, _)| *index != leader).map(|(_, addr)| *addr).collect();

@@ -1,27 +1,62 @@
 //! The bench as its user runs it.
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The bench's program with these arguments, and with the ringkeeper of this source tree.
-pub(crate) fn bench(arguments: &[&str]) -> Command {
+pub fn bench(arguments: &[&str]) -> Command {
+    let mut command = plain(arguments);
+    command.arg("--ringkeeper").arg(ringkeeper());
+    command
+}
+
+/// The bench's program with these arguments.
+pub fn plain(arguments: &[&str]) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringkeeper-bench"));
-    command.current_dir(root).args(arguments).arg("--ringkeeper").arg(ringkeeper());
+    command.current_dir(root).args(arguments);
     command
 }
 
 /// The only file in `out` with this extension.
-pub(crate) fn kept(out: &Path, extension: &str) -> String {
+pub fn kept(out: &Path, extension: &str) -> String {
     let mut files: Vec<PathBuf> = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|found| found == extension));
     assert_eq!(files.len(), 1, "{files:?}");
     fs::read_to_string(&files[0]).unwrap()
 }
 
-/// The server, built like this test.
-fn ringkeeper() -> PathBuf {
+/// Runs the command on ringkeepers that it starts, and returns what it kept.
+pub fn load(dir: &Path, name: &str, arguments: &[&str]) -> serde_json::Value {
+    let output = bench(&["load", "--start", "ringkeeper", "--name", name])
+        .args(arguments)
+        .arg("--out")
+        .arg(dir.join("out"))
+        .arg("--dir")
+        .arg(dir.join("data"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_dir(dir.join("data")).unwrap().count(), 0, "the servers' folders are gone");
+    serde_json::from_str(&fs::read_to_string(file(&dir.join("out"), "json")).unwrap()).unwrap()
+}
+
+/// A file in `out` with this extension.
+pub fn file(out: &Path, extension: &str) -> PathBuf {
+    let mut files = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|file| file.extension().is_some_and(|found| found == extension)).unwrap()
+}
+
+/// The server, built like this test, once for all tests of a program.
+fn ringkeeper() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build)
+}
+
+fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--package", "ringkeeper", "--bin", "ringkeeper"]);
     if !cfg!(debug_assertions) {

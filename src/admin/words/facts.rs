@@ -65,6 +65,16 @@ impl<'a> Facts<'a> {
         self.reports.iter().map(|report| report.connection_count).sum()
     }
 
+    /// How many digests of the tree were not what others say of it.
+    pub(super) fn digest_mismatches(&self) -> u64 {
+        self.commit.as_ref().map_or(0, |commit| commit.digests.mismatches)
+    }
+
+    /// Some states, and the tree's digests then.
+    pub(super) fn digest_log(&self) -> &[(Zxid, u64)] {
+        self.commit.as_ref().map_or(&[], |commit| &commit.digests.log)
+    }
+
     /// The open sessions, if they were reported.
     pub(super) fn sessions(&self) -> Option<&SessionsReport> {
         self.commit.as_ref()?.sessions.as_ref()

@@ -35,6 +35,7 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     lines.add("min_client_response_size", sizes.min);
     lines.add("bytes_received_count", facts.bytes_received());
     lines.add("sessionless_connections_expired", facts.sessionless_expired());
+    lines.add("digest_mismatches_count", facts.digest_mismatches());
     lines.add("large_requests_rejected", facts.large_requests_rejected());
     lines.add("avg_fsynctime", java_double(average_ms(log.sync_us_sum, log.writes)));
     lines.add("min_fsynctime", log.sync_us_min / 1000);

@@ -37,6 +37,7 @@ pub(super) enum Word {
     Dirs,
     Dump,
     Envi,
+    Hash,
     Isro,
     Mntr,
     Ruok,
@@ -58,6 +59,7 @@ impl Word {
             b"dirs" => Word::Dirs,
             b"dump" => Word::Dump,
             b"envi" => Word::Envi,
+            b"hash" => Word::Hash,
             b"isro" => Word::Isro,
             b"mntr" => Word::Mntr,
             b"ruok" => Word::Ruok,
@@ -77,7 +79,13 @@ impl Word {
         let lists = Lists::default();
         match self {
             Word::Dirs | Word::Envi | Word::Isro | Word::Ruok => Needs::default(),
-            Word::Conf | Word::Crst | Word::Mntr | Word::Srst | Word::Srvr | Word::Wchs => figures,
+            Word::Conf
+            | Word::Crst
+            | Word::Hash
+            | Word::Mntr
+            | Word::Srst
+            | Word::Srvr
+            | Word::Wchs => figures,
             Word::Cons | Word::Stat => Needs { lists: Lists { connections: true, ..lists }, ..figures },
             Word::Wchc | Word::Wchp => Needs { lists: Lists { watches: true, ..lists }, ..figures },
             Word::Dump => Needs {
@@ -97,6 +105,8 @@ impl Word {
     pub(super) fn answer_out_of_service(self) -> &'static str {
         match self {
             Word::Isro => "null",
+            // Java prints no end of the line here.
+            Word::Hash => "This ZooKeeper instance is not currently serving requests",
             _ => "This ZooKeeper instance is not currently serving requests\n",
         }
     }
@@ -112,6 +122,7 @@ impl Word {
             }
             Word::Dump => dump::answer(facts),
             Word::Envi => envi::answer(),
+            Word::Hash => hash(facts),
             Word::Isro => if facts.is_read_only() { "ro" } else { "rw" }.into(),
             Word::Mntr => mntr::answer(facts),
             Word::Ruok => "imok".into(),
@@ -123,6 +134,12 @@ impl Word {
             Word::Wchs => watches::summary(facts),
         }
     }
+}
+
+/// `hash`: the digests of the tree as it was at some zxids.
+fn hash(facts: &Facts<'_>) -> String {
+    let lines = facts.digest_log().iter().map(|(zxid, digest)| format!("{:x}: {}\n", zxid.0, *digest as i64));
+    lines.collect()
 }
 
 /// An address and port as Java prints them, without its leading slash.

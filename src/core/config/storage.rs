@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use super::error::{ConfigError, Problem};
 use super::key_table::parser::{DATA_DIR, DATA_LOG_DIR, PURGE_INTERVAL, SNAP_RETAIN_COUNT};
 use super::key_table::storage::{
-    DATADIR_AUTOCREATE, DB_AUTOCREATE, FORCE_SYNC, FSYNC_WARNING_THRESHOLD, PRE_ALLOC_SIZE, SNAP_COUNT,
-    SNAP_SIZE_LIMIT, SNAPSHOT_COMPRESSION, SNAPSHOT_TRUST_EMPTY,
+    DATADIR_AUTOCREATE, DB_AUTOCREATE, DIGEST_ENABLED, FORCE_SYNC, FSYNC_WARNING_THRESHOLD, PRE_ALLOC_SIZE,
+    SERIALIZE_LAST_ZXID, SNAP_COUNT, SNAP_SIZE_LIMIT, SNAPSHOT_COMPRESSION, SNAPSHOT_TRUST_EMPTY,
 };
 use super::notice::Notice;
 use super::settings::Settings;
@@ -37,6 +37,10 @@ pub struct Storage {
     pub snap_size_limit_bytes: Option<u64>,
     /// `snapshot.compression.method`.
     pub snapshot_compression: Compression,
+    /// `digest.enabled`: whether the tree's digest is kept, written and compared.
+    pub digest: bool,
+    /// `serializeLastProcessedZxid.enabled`: whether snapshots say their zxid.
+    pub serialize_last_zxid: bool,
     /// `autopurge.purgeInterval`: when old snapshots go.
     pub purge: PurgeTime,
     /// `autopurge.snapRetainCount`, at least 3: how many snapshots stay.
@@ -82,6 +86,8 @@ impl Storage {
             snap_count: settings.get(&SNAP_COUNT)? as u32,
             snap_size_limit_bytes: (snap_size_limit_kib > 0).then(|| snap_size_limit_kib as u64 * 1024),
             snapshot_compression: settings.get(&SNAPSHOT_COMPRESSION)?,
+            digest: settings.get(&DIGEST_ENABLED)?,
+            serialize_last_zxid: settings.get(&SERIALIZE_LAST_ZXID)?,
             purge: purge_time(settings.get(&PURGE_INTERVAL)?),
             snap_retain_count: snap_retain_count(settings.get(&SNAP_RETAIN_COUNT)?, notices),
         })

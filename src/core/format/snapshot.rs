@@ -24,7 +24,8 @@
 //! -1 stands for the list that lets everybody do everything, which is not in the table.
 //!
 //! Which of the last two sections there are shows in the file's length alone. Only a file without either
-//! is read by every version of Java whatever its flags, so that is what is written unless asked otherwise.
+//! is read by every version of Java whatever its flags: 3.9, where it is told to write the last one and not the
+//! one before it, takes either for the other. Others pass over what they do not know.
 //!
 //! # What is trusted
 //!

@@ -8,7 +8,7 @@ use crate::id::Zxid;
 use crate::log_room::LogRoom;
 use crate::ops::ReconfigContext;
 use crate::prep::{LogSink, Pipeline};
-use crate::proto::{OpCode, Txn, TxnHeader};
+use crate::proto::{OpCode, Txn, TxnDigest, TxnHeader};
 use crate::zab::{DownReason, Epochs, History, Leader, LeaderAction, Logged, Tail};
 
 /// A server that leads, or tries to.
@@ -30,10 +30,11 @@ pub(super) struct Leading {
 struct Ordered(Vec<Logged>);
 
 impl LogSink for Ordered {
-    fn append(&mut self, zxid: Zxid, header: &TxnHeader, txn: &Txn<'_>) {
+    fn append(&mut self, header: &TxnHeader, txn: &Txn<'_>, digest: Option<TxnDigest>) {
         let mut payload = Vec::new();
         header.encode(txn, &mut payload);
-        self.0.push(Logged { zxid, payload: payload.into() });
+        digest.inspect(|digest| digest.encode(&mut payload));
+        self.0.push(Logged { zxid: header.zxid, payload: payload.into() });
     }
 }
 
@@ -48,7 +49,8 @@ impl Leading {
         at: Moment,
     ) -> Leading {
         let mut history = history.clone();
-        tail.entries().for_each(|logged| history.push(logged.clone()));
+        // All of it, however long: a learner gets the tree as it is published, and then this.
+        history.push_all(tail.entries().cloned());
         let mut begun = Vec::new();
         let last = tail.last();
         let leader = Leader::new(options.zab.clone(), epochs, history, (last, durable), at.now, &mut begun);

@@ -60,10 +60,10 @@ use crate::durable::Durable;
 use crate::flow::ShardTurn;
 use crate::id::{ServerId, Zxid};
 use crate::log_room::LogRoom;
-use crate::ops::CONFIG_NODE;
+use crate::ops::{CONFIG_NODE, Digests};
 use crate::prep::{Pipeline, PipelineOptions};
 use crate::tree::DataTree;
-use crate::zab::{EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
+use crate::zab::{DownReason, EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
 
 /// The machine. See the module's documentation.
 pub struct Member {
@@ -75,6 +75,8 @@ pub struct Member {
     log_room: LogRoom,
     /// The role that begins once the disk has done what it was asked for.
     next: Option<Start>,
+    /// The newest epoch that another server is known to have promised. One that this server opens is newer.
+    outpromised: u32,
 }
 
 /// What a member must know of its server and ensemble.
@@ -136,6 +138,7 @@ impl Member {
             role: Role::Looking(Box::new(Looking::new(pipeline, Tail::new(last)))),
             log_room: LogRoom::default(),
             next: None,
+            outpromised: 0,
             options,
         }
     }
@@ -186,6 +189,16 @@ impl Member {
             Role::Looking(looking) => looking.pipeline().tree(),
             Role::Leading(leading) => leading.pipeline().tree(),
             Role::Learning(learning) => learning.replica().tree(),
+            Role::Between => unreachable!("a member is between roles only within a call"),
+        }
+    }
+
+    /// What is known of the digests of [`Member::tree`].
+    pub fn digests(&self) -> &Digests {
+        match &self.role {
+            Role::Looking(looking) => looking.pipeline().digests(),
+            Role::Leading(leading) => leading.pipeline().digests(),
+            Role::Learning(learning) => learning.replica().digests(),
             Role::Between => unreachable!("a member is between roles only within a call"),
         }
     }
@@ -395,8 +408,9 @@ impl Member {
         let log = self.storage.log();
         self.role = match start {
             Start::Lead => {
+                let epochs = Epochs { accepted: self.epochs.accepted.max(self.outpromised), ..self.epochs };
                 let mut leading =
-                    Leading::new(&self.options, pipeline, tail, self.epochs, &self.history, log.1, at);
+                    Leading::new(&self.options, pipeline, tail, epochs, &self.history, log.1, at);
                 leading.on_log_room(self.log_room);
                 leading.begin(at, &mut self.storage, out);
                 Role::Leading(Box::new(leading))
@@ -417,6 +431,9 @@ impl Member {
         };
         let Some(reason) = reason else { return };
         self.options.zab.configurations = self.configurations().clone();
+        if let DownReason::Outpromised { theirs, .. } = reason {
+            self.outpromised = self.outpromised.max(theirs);
+        }
         self.role = match std::mem::replace(&mut self.role, Role::Between) {
             Role::Leading(leading) => {
                 let (pipeline, tail) = leading.end(&mut self.history, out);

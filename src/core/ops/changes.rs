@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::database::{Database, Trail};
 use crate::flow::Step;
 use crate::id::Zxid;
-use crate::tree::{Delta, Undo};
+use crate::tree::{Delta, Place, Undo};
 
 /// The steps that are applied to the one database that is ahead, in order, to be published once they are
 /// durable; and how to undo those of the last transaction, or on request all of them.
@@ -54,7 +54,7 @@ impl Changes {
         rest.extend(self.steps.drain(count..));
         let taken = std::mem::replace(&mut self.steps, rest);
         if self.keeps_undos {
-            let changed = taken.iter().filter(|step| matches!(step, Step::Delta(_))).count();
+            let changed = taken.iter().filter(|step| matches!(step, Step::Delta(..))).count();
             self.undos.drain(..changed);
             self.start = self.start.saturating_sub(changed);
         }
@@ -82,8 +82,8 @@ impl Changes {
 }
 
 impl Trail for Changes {
-    fn note(&mut self, delta: Delta, undo: Undo) {
-        self.steps.push(Step::Delta(delta));
+    fn note(&mut self, delta: Delta, place: Place, undo: Undo) {
+        self.steps.push(Step::Delta(delta, place));
         self.undos.push_back(undo);
     }
 }

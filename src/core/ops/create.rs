@@ -2,12 +2,14 @@ use std::borrow::Cow;
 
 use super::database::{Database, Trail};
 use super::quota::UsageChange;
-use super::write::Asker;
+use super::write::{Asker, Decided};
 use crate::acl;
 use crate::error::Code;
 use crate::flow::PartOutcome;
 use crate::proto::{AclRef, CreateFlags, CreateKind, CreateRequest, OpCode, Txn, TxnHeader, perms};
-use crate::tree::{Counters, Delta, Node, NodeFields, Owner, is_valid_path, parent_of, parent_to_write};
+use crate::tree::{
+    Counters, Delta, Node, NodeFields, Owner, Slot, is_valid_path, parent_of, parent_to_write,
+};
 
 /// Decides create, create2, createContainer or createTTL.
 pub(super) fn decide<'r>(
@@ -15,7 +17,7 @@ pub(super) fn decide<'r>(
     request: CreateRequest<'r>,
     db: &Database,
     asker: &mut Asker<'_>,
-) -> Result<Txn<'r>, Code> {
+) -> Result<Decided<'r>, Code> {
     let flags = CreateFlags::from_number(request.flags).ok_or(Code::BadArguments)?;
     check_ttl(flags, request.ttl_ms, asker.settings.extended_types)?;
     if flags.is_ephemeral() { asker.check_owner() } else { asker.check_session() }?;
@@ -39,13 +41,14 @@ pub(super) fn decide<'r>(
     }
     let usage = UsageChange { nodes: 1, bytes: request.data.map_or(0, |data| data.len() as i64) };
     db.quotas.check(&db.tree, &path, usage, asker.settings.enforce_quota)?;
-    Ok(Txn::Create {
+    let txn = Txn::Create {
         kind: kind(op, flags, request.ttl_ms),
         path,
         data: request.data.map(Cow::Borrowed),
         acl,
         parent_cversion: creates_before.wrapping_add(1),
-    })
+    };
+    Ok(Decided { txn, at: Some(parent.slot) })
 }
 
 /// Makes the node, unless its parent is missing. One that exists takes the ACL, and its parent the count
@@ -56,10 +59,16 @@ pub(super) fn apply(
     kind: CreateKind,
     (path, data, acl): (&str, Option<&[u8]>, &AclRef),
     parent_cversion: i32,
+    at: Option<Slot>,
     trail: &mut impl Trail,
 ) -> Option<PartOutcome> {
-    let parent = db.tree.get(parent_of(path)?)?;
-    if let Some(existing) = db.tree.get(path) {
+    let parent = match at {
+        Some(slot) => db.tree.at(slot)?,
+        None => db.tree.get(parent_of(path)?)?,
+    };
+    if at.is_none()
+        && let Some(existing) = db.tree.get(path)
+    {
         let (slot, aversion) = (existing.slot, existing.node.aversion());
         let node = existing.node.with_acl(acl.clone(), aversion);
         let counted = later_count(parent.cversion(), parent_cversion);

@@ -1,38 +1,41 @@
 use std::borrow::Cow;
 
+use super::digests::Digests;
 use super::quota::Quotas;
 use super::reconfig::{CONFIG_NODE, CONFIG_NODE_VERSION};
 use super::{create, delete, quota, sessions, set_acl, set_data};
 use crate::acl::Interner;
 use crate::error::Code;
 use crate::flow::{Outcome, PartOutcome};
+use crate::format::snapshot::Digest;
 use crate::id::{SessionId, Zxid};
-use crate::proto::{Txn, TxnHeader};
+use crate::proto::{Txn, TxnDigest, TxnHeader};
 use crate::time::WallTime;
-use crate::tree::{DataTree, Delta, Slot, Undo};
+use crate::tree::{DIGEST_VERSION, DataTree, Delta, Place, Slot, Undo};
 
 /// The tree and what is kept beside it to change it: which subtrees have a quota.
 pub struct Database {
     pub(super) tree: DataTree,
     pub(super) quotas: Quotas,
+    digests: Digests,
 }
 
 /// Told of each change that applying a transaction makes.
 pub trait Trail {
-    /// The change was applied; `undo` takes it back.
-    fn note(&mut self, delta: Delta, undo: Undo);
+    /// The change was applied at this place; `undo` takes it back.
+    fn note(&mut self, delta: Delta, place: Place, undo: Undo);
 }
 
 /// Nobody is told.
 impl Trail for () {
-    fn note(&mut self, _: Delta, _: Undo) {}
+    fn note(&mut self, _: Delta, _: Place, _: Undo) {}
 }
 
 impl Database {
     /// The database whose tree this is, with what quotas say is used counted anew.
     pub fn new(tree: DataTree) -> Database {
         let quotas = Quotas::of(&tree);
-        let mut database = Database { tree, quotas };
+        let mut database = Database { tree, quotas, digests: Digests::default() };
         database.recount();
         database
     }
@@ -47,6 +50,44 @@ impl Database {
         self.tree
     }
 
+    /// Another tree takes the place of this one.
+    pub fn replace(&mut self, tree: DataTree) {
+        self.digests.restart();
+        *self = Database { digests: std::mem::take(&mut self.digests), ..Database::new(tree) };
+    }
+
+    /// What is known of the tree's digests.
+    pub fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    /// Compares what the snapshot that the tree was loaded from says of its digest.
+    pub fn check_snapshot(&mut self, said: Digest) {
+        if let Some(digest) = self.tree.digest() {
+            self.digests.on_snapshot(said, self.tree.last_zxid(), digest);
+        }
+    }
+
+    /// Compares what the last transaction that was applied says of the tree after it, if it says anything.
+    pub fn check(&mut self, said: Option<TxnDigest>) {
+        if let Some(said) = said
+            && let Some(digest) = self.tree.digest()
+        {
+            self.digests.check(self.tree.last_zxid(), said, digest);
+        }
+    }
+
+    /// What the last transaction that was applied is to say of the tree after it. Errors say nothing.
+    pub fn digest_for(&self, txn: &Txn<'_>) -> Option<TxnDigest> {
+        match txn {
+            Txn::Error { .. } => None,
+            _ => self
+                .tree
+                .digest()
+                .map(|digest| TxnDigest { version: DIGEST_VERSION, tree_digest: digest as i64 }),
+        }
+    }
+
     /// Applies a transaction, and notes that everything up to its zxid is applied.
     pub fn apply(&mut self, header: &TxnHeader, txn: &Txn<'_>, trail: &mut impl Trail) {
         match txn {
@@ -56,13 +97,13 @@ impl Database {
             }
             Txn::Multi(parts) if parts.iter().any(|part| matches!(part, Txn::Error { .. })) => {}
             Txn::Multi(parts) => parts.iter().for_each(|part| {
-                self.apply_to_node(header, part, trail);
+                self.apply_to_node(header, part, None, trail);
             }),
             _ => {
-                self.apply_to_node(header, txn, trail);
+                self.apply_to_node(header, txn, None, trail);
             }
         }
-        self.tree.advance(header.zxid);
+        self.applied(header.zxid);
     }
 
     /// Applies a transaction that another server decided, and says what its client hears of it if it is one
@@ -81,15 +122,15 @@ impl Database {
                 });
                 Outcome::Multi(codes.map(PartOutcome::Failed).collect())
             }
-            Txn::Multi(parts) => {
-                Outcome::Multi(parts.iter().map(|part| self.apply_to_node(header, part, trail)).collect())
-            }
+            Txn::Multi(parts) => Outcome::Multi(
+                parts.iter().map(|part| self.apply_to_node(header, part, None, trail)).collect(),
+            ),
             _ => {
-                let part = self.apply_to_node(header, txn, trail);
+                let part = self.apply_to_node(header, txn, None, trail);
                 self.outcome_of(txn, part)
             }
         };
-        self.tree.advance(header.zxid);
+        self.applied(header.zxid);
         outcome
     }
 
@@ -101,22 +142,33 @@ impl Database {
     /// Forgets that transactions after `zxid` were applied, all of whose changes were taken back.
     pub fn rewind(&mut self, zxid: Zxid) {
         self.tree.rewind(zxid);
+        self.digests.rewind(zxid);
     }
 
-    /// Applies a transaction that concerns one node, and says what its client hears of it.
+    /// The transaction of this zxid is applied.
+    pub(super) fn applied(&mut self, zxid: Zxid) {
+        self.tree.advance(zxid);
+        // Java's log of digests goes on without digests.
+        self.digests.on_applied(zxid, self.tree.digest().unwrap_or(0));
+    }
+
+    /// Applies a transaction that concerns one node, and says what its client hears of it. If it was just
+    /// decided, `at` is the slot that was found then: the node's; of a new one, whose path is free, its parent's.
     pub(super) fn apply_to_node(
         &mut self,
         header: &TxnHeader,
         txn: &Txn<'_>,
+        at: Option<Slot>,
         trail: &mut impl Trail,
     ) -> PartOutcome {
         let done = match txn {
             Txn::Create { kind, path, data, acl, parent_cversion } => {
-                create::apply(self, header, *kind, (path, data.as_deref(), acl), *parent_cversion, trail)
+                let node = (&**path, data.as_deref(), acl);
+                create::apply(self, header, *kind, node, *parent_cversion, at, trail)
             }
             Txn::Delete { path } | Txn::DeleteContainer { path } => delete::apply(self, header, path, trail),
             Txn::SetData { path, data, version } | Txn::Reconfig { path, data, version } => {
-                set_data::apply(self, header, path, data.as_deref(), *version, trail)
+                set_data::apply(self, header, path, data.as_deref(), *version, at, trail)
             }
             Txn::SetAcl { path, acl, version } => set_acl::apply(self, header, path, acl, *version, trail),
             Txn::Check { .. } => Some(PartOutcome::Checked),
@@ -141,26 +193,27 @@ impl Database {
     pub fn show_configuration(&mut self, text: &[u8], version: Zxid, wall: WallTime, trail: &mut impl Trail) {
         let (client_id, cxid) = (SessionId::NONE, 0);
         let header = TxnHeader { client_id, cxid, zxid: version, time: wall };
-        set_data::apply(self, &header, CONFIG_NODE, Some(text), CONFIG_NODE_VERSION, trail);
+        set_data::apply(self, &header, CONFIG_NODE, Some(text), CONFIG_NODE_VERSION, None, trail);
     }
 
     /// Opens or closes a session.
     pub(super) fn change_sessions(&mut self, zxid: Zxid, delta: Delta, trail: &mut impl Trail) {
-        let undo = self.tree.apply(zxid, &delta);
-        trail.note(delta, undo);
+        let undo = self.tree.apply_at(zxid, &delta, Place::NOWHERE);
+        trail.note(delta, Place::NOWHERE, undo);
     }
 
     /// Makes one change, which fits the tree, to the node at this slot or below it, see
-    /// [`DataTree::apply_at`].
+    /// [`DataTree::place`].
     pub(super) fn change(&mut self, zxid: Zxid, delta: Delta, slot: Slot, trail: &mut impl Trail) {
-        let undo = self.tree.apply_at(zxid, &delta, slot);
+        let place = self.tree.place(&delta, slot);
+        let undo = self.tree.apply_at(zxid, &delta, place);
         self.quotas.follow(&delta);
-        trail.note(delta, undo);
+        trail.note(delta, place, undo);
     }
 
     /// Takes back one change, the last that is not taken back yet.
     pub(super) fn undo(&mut self, undo: Undo) {
-        self.quotas.take_back(&undo);
+        self.quotas.take_back(&undo, &self.tree);
         self.tree.undo(undo);
     }
 

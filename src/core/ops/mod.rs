@@ -16,6 +16,7 @@ mod check;
 mod create;
 mod database;
 mod delete;
+mod digests;
 mod multi;
 mod quota;
 mod reconfig;
@@ -26,11 +27,13 @@ mod write;
 
 pub use changes::Changes;
 pub use database::{Database, Trail, share_lists};
+pub use digests::{Digests, Mismatch};
 pub use quota::QuotaLimits;
 pub use reconfig::{CONFIG_NODE, ReconfigContext};
 pub use sessions::{close_txn, ephemerals_of};
 pub use write::{
     Asker, AskingSession, Ordered, Settings, Undecodable, is_well_formed, needs_global_session, order,
+    path_ahead,
 };
 
 #[cfg(test)]

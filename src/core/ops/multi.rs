@@ -1,6 +1,6 @@
 use super::changes::Changes;
 use super::database::Database;
-use super::write::{Asker, Ordered, Undecodable, Write};
+use super::write::{Asker, Decided, Ordered, Undecodable, Write};
 use crate::error::Code;
 use crate::flow::{Outcome, PartOutcome};
 use crate::jute::Reader;
@@ -32,8 +32,8 @@ pub(super) fn order<'r>(
     let mut outcomes = Vec::with_capacity(count);
     for write in writes {
         match write.decide(header.zxid, db, asker) {
-            Ok(txn) => {
-                outcomes.push(db.apply_to_node(header, &txn, changes));
+            Ok(Decided { txn, at }) => {
+                outcomes.push(db.apply_to_node(header, &txn, at, changes));
                 txns.push(txn);
             }
             Err(code) => {

@@ -45,10 +45,12 @@ impl Quotas {
         }
     }
 
-    /// Takes note that a change of the tree was undone.
-    pub(super) fn take_back(&mut self, undo: &Undo) {
+    /// Takes note that a change of the tree is about to be undone.
+    pub(super) fn take_back(&mut self, undo: &Undo, tree: &DataTree) {
         match undo {
-            Undo::Uncreate { node, .. } => self.remove(node),
+            Undo::Uncreate { slot, .. } => {
+                tree.at(*slot).inspect(|found| self.remove(found.node));
+            }
             Undo::Undelete { node, .. } => self.add(node),
             _ => {}
         }

@@ -12,7 +12,7 @@ use crate::testing::picture;
 use crate::time::WallTime;
 use crate::tree::{DataTree, Loader, Node, TreeOptions};
 
-const OPTIONS: TreeOptions = TreeOptions { extended_types: true, seed: 1 };
+const OPTIONS: TreeOptions = TreeOptions { extended_types: true, digest: true, seed: 1 };
 const SESSION: SessionId = SessionId(7);
 
 fn database() -> Database {

@@ -26,7 +26,7 @@ const SESSION: SessionId = SessionId(0x77);
 
 impl Bench {
     fn new() -> Bench {
-        let tree = DataTree::new(TreeOptions { extended_types: true, seed: 3 });
+        let tree = DataTree::new(TreeOptions { extended_types: true, digest: true, seed: 3 });
         Bench {
             db: Database::new(tree),
             interner: Interner::new(),
@@ -476,7 +476,7 @@ fn a_quota_counts_nodes_and_bytes_of_its_subtree_silently() {
     let (_, steps, _) = bench.ask(OpCode::SetData, &set_data("/q/a", Some(b"1"), -1));
     assert!(matches!(
         steps[..],
-        [Step::Zxid(_), Step::Delta(Delta::SetData(_)), Step::Delta(Delta::SetSilently(_))]
+        [Step::Zxid(_), Step::Delta(Delta::SetData(_), _), Step::Delta(Delta::SetSilently(_), _)]
     ));
     assert_eq!(bench.data(STATS), "count=2,bytes=1");
     assert_eq!(bench.db.tree().get(STATS).expect("a node").stat().version, 0);

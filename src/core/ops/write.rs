@@ -11,7 +11,7 @@ use crate::proto::{
     Acl, CreateFlags, CreateRequest, Identity, OpCode, PathVersion, SetAclRequest, SetDataRequest, Txn,
     TxnHeader,
 };
-use crate::tree::{Found, is_valid_path};
+use crate::tree::{Found, Slot, is_valid_path};
 
 /// What the operations must know of the server's configuration.
 #[derive(Clone, Debug, Default)]
@@ -121,21 +121,27 @@ pub fn order<'r>(
         let writes = multi::decode(&mut reader)?;
         changes.begin(header.zxid);
         let ordered = multi::order(writes, db, header, asker, changes);
-        db.tree.advance(header.zxid);
+        db.applied(header.zxid);
         return Ok(ordered);
     }
     let write = Write::decode(op, &mut reader).map_err(|_| Undecodable { takes_zxid: false })?;
     changes.begin(header.zxid);
     let ordered = match write.decide(header.zxid, db, asker) {
-        Ok(txn) => {
-            let part = db.apply_to_node(header, &txn, changes);
+        Ok(Decided { txn, at }) => {
+            let part = db.apply_to_node(header, &txn, at, changes);
             let outcome = db.outcome_of(&txn, part);
             Ordered { txn, outcome }
         }
         Err(code) => Ordered { txn: Txn::Error { err: code.number() }, outcome: Outcome::Failed(code) },
     };
-    db.tree.advance(header.zxid);
+    db.applied(header.zxid);
     Ok(ordered)
+}
+
+/// The path that a request's record begins with, as it came: no more is looked at. That of a multi is none.
+pub fn path_ahead(op: OpCode, record: &[u8]) -> Option<&[u8]> {
+    let is_first = !matches!(op, OpCode::Multi | OpCode::CloseSession | OpCode::Reconfig);
+    is_first.then(|| Reader::new(record).buffer().ok().flatten())?
 }
 
 /// Whether the record is one of its operation, so that a leader can decide it.
@@ -201,15 +207,33 @@ impl<'r> Write<'r> {
         }
     }
 
-    pub(super) fn decide(self, zxid: Zxid, db: &Database, asker: &mut Asker<'_>) -> Result<Txn<'r>, Code> {
+    pub(super) fn decide(
+        self,
+        zxid: Zxid,
+        db: &Database,
+        asker: &mut Asker<'_>,
+    ) -> Result<Decided<'r>, Code> {
         match self {
             Write::Create(op, request) => create::decide(op, request, db, asker),
-            Write::Delete(request) => delete::decide(request, db, asker),
+            Write::Delete(request) => delete::decide(request, db, asker).map(Decided::from),
             Write::SetData(request) => set_data::decide(request, db, asker),
-            Write::SetAcl(request) => set_acl::decide(request, db, asker),
-            Write::Check(request) => check::decide(request, db, asker),
-            Write::Reconfig(request) => reconfig::decide(&request, zxid, db, asker),
+            Write::SetAcl(request) => set_acl::decide(request, db, asker).map(Decided::from),
+            Write::Check(request) => check::decide(request, db, asker).map(Decided::from),
+            Write::Reconfig(request) => reconfig::decide(&request, zxid, db, asker).map(Decided::from),
         }
+    }
+}
+
+/// A transaction that is to be applied at once.
+pub(super) struct Decided<'r> {
+    pub(super) txn: Txn<'r>,
+    /// What was found meanwhile, see [`Database::apply_to_node`].
+    pub(super) at: Option<Slot>,
+}
+
+impl<'r> From<Txn<'r>> for Decided<'r> {
+    fn from(txn: Txn<'r>) -> Decided<'r> {
+        Decided { txn, at: None }
     }
 }
 

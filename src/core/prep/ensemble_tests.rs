@@ -11,7 +11,7 @@ use crate::flow::{
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::Writer;
 use crate::ops::Settings;
-use crate::proto::{Identity, OpCode, Txn, TxnHeader};
+use crate::proto::{Identity, OpCode, Txn, TxnDigest, TxnHeader};
 use crate::session::{LocalSessions, NewSessions, password_of};
 use crate::testing::{create, multi, path_version, picture, set_data};
 use crate::time::{Instant, WallTime};
@@ -25,9 +25,10 @@ const TIMEOUT_MS: i32 = 4000;
 struct Log(Vec<Vec<u8>>);
 
 impl LogSink for Log {
-    fn append(&mut self, _: Zxid, header: &TxnHeader, txn: &Txn<'_>) {
+    fn append(&mut self, header: &TxnHeader, txn: &Txn<'_>, digest: Option<TxnDigest>) {
         let mut payload = Vec::new();
         header.encode(txn, &mut payload);
+        digest.inspect(|digest| digest.encode(&mut payload));
         self.0.push(payload);
     }
 }
@@ -45,7 +46,7 @@ fn pipeline_with(server: i64, new_sessions: NewSessions) -> Pipeline {
         settings: Settings::default(),
         reaper: ReaperOptions::default(),
     };
-    Pipeline::new(options, DataTree::new(TreeOptions::default()))
+    Pipeline::new(options, DataTree::new(TreeOptions { digest: true, ..TreeOptions::default() }))
 }
 
 fn conn(conn: u64) -> Origin {
@@ -283,6 +284,38 @@ fn a_sync_at_the_leader_waits_for_its_proof_with_what_is_behind_it() {
 }
 
 #[test]
+fn a_follower_compares_the_digests_of_all_that_it_applies() {
+    let mut pair = Pair::new();
+    let session = pair.open(conn(1));
+    for (xid, op, record) in [
+        (1, OpCode::Create, create("/a", b"x", 0)),
+        (2, OpCode::Create, create("/a/e", b"", 1)),
+        (3, OpCode::Create, create("/missing/a", b"", 0)),
+        (4, OpCode::SetData, set_data("/a", Some(b"other"), -1)),
+        (5, OpCode::CloseSession, Vec::new()),
+    ] {
+        pair.hand_in(conn(1), session, request(xid, op, record));
+    }
+    pair.exchange();
+    let digests = pair.follower.digests();
+    assert_eq!((digests.compared(), digests.mismatches()), (5, 0), "an error says nothing of the tree");
+
+    // The leader's tree becomes another without a transaction.
+    let (header, txn) = (
+        TxnHeader { client_id: SessionId(9), cxid: 0, zxid: pair.leader.last_zxid(), time: WALL },
+        Txn::SetData { path: "/a".into(), data: None, version: 7 },
+    );
+    pair.leader.db.apply(&header, &txn, &mut ());
+    pair.open(conn(2));
+    let digests = pair.follower.digests();
+    assert_eq!((digests.compared(), digests.mismatches()), (6, 1));
+    let last = digests.last_mismatch().expect("one");
+    assert_eq!(last.zxid, pair.leader.last_zxid());
+    assert_eq!(last.actual, pair.follower.tree().digest().expect("kept") as i64);
+    assert_eq!(last.expected, pair.leader.tree().digest().expect("kept") as i64);
+}
+
+#[test]
 fn what_was_not_published_is_rolled_back_without_a_trace() {
     let (mut leader, mut log) = (pipeline(1), Log::default());
     leader.lead(1, [], NOW, WALL, &mut log);
@@ -308,7 +341,7 @@ fn what_was_not_published_is_rolled_back_without_a_trace() {
                 current = zxid;
                 shard.advance(zxid);
             }
-            Step::Delta(delta) => drop(shard.apply(current, &delta)),
+            Step::Delta(delta, place) => drop(shard.apply_at(current, &delta, place)),
             Step::Reply(_) | Step::Close(_) => {}
         }
     }

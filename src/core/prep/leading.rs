@@ -7,8 +7,8 @@ use crate::error::Code;
 use crate::flow::{ForwardedRequest, Origin, Step};
 use crate::id::{SessionId, Zxid};
 use crate::jute::Reader;
-use crate::ops::{self, Asker, AskingSession, Changes, Database, ReconfigContext};
-use crate::proto::{OpCode, Txn, TxnHeader};
+use crate::ops::{self, Asker, AskingSession, Changes, ReconfigContext};
+use crate::proto::{OpCode, Txn, TxnDigest, TxnHeader};
 use crate::session::{SessionTracker, Standing};
 use crate::time::{Instant, WallTime};
 use crate::tree::DataTree;
@@ -33,11 +33,13 @@ impl Pipeline {
         self.changes = Changes::new(true);
         for payload in tail {
             // What cannot be read was refused before it was logged.
-            let Ok((header, mut txn)) = TxnHeader::decode(&mut Reader::new(payload)) else { continue };
+            let mut reader = Reader::new(payload);
+            let Ok((header, mut txn)) = TxnHeader::decode(&mut reader) else { continue };
             ops::share_lists(&mut txn, &mut self.interner);
             let start = self.changes.len();
             self.changes.begin(header.zxid);
             self.db.apply(&header, &txn, &mut self.changes);
+            self.db.check(TxnDigest::decode(&mut reader));
             self.note_ordered(header.zxid, start);
         }
         let (opening, start) = (Zxid::new(epoch, 0), self.changes.len());
@@ -108,7 +110,7 @@ impl Pipeline {
                 match ordered {
                     Ok(ordered) => {
                         note_reconfig(&mut self.reconfig, &ordered.txn);
-                        log.append(header.zxid, &header, &ordered.txn);
+                        log.append(&header, &ordered.txn, self.db.digest_for(&ordered.txn));
                         self.note_ordered(header.zxid, start);
                     }
                     Err(_) => self.refuse(session, cxid, Code::MarshallingError, wall, log),
@@ -175,7 +177,8 @@ impl Pipeline {
     /// Another tree takes the place of this one, of which everything is published or rolled back.
     pub fn replace(&mut self, tree: DataTree) {
         let last = tree.last_zxid();
-        self.db = Database::new(tree);
+        self.db.replace(tree);
+        self.published_digest = self.db.tree().digest();
         (self.last_zxid, self.durable, self.published) = (last, last, last);
     }
 

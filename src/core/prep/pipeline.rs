@@ -8,15 +8,16 @@ use crate::acl::Interner;
 use crate::config::Membership;
 use crate::error::Code;
 use crate::flow::{CommitBatch, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted};
+use crate::format::snapshot::Digest;
 use crate::format::wal::RecordBatch;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
 use crate::log_room::LogRoom;
-use crate::ops::{self, Asker, AskingSession, Changes, Database, ReconfigContext, Settings};
-use crate::proto::{Identity, OpCode, Password, Txn, TxnHeader};
+use crate::ops::{self, Asker, AskingSession, Changes, Database, Digests, ReconfigContext, Settings};
+use crate::proto::{Identity, OpCode, Password, Txn, TxnDigest, TxnHeader};
 use crate::session::{Expired, LocalSessions, NewSessions, SessionTracker, Standing, password_of};
 use crate::time::{Instant, WallTime};
-use crate::tree::DataTree;
+use crate::tree::{DataTree, LOOK_AHEAD};
 
 /// Orders everything that changes the database.
 ///
@@ -42,6 +43,8 @@ pub struct Pipeline {
     pub(super) durable: Zxid,
     /// The last transaction that was published.
     pub(super) published: Zxid,
+    /// The tree's digest after it.
+    pub(super) published_digest: Option<u64>,
     /// What a sync that is ordered now must wait for besides, and what of that has happened.
     pub(super) sync_round: Option<u64>,
     pub(super) confirmed: u64,
@@ -58,8 +61,8 @@ pub struct Pipeline {
 /// What steps wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gate {
-    /// A transaction to be durable.
-    Durable(Zxid),
+    /// A transaction to be durable. With the tree's digest after it.
+    Durable(Zxid, Option<u64>),
     /// Proof that this server leads, see [`Pipeline::await_round`].
     Confirmed(u64),
 }
@@ -93,13 +96,16 @@ impl PipelineOptions {
 
 /// Takes the transactions to be made durable, in their order.
 pub trait LogSink {
-    /// Appends a transaction; the sink encodes it at once.
-    fn append(&mut self, zxid: Zxid, header: &TxnHeader, txn: &Txn<'_>);
+    /// Appends a transaction, with what it says of the tree's digest; the sink encodes them at once.
+    fn append(&mut self, header: &TxnHeader, txn: &Txn<'_>, digest: Option<TxnDigest>);
 }
 
 impl LogSink for RecordBatch {
-    fn append(&mut self, zxid: Zxid, header: &TxnHeader, txn: &Txn<'_>) {
-        self.push(zxid, |record| header.encode(txn, record));
+    fn append(&mut self, header: &TxnHeader, txn: &Txn<'_>, digest: Option<TxnDigest>) {
+        self.push(header.zxid, |record| {
+            header.encode(txn, record);
+            digest.inspect(|digest| digest.encode(record));
+        });
     }
 }
 
@@ -116,6 +122,7 @@ impl Pipeline {
     pub fn new(options: PipelineOptions, tree: DataTree) -> Pipeline {
         let last_zxid = tree.last_zxid();
         Pipeline {
+            published_digest: tree.digest(),
             db: Database::new(tree),
             interner: Interner::new(),
             tracker: SessionTracker::new(options.tick_ms),
@@ -144,10 +151,13 @@ impl Pipeline {
     ///
     /// If the record is not a transaction: the log is damaged, or a newer version wrote it.
     pub fn recover(&mut self, payload: &[u8]) -> Result<(), RecoverError> {
-        let (header, mut txn) = TxnHeader::decode(&mut Reader::new(payload))?;
+        let mut reader = Reader::new(payload);
+        let (header, mut txn) = TxnHeader::decode(&mut reader)?;
         if header.zxid > self.last_zxid {
             ops::share_lists(&mut txn, &mut self.interner);
             self.db.apply(&header, &txn, &mut ());
+            self.db.check(TxnDigest::decode(&mut reader));
+            self.published_digest = self.db.tree().digest();
             (self.last_zxid, self.durable, self.published) = (header.zxid, header.zxid, header.zxid);
         }
         Ok(())
@@ -162,6 +172,7 @@ impl Pipeline {
             let header = TxnHeader { client_id: session, cxid: 0, zxid: self.last_zxid, time: wall };
             self.db.apply(&header, &Txn::CloseSession { ephemerals: None }, &mut ());
         }
+        self.published_digest = self.db.tree().digest();
         for (session, timeout_ms) in self.db.tree().sessions() {
             self.tracker.open(*session, *timeout_ms, None, now);
         }
@@ -182,16 +193,21 @@ impl Pipeline {
         for (session, at) in turn.heard {
             self.tracker.heard(session, at);
         }
-        for Submitted { origin, session, what } in turn.submitted {
+        for (at, Submitted { origin, session, what }) in turn.submitted.iter().enumerate() {
+            if at % LOOK_AHEAD == 0 {
+                let next = turn.submitted[at..].iter().take(LOOK_AHEAD);
+                self.db.tree().look_ahead(next.filter_map(path_ahead));
+            }
+            let (origin, session) = (*origin, *session);
             match what {
                 Submission::Connect { timeout_ms, .. } if session == SessionId::NONE => {
-                    self.open_session(origin, timeout_ms, now, wall, log);
+                    self.open_session(origin, *timeout_ms, now, wall, log);
                 }
                 Submission::Connect { password, timeout_ms } => {
-                    self.reattach(origin, session, password, timeout_ms, now);
+                    self.reattach(origin, session, *password, *timeout_ms, now);
                 }
                 Submission::Request { xid, op, record, identities } => {
-                    self.request(origin, session, (xid, op, &record), &identities, (now, wall), log);
+                    self.request(origin, session, (*xid, *op, record), identities, (now, wall), log);
                 }
             }
         }
@@ -235,7 +251,9 @@ impl Pipeline {
     pub fn publish(&mut self) -> Option<CommitBatch> {
         while let Some((gate, _)) = self.pending.front() {
             match gate {
-                Gate::Durable(zxid) if *zxid <= self.durable => self.published = *zxid,
+                Gate::Durable(zxid, digest) if *zxid <= self.durable => {
+                    (self.published, self.published_digest) = (*zxid, *digest);
+                }
                 Gate::Confirmed(round) if *round <= self.confirmed => {}
                 _ => break,
             }
@@ -251,12 +269,22 @@ impl Pipeline {
         let steps = self.changes.take_first(count);
         self.published_steps += count as u64;
         self.outstanding -= steps.iter().filter(|step| matches!(step, Step::Reply(_))).count();
-        Some(CommitBatch { steps })
+        Some(CommitBatch { steps, digest: self.published_digest })
     }
 
     /// The tree, ahead of what is published.
     pub fn tree(&self) -> &DataTree {
         self.db.tree()
+    }
+
+    /// What is known of the tree's digests, ahead of what is published.
+    pub fn digests(&self) -> &Digests {
+        self.db.digests()
+    }
+
+    /// Compares what the snapshot that the tree was loaded from says of its digest, before anything is recovered.
+    pub fn check_snapshot(&mut self, said: Digest) {
+        self.db.check_snapshot(said);
     }
 
     /// The zxid of the last transaction ordered.
@@ -414,7 +442,7 @@ impl Pipeline {
         match ops::order(op, record, &mut self.db, header, &mut asker, &mut self.changes) {
             Ok(ordered) => {
                 note_reconfig(&mut self.reconfig, &ordered.txn);
-                log.append(header.zxid, header, &ordered.txn);
+                log.append(header, &ordered.txn, self.db.digest_for(&ordered.txn));
                 self.note_ordered(header.zxid, start);
                 ordered.outcome
             }
@@ -468,13 +496,13 @@ impl Pipeline {
         let start = self.changes.len();
         self.changes.begin(header.zxid);
         self.db.apply(header, txn, &mut self.changes);
-        log.append(header.zxid, header, txn);
+        log.append(header, txn, self.db.digest_for(txn));
         self.note_ordered(header.zxid, start);
     }
 
     pub(super) fn note_ordered(&mut self, zxid: Zxid, start: usize) {
         self.last_zxid = zxid;
-        self.gate(Gate::Durable(zxid), start);
+        self.gate(Gate::Durable(zxid, self.db.tree().digest()), start);
     }
 
     fn gate(&mut self, gate: Gate, start: usize) {
@@ -509,6 +537,13 @@ pub(super) fn note_reconfig(context: &mut Option<ReconfigContext>, txn: &Txn<'_>
         && let Ok(proposed) = Membership::of_peer(data)
     {
         context.configurations.see(&Arc::new(proposed));
+    }
+}
+
+fn path_ahead(submitted: &Submitted) -> Option<&[u8]> {
+    match &submitted.what {
+        Submission::Request { op, record, .. } => ops::path_ahead(*op, record),
+        Submission::Connect { .. } => None,
     }
 }
 

@@ -51,7 +51,7 @@ impl ReadOnly {
 
     /// Takes the answers.
     pub fn publish(&mut self) -> Option<CommitBatch> {
-        (!self.steps.is_empty()).then(|| CommitBatch { steps: std::mem::take(&mut self.steps) })
+        (!self.steps.is_empty()).then(|| CommitBatch { steps: std::mem::take(&mut self.steps), digest: None })
     }
 
     /// The sessions that only this server knows, if it may have such.

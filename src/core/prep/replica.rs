@@ -8,8 +8,8 @@ use crate::flow::{
 };
 use crate::id::{SessionId, Zxid};
 use crate::jute::{Reader, Writer};
-use crate::ops::{self, Changes, Database};
-use crate::proto::{OpCode, Password, Txn, TxnHeader};
+use crate::ops::{self, Changes, Database, Digests};
+use crate::proto::{OpCode, Password, Txn, TxnDigest, TxnHeader};
 use crate::queue::pop_front_if;
 use crate::session::{LocalSessions, NewSessions, password_of};
 use crate::time::{Instant, WallTime};
@@ -118,6 +118,7 @@ impl Replica {
         let mut pipeline = Pipeline::new(self.options, DataTree::new(Default::default()));
         let last = self.db.tree().last_zxid();
         (pipeline.last_zxid, pipeline.durable, pipeline.published) = (last, last, last);
+        pipeline.published_digest = self.db.tree().digest();
         (pipeline.db, pipeline.interner) = (self.db, self.interner);
         pipeline.next_session = self.next_session;
         pipeline
@@ -186,10 +187,12 @@ impl Replica {
     ///
     /// If it is none. Nothing has happened then.
     pub fn on_txn(&mut self, payload: &[u8]) -> Result<(), RecoverError> {
-        let (header, mut txn) = TxnHeader::decode(&mut Reader::new(payload))?;
+        let mut reader = Reader::new(payload);
+        let (header, mut txn) = TxnHeader::decode(&mut reader)?;
         ops::share_lists(&mut txn, &mut self.interner);
         self.changes.begin(header.zxid);
         let outcome = self.db.perform(&header, &txn, &mut self.changes);
+        self.db.check(TxnDigest::decode(&mut reader));
         let session = header.client_id;
         let asked = self.take_asked(session, header.cxid);
         match &txn {
@@ -306,12 +309,13 @@ impl Replica {
     /// Takes what may be published: all that was applied and answered.
     pub fn publish(&mut self) -> Option<CommitBatch> {
         let count = self.changes.len();
-        (count > 0).then(|| CommitBatch { steps: self.changes.take_first(count) })
+        let digest = self.db.tree().digest();
+        (count > 0).then(|| CommitBatch { steps: self.changes.take_first(count), digest })
     }
 
     /// Another tree takes the place of this one: the leader's, or what a truncated log leaves.
     pub fn replace(&mut self, tree: DataTree) {
-        self.db = Database::new(tree);
+        self.db.replace(tree);
         self.changes = Changes::default();
     }
 
@@ -323,6 +327,11 @@ impl Replica {
     /// The tree, which is as published.
     pub fn tree(&self) -> &DataTree {
         self.db.tree()
+    }
+
+    /// What is known of the tree's digests.
+    pub fn digests(&self) -> &Digests {
+        self.db.digests()
     }
 
     /// The zxid of the last transaction applied.

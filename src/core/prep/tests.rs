@@ -10,7 +10,7 @@ use crate::flow::{
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::log_room::LogRoom;
 use crate::ops::Settings;
-use crate::proto::{Identity, OpCode, Password, Txn, TxnHeader};
+use crate::proto::{Identity, OpCode, Password, Txn, TxnDigest, TxnHeader};
 use crate::session::password_of;
 use crate::testing::{create, create_ttl, multi, path_version, picture, record, set_acl, set_data};
 use crate::time::{Instant, WallTime};
@@ -21,11 +21,12 @@ use crate::tree::{DataTree, TreeOptions};
 struct Log(Vec<(Zxid, Vec<u8>)>);
 
 impl LogSink for Log {
-    fn append(&mut self, zxid: Zxid, header: &TxnHeader, txn: &Txn<'_>) {
-        assert_eq!(header.zxid, zxid);
+    fn append(&mut self, header: &TxnHeader, txn: &Txn<'_>, digest: Option<TxnDigest>) {
+        assert_eq!(digest.is_none(), matches!(txn, Txn::Error { .. }), "{txn:?}");
         let mut payload = Vec::new();
         header.encode(txn, &mut payload);
-        self.0.push((zxid, payload));
+        digest.inspect(|digest| digest.encode(&mut payload));
+        self.0.push((header.zxid, payload));
     }
 }
 
@@ -43,7 +44,7 @@ const SHARDS: u16 = 2;
 const CHECK_INTERVAL_MS: u64 = 60_000;
 
 fn new_tree(seed: u64) -> DataTree {
-    DataTree::new(TreeOptions { extended_types: true, seed })
+    DataTree::new(TreeOptions { extended_types: true, digest: true, seed })
 }
 
 fn options() -> PipelineOptions {
@@ -76,6 +77,7 @@ impl Harness {
         for (_, payload) in &log.0 {
             pipeline.recover(payload).expect("our own record");
         }
+        assert_eq!(pipeline.digests().mismatches(), 0, "what the log says of the tree");
         let now = Instant::from_ms(5000);
         pipeline.recovered(now, WallTime(1_700_000_000_000));
         let follower = pipeline.tree().clone();
@@ -151,8 +153,8 @@ impl Harness {
                     current = *zxid;
                     self.follower.advance(current);
                 }
-                Step::Delta(delta) => {
-                    self.follower.apply(current, delta);
+                Step::Delta(delta, place) => {
+                    self.follower.apply_at(current, delta, *place);
                 }
                 Step::Reply(_) | Step::Close(_) => {}
             }
@@ -177,7 +179,7 @@ fn closed(steps: &[Step]) -> Vec<Origin> {
 }
 
 fn deltas(steps: &[Step]) -> usize {
-    steps.iter().filter(|step| matches!(step, Step::Delta(_))).count()
+    steps.iter().filter(|step| matches!(step, Step::Delta(..))).count()
 }
 
 #[test]
@@ -189,7 +191,7 @@ fn a_new_session_is_durable_before_its_client_hears_of_it() {
     let steps = harness.publish_all();
     let [
         Step::Zxid(Zxid(1)),
-        Step::Delta(_),
+        Step::Delta(..),
         Step::Reply(Reply { outcome: Outcome::Connected { session, password, timeout_ms: 4000 }, .. }),
     ] = &steps[..]
     else {

@@ -21,4 +21,4 @@ pub use request::{
     SetAclRequest, SetDataRequest, SetWatches, WatcherType, path_and_mode,
 };
 pub use stat::Stat;
-pub use txn::{CreateKind, Txn, TxnHeader};
+pub use txn::{CreateKind, Txn, TxnDigest, TxnHeader};

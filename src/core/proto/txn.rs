@@ -72,6 +72,32 @@ pub enum Txn<'a> {
     Multi(Vec<Txn<'a>>),
 }
 
+/// What a transaction says of the tree after it (zab §9.3): stands behind it in a proposal or log record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TxnDigest {
+    /// How the digest was computed; only digests of one version can be compared.
+    pub version: i32,
+    /// The digest.
+    pub tree_digest: i64,
+}
+
+impl TxnDigest {
+    /// Appends the digest to a transaction.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        writer.int(self.version);
+        writer.long(self.tree_digest);
+    }
+
+    /// Reads the digest behind a transaction, if there is one. It may be missing, as whatever else follows.
+    pub fn decode(reader: &mut Reader<'_>) -> Option<TxnDigest> {
+        if reader.rest().len() < DIGEST_LEN {
+            return None;
+        }
+        Some(TxnDigest { version: reader.int().ok()?, tree_digest: reader.long().ok()? })
+    }
+}
+
 /// What kind of node a create makes, and by which transaction type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are ZooKeeper's own")]
@@ -317,10 +343,13 @@ mod tests {
         let header = TxnHeader { client_id: SessionId(7), cxid: 3, zxid: Zxid(9), time: WallTime(11) };
         let mut bytes = Vec::new();
         header.encode(&Txn::CloseSession { ephemerals: None }, &mut bytes);
-        bytes.extend(2i32.to_be_bytes());
-        bytes.extend(0x51c6_d660i64.to_be_bytes());
-        let (_, txn) = TxnHeader::decode(&mut Reader::new(&bytes)).expect("a log record");
+        let digest = TxnDigest { version: 2, tree_digest: 0x51c6_d660 };
+        digest.encode(&mut bytes);
+        let mut reader = Reader::new(&bytes);
+        let (_, txn) = TxnHeader::decode(&mut reader).expect("a log record");
         assert_eq!(txn, Txn::CloseSession { ephemerals: None });
+        assert_eq!(TxnDigest::decode(&mut reader), Some(digest));
+        assert_eq!(TxnDigest::decode(&mut reader), None);
     }
 
     #[test]

@@ -8,23 +8,32 @@ use crate::error::Code;
 use crate::flow::{CommitBatch, ConnId, Outcome, Reply, Step};
 use crate::proto::{ConnectResponse, OpCode};
 use crate::time::Instant;
+use crate::tree::LOOK_AHEAD;
 
 impl Shard {
     /// Applies a batch whole: changes the tree, sends events, and replies to this shard's requests. Each
     /// reply is followed at once by the answers to the reads that waited behind its request.
     pub fn on_commit(&mut self, batch: &CommitBatch, now: Instant) {
-        for step in &batch.steps {
-            match step {
-                Step::Zxid(zxid) => self.tree.advance(*zxid),
-                Step::Delta(delta) => {
-                    let zxid = self.tree.last_zxid();
-                    self.tree.apply(zxid, delta);
-                    self.tell_of(delta, zxid);
-                }
-                Step::Reply(reply) if reply.to.shard == self.id => self.on_reply(reply, now),
-                Step::Close(origin) if origin.shard == self.id => self.on_session_gone(origin.conn),
-                Step::Reply(_) | Step::Close(_) => {}
+        for steps in batch.steps.chunks(LOOK_AHEAD) {
+            self.tree.look_ahead(steps.iter().filter_map(|step| match step {
+                Step::Delta(delta, _) => delta.indexed_path(),
+                _ => None,
+            }));
+            steps.iter().for_each(|step| self.on_step(step, now));
+        }
+    }
+
+    fn on_step(&mut self, step: &Step, now: Instant) {
+        match step {
+            Step::Zxid(zxid) => self.tree.advance(*zxid),
+            Step::Delta(delta, place) => {
+                let zxid = self.tree.last_zxid();
+                self.tree.apply_at(zxid, delta, *place);
+                self.tell_of(delta, zxid);
             }
+            Step::Reply(reply) if reply.to.shard == self.id => self.on_reply(reply, now),
+            Step::Close(origin) if origin.shard == self.id => self.on_session_gone(origin.conn),
+            Step::Reply(_) | Step::Close(_) => {}
         }
     }
 

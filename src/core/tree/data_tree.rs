@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::ops::Bound;
 
-use super::delta::{Counters, Delta, Undo};
+use super::delta::{Counters, Delta, Place, Undo};
+use super::digest;
 use super::load::Notes;
 use super::node::{Node, NodeFields};
 use super::owner::Owner;
@@ -19,7 +20,8 @@ use crate::proto::{Acl, AclRef, Stat, perms};
 #[derive(Clone)]
 pub struct DataTree {
     options: TreeOptions,
-    table: Table,
+    /// Of a [`SnapshotTree`](super::SnapshotTree), none.
+    table: Option<Table>,
     slots: Slots,
     ephemerals: HashMap<SessionId, HashSet<Slot>>,
     ephemerals_count: usize,
@@ -28,13 +30,20 @@ pub struct DataTree {
     sessions: BTreeMap<SessionId, i32>,
     last_zxid: Zxid,
     approximate_data_size: u64,
+    /// As far as it is kept, see [`TreeOptions::digest`].
+    digest: u64,
 }
+
+/// How many paths to [look ahead](DataTree::look_ahead) to at once: as many loads as a processor has under way.
+pub const LOOK_AHEAD: usize = 16;
 
 /// What a tree must know of the server's configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TreeOptions {
     /// `extendedTypesEnabled`: whether owners from 0xff00000000000000 mean nodes with a time to live.
     pub extended_types: bool,
+    /// `digest.enabled`: whether the tree's digest is kept.
+    pub digest: bool,
     /// Seeds the table's hash; clients must not know it.
     pub seed: u64,
 }
@@ -58,14 +67,36 @@ impl DataTree {
         tree.add_built_in("/zookeeper", 0, AclRef::open());
         tree.add_built_in("/zookeeper/quota", 0, AclRef::open());
         tree.add_built_in("/zookeeper/config", -1, read_only);
+        for path in ["/", "/zookeeper"] {
+            tree.count_in(tree.slot(path));
+        }
         tree
+    }
+
+    /// The tree for another role: its own index of the same nodes, which keeps no digest.
+    pub fn follower(&self) -> DataTree {
+        let mut tree = self.clone();
+        tree.options.digest = false;
+        tree
+    }
+
+    /// What the snapshotter follows with, see [`super::SnapshotTree`].
+    pub(super) fn without_paths(&self) -> DataTree {
+        DataTree {
+            table: None,
+            slots: self.slots.clone(),
+            sessions: self.sessions.clone(),
+            last_zxid: self.last_zxid,
+            approximate_data_size: self.approximate_data_size,
+            ..DataTree::empty(TreeOptions { digest: false, ..self.options })
+        }
     }
 
     /// A tree without a root.
     fn empty(options: TreeOptions) -> DataTree {
         DataTree {
             options,
-            table: Table::new(options.seed),
+            table: Some(Table::new(options.seed)),
             slots: Slots::default(),
             ephemerals: HashMap::new(),
             ephemerals_count: 0,
@@ -73,6 +104,7 @@ impl DataTree {
             sessions: BTreeMap::new(),
             last_zxid: Zxid::ZERO,
             approximate_data_size: 0,
+            digest: 0,
         }
     }
 
@@ -84,20 +116,28 @@ impl DataTree {
         sessions: BTreeMap<SessionId, i32>,
         zxid: Zxid,
     ) -> DataTree {
-        DataTree { table, slots, sessions, last_zxid: zxid, ..DataTree::empty(options) }
+        DataTree { table: Some(table), slots, sessions, last_zxid: zxid, ..DataTree::empty(options) }
     }
 
     /// Takes what was noted of some of the nodes while they were loaded.
     pub(super) fn note_loaded(&mut self, notes: Notes) {
         self.approximate_data_size += notes.data_size;
+        self.digest = self.digest.wrapping_add(notes.digest);
         notes.counters.into_iter().for_each(|(slot, counters)| self.set_counters(slot, Some(counters)));
         notes.owners.into_iter().for_each(|(slot, owner)| self.note_owner(slot, owner));
     }
 
     /// The node at exactly this path.
     pub fn get(&self, path: &str) -> Option<Found<'_>> {
-        let slot = self.table.find(path, &self.slots)?;
+        let slot = self.table.as_ref()?.find(path, &self.slots)?;
         self.at(slot)
+    }
+
+    /// Looks ahead to some paths that will be looked up, added or taken out soon: see [`LOOK_AHEAD`].
+    pub fn look_ahead<'p>(&self, paths: impl Iterator<Item = &'p [u8]>) {
+        if let Some(table) = &self.table {
+            paths.for_each(|path| table.load(path));
+        }
     }
 
     /// The node in this slot.
@@ -155,12 +195,17 @@ impl DataTree {
 
     /// How many nodes there are, as ZooKeeper counts them: the root twice.
     pub fn node_count(&self) -> usize {
-        self.table.len() + 1
+        self.slots.count() + 1
     }
 
     /// The sum of the lengths of paths and data, as ZooKeeper counts it (server-semantics §2).
     pub fn approximate_data_size(&self) -> u64 {
         self.approximate_data_size
+    }
+
+    /// The tree's digest, of version [`DIGEST_VERSION`](super::DIGEST_VERSION), if this tree keeps it.
+    pub fn digest(&self) -> Option<u64> {
+        self.options.digest.then_some(self.digest)
     }
 
     /// The stat that clients see of a node that has never had a child.
@@ -185,24 +230,55 @@ impl DataTree {
         Owner::from_stored(node.owner(), self.options.extended_types)
     }
 
-    /// Applies one step of the transaction `zxid`.
+    /// Applies one step of the transaction `zxid`, and looks up first where that is.
     ///
     /// # Panics
     ///
     /// If the delta does not fit the tree: a created node exists or its parent does not, a changed or
     /// deleted one doesn't exist, or a deleted one has children. Such a delta breaks our own promise.
     pub fn apply(&mut self, zxid: Zxid, delta: &Delta) -> Undo {
+        self.apply_at(zxid, delta, self.place_of(delta))
+    }
+
+    /// Where a step is that is applied next.
+    ///
+    /// # Panics
+    ///
+    /// As [`DataTree::apply`] does.
+    pub fn place_of(&self, delta: &Delta) -> Place {
         match delta {
-            Delta::Create { node, .. } => {
-                let parent = self.parent_slot(node.path());
-                self.apply_at(zxid, delta, parent)
-            }
+            Delta::Create { node, .. } => self.place(delta, self.parent_slot(node.path())),
             Delta::SetData(node)
             | Delta::SetSilently(node)
             | Delta::Delete(node)
-            | Delta::SetCounters { node, .. } => {
-                let slot = self.slot(node.path());
-                self.apply_at(zxid, delta, slot)
+            | Delta::SetCounters { node, .. } => self.place(delta, self.slot(node.path())),
+            Delta::OpenSession { .. } | Delta::CloseSession(_) => Place::NOWHERE,
+        }
+    }
+
+    /// Where a step is that is applied next, if `slot` is the node's; for a new node, its parent's.
+    pub fn place(&self, delta: &Delta, slot: Slot) -> Place {
+        match delta {
+            Delta::Create { .. } => Place { slot: self.slots.next_free(), parent: slot },
+            _ => Place { slot, parent: Slot::NONE },
+        }
+    }
+
+    /// Applies one step like [`DataTree::apply`], at a place of this tree, or of one that had the same steps.
+    pub fn apply_at(&mut self, zxid: Zxid, delta: &Delta, place: Place) -> Undo {
+        let slot = place.slot;
+        match delta {
+            Delta::Create { node, parent_cversion } => {
+                Undo::Uncreate { slot, parent: self.create(node.clone(), *parent_cversion, place, zxid) }
+            }
+            Delta::SetData(node) | Delta::SetSilently(node) => {
+                Undo::Restore { slot, node: self.replace(slot, node.clone()) }
+            }
+            Delta::Delete(_) => self.delete(slot, zxid),
+            Delta::SetCounters { counters, .. } => {
+                let before = self.slots.family(slot).map(Counters::from);
+                self.recount(slot, Some(*counters));
+                Undo::Recount { slot, counters: before }
             }
             Delta::OpenSession { id, timeout_ms } => match self.sessions.insert(*id, *timeout_ms) {
                 None => Undo::Unopen(*id),
@@ -215,48 +291,30 @@ impl DataTree {
         }
     }
 
-    /// Applies one step like [`DataTree::apply`], when it is known where the node is: for a new node,
-    /// where its parent is. Sessions are nowhere, and the slot means nothing.
-    pub fn apply_at(&mut self, zxid: Zxid, delta: &Delta, slot: Slot) -> Undo {
-        match delta {
-            Delta::Create { node, parent_cversion } => {
-                self.create(node.clone(), *parent_cversion, slot, zxid)
-            }
-            Delta::SetData(node) | Delta::SetSilently(node) => {
-                Undo::Restore(self.replace(slot, node.clone()))
-            }
-            Delta::Delete(_) => self.delete(slot, zxid),
-            Delta::SetCounters { node, counters } => {
-                let before = self.slots.family(slot).map(Counters::from);
-                self.set_counters(slot, Some(*counters));
-                Undo::Recount { node: node.clone(), counters: before }
-            }
-            Delta::OpenSession { .. } | Delta::CloseSession(_) => self.apply(zxid, delta),
-        }
-    }
-
     /// Takes back what [`DataTree::apply`] did, last first. The zxid stays: that of a transaction that changed
     /// nothing.
     pub fn undo(&mut self, undo: Undo) {
         match undo {
-            Undo::Uncreate { node, parent } => {
-                let parent_slot = self.parent_slot(node.path());
-                self.take_out(self.slot(node.path()));
+            Undo::Uncreate { slot, parent } => {
+                let parent_slot = self.slots.parent(slot);
+                self.count_out(slot);
+                self.count_out(parent_slot);
+                self.take_out(slot);
                 self.set_counters(parent_slot, parent);
+                self.count_in(parent_slot);
             }
-            Undo::Restore(node) => {
-                self.replace(self.slot(node.path()), node);
+            Undo::Restore { slot, node } => {
+                self.replace(slot, node);
             }
-            Undo::Undelete { node, own, parent } => {
-                let parent_slot = self.parent_slot(node.path());
-                let slot = self.put_in(node, parent_slot);
-                self.set_counters(slot, own);
-                self.set_counters(parent_slot, parent);
+            Undo::Undelete { node, place, own, parent } => {
+                self.count_out(place.parent);
+                self.put_in(node, place);
+                self.set_counters(place.slot, own);
+                self.set_counters(place.parent, parent);
+                self.count_in(place.parent);
+                self.count_in(place.slot);
             }
-            Undo::Recount { node, counters } => {
-                let slot = self.slot(node.path());
-                self.set_counters(slot, counters);
-            }
+            Undo::Recount { slot, counters } => self.recount(slot, counters),
             Undo::Unopen(id) => {
                 self.sessions.remove(&id);
             }
@@ -267,15 +325,19 @@ impl DataTree {
         }
     }
 
-    fn create(&mut self, node: Node, parent_cversion: i32, parent_slot: Slot, zxid: Zxid) -> Undo {
-        let before = self.slots.family(parent_slot).map(Counters::from);
-        self.put_in(node.clone(), parent_slot);
-        let family = self.slots.family_mut(parent_slot);
+    /// Returns what the parent knew of its children before.
+    fn create(&mut self, node: Node, parent_cversion: i32, place: Place, zxid: Zxid) -> Option<Counters> {
+        let before = self.slots.family(place.parent).map(Counters::from);
+        self.put_in(node, place);
+        let family = self.slots.family_mut(place.parent);
         if family.cversion != parent_cversion {
             family.cversion = parent_cversion;
             family.pzxid = zxid;
         }
-        Undo::Uncreate { node, parent: before }
+        let after = Counters::from(&*family);
+        self.count_in(place.slot);
+        self.recounted(place.parent, before, after);
+        before
     }
 
     fn delete(&mut self, slot: Slot, zxid: Zxid) -> Undo {
@@ -285,39 +347,85 @@ impl DataTree {
             "{:?} is deleted and has children",
             self.slots.node(slot)
         );
-        let parent_slot = self.slots.parent(slot);
-        let parent = self.slots.family(parent_slot).map(Counters::from);
+        let place = Place { slot, parent: self.slots.parent(slot) };
+        let parent = self.slots.family(place.parent).map(Counters::from);
+        self.count_out(slot);
         let node = self.take_out(slot);
-        let family = self.slots.family_mut(parent_slot);
+        let family = self.slots.family_mut(place.parent);
         family.pzxid = family.pzxid.max(zxid);
-        Undo::Undelete { node, own, parent }
+        let after = Counters::from(&*family);
+        self.recounted(place.parent, parent, after);
+        Undo::Undelete { node, place, own, parent }
     }
 
     fn replace(&mut self, slot: Slot, node: Node) -> Node {
         self.approximate_data_size += size_of_node(&node);
+        self.count_out(slot);
         let before = self.slots.replace(slot, node);
         let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
+        self.count_in(slot);
         self.approximate_data_size -= size_of_node(&before);
         before
     }
 
+    fn recount(&mut self, slot: Slot, counters: Option<Counters>) {
+        self.count_out(slot);
+        self.set_counters(slot, counters);
+        self.count_in(slot);
+    }
+
+    /// Adds a node to the digest, as it is now.
+    fn count_in(&mut self, slot: Slot) {
+        if self.options.digest {
+            self.digest = self.digest.wrapping_add(self.digest_at(slot));
+        }
+    }
+
+    /// Takes a node, as it is now, out of the digest.
+    fn count_out(&mut self, slot: Slot) {
+        if self.options.digest {
+            self.digest = self.digest.wrapping_sub(self.digest_at(slot));
+        }
+    }
+
+    /// Takes a node whose counters have changed into the digest as it is, and out as it was.
+    fn recounted(&mut self, slot: Slot, before: Option<Counters>, after: Counters) {
+        if self.options.digest
+            && let Some(node) = self.slots.node(slot)
+        {
+            let (out, into) = (digest::of(node, before), digest::of(node, Some(after)));
+            self.digest = self.digest.wrapping_sub(out).wrapping_add(into);
+        }
+    }
+
+    fn digest_at(&self, slot: Slot) -> u64 {
+        let counters = self.slots.family(slot).map(Counters::from);
+        self.slots.node(slot).map_or(0, |node| digest::of(node, counters))
+    }
+
     /// Adds a node whose path is free below its parent, which stays otherwise as it was.
-    fn put_in(&mut self, node: Node, parent: Slot) -> Slot {
-        debug_assert!(self.get(node.path()).is_none(), "{} is created and exists", node.path());
+    fn put_in(&mut self, node: Node, place: Place) {
+        let Place { slot, parent } = place;
         self.approximate_data_size += size_of_node(&node);
         let owner = self.owner(&node);
-        let hash = self.table.hash(node.path_bytes());
-        let slot = self.slots.insert(node, parent);
-        self.table.insert(slot, hash);
+        if let Some(table) = &mut self.table {
+            debug_assert!(
+                table.find(node.path(), &self.slots).is_none(),
+                "{} is created and exists",
+                node.path()
+            );
+            table.insert(slot, table.hash(node.path_bytes()));
+        }
+        self.slots.insert(slot, node, parent);
         if parent != Slot::NONE {
             self.slots.link(parent, slot);
         }
         self.note_owner(slot, owner);
-        slot
     }
 
     fn note_owner(&mut self, slot: Slot, owner: Owner) {
         match owner {
+            _ if self.table.is_none() => {}
             Owner::None => {}
             Owner::Session(session) => {
                 self.ephemerals.entry(session).or_default().insert(slot);
@@ -333,9 +441,12 @@ impl DataTree {
         self.slots.unlink(self.slots.parent(slot), slot);
         let node =
             self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
-        self.table.remove(slot, self.table.hash(node.path_bytes()));
+        if let Some(table) = &mut self.table {
+            table.remove(slot, table.hash(node.path_bytes()));
+        }
         self.approximate_data_size -= size_of_node(&node);
         match self.owner(&node) {
+            _ if self.table.is_none() => {}
             Owner::None => {}
             Owner::Session(session) => {
                 if let Some(owned) = self.ephemerals.get_mut(&session) {
@@ -364,9 +475,8 @@ impl DataTree {
     }
 
     fn slot(&self, path: &str) -> Slot {
-        self.table
-            .find(path, &self.slots)
-            .unwrap_or_else(|| panic!("a delta changes {path}, which does not exist"))
+        let found = self.get(path).map(|found| found.slot);
+        found.unwrap_or_else(|| panic!("a delta changes {path}, which does not exist"))
     }
 
     fn parent_slot(&self, path: &str) -> Slot {
@@ -384,7 +494,8 @@ impl DataTree {
             owner: 0,
             acl,
         };
-        self.put_in(Node::new(path, Some(b""), fields), self.parent_slot(path));
+        let place = Place { slot: self.slots.next_free(), parent: self.parent_slot(path) };
+        self.put_in(Node::new(path, Some(b""), fields), place);
     }
 }
 

@@ -1,5 +1,5 @@
 use super::node::Node;
-use super::slots::Family;
+use super::slots::{Family, Slot};
 use crate::id::{SessionId, Zxid};
 
 /// One step of a committed change, as every role applies it.
@@ -42,22 +42,54 @@ pub enum Delta {
     CloseSession(SessionId),
 }
 
+impl Delta {
+    /// The path that this adds to a tree's index, or takes out of it.
+    pub fn indexed_path(&self) -> Option<&[u8]> {
+        match self {
+            Delta::Create { node, .. } | Delta::Delete(node) => Some(node.path_bytes()),
+            _ => None,
+        }
+    }
+}
+
+/// Where in a tree a [`Delta`] changes something: the same in the trees of all roles, which apply the same
+/// deltas in the same order. The commit role has looked it up; nobody else needs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The node's.
+    pub(super) slot: Slot,
+    /// Its parent's, if it is created.
+    pub(super) parent: Slot,
+}
+
+impl Place {
+    /// That of a session.
+    pub const NOWHERE: Place = Place { slot: Slot::NONE, parent: Slot::NONE };
+}
+
 /// How to take back one applied [`Delta`]. Undone in the reverse order of applying.
 #[derive(Debug)]
 pub enum Undo {
     /// Takes a created node out again.
     Uncreate {
-        /// The created node.
-        node: Node,
+        /// Where it is.
+        slot: Slot,
         /// What the parent knew of its children, `None` if it had never had one.
         parent: Option<Counters>,
     },
     /// Puts the replaced node back.
-    Restore(Node),
+    Restore {
+        /// Where it was.
+        slot: Slot,
+        /// The node.
+        node: Node,
+    },
     /// Puts a deleted node back.
     Undelete {
         /// The deleted node.
         node: Node,
+        /// Where it was, and its parent.
+        place: Place,
         /// What it knew of its own children, which were gone.
         own: Option<Counters>,
         /// What the parent knew before.
@@ -65,8 +97,8 @@ pub enum Undo {
     },
     /// Gives a node its counters back.
     Recount {
-        /// The node.
-        node: Node,
+        /// Where the node is.
+        slot: Slot,
         /// What it knew of its children before.
         counters: Option<Counters>,
     },

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::data_tree::{DataTree, Found};
+use super::delta::{Delta, Place};
 use super::node::Node;
 use crate::id::{SessionId, Zxid};
 
@@ -11,6 +12,8 @@ use crate::id::{SessionId, Zxid};
 #[derive(Clone)]
 pub struct Frozen {
     pub(crate) zxid: Zxid,
+    pub(crate) digest: Option<u64>,
+    pub(crate) has_last_zxid: bool,
     pub(crate) sessions: BTreeMap<SessionId, i32>,
     /// Parents before their children.
     pub(crate) nodes: Vec<FrozenNode>,
@@ -24,12 +27,44 @@ pub(crate) struct FrozenNode {
     pub(crate) cversion: i32,
 }
 
+/// The tree as the snapshotter has it, which only writes it down: no node can be found by its path, nor by its
+/// owner, and so much less there is to keep.
+pub struct SnapshotTree(DataTree);
+
+impl SnapshotTree {
+    /// The same tree.
+    pub fn of(tree: &DataTree) -> SnapshotTree {
+        SnapshotTree(tree.without_paths())
+    }
+
+    /// The zxid of the last transaction applied.
+    pub fn last_zxid(&self) -> Zxid {
+        self.0.last_zxid()
+    }
+
+    /// Notes that everything up to `zxid` is applied, or about to be.
+    pub fn advance(&mut self, zxid: Zxid) {
+        self.0.advance(zxid);
+    }
+
+    /// Applies a step of the last transaction, see [`DataTree::apply_at`].
+    pub fn apply_at(&mut self, delta: &Delta, place: Place) {
+        self.0.apply_at(self.0.last_zxid(), delta, place);
+    }
+
+    /// The state as it is now.
+    pub fn freeze(&self) -> Frozen {
+        self.0.freeze()
+    }
+}
+
 impl DataTree {
     /// The state as it is now.
     pub fn freeze(&self) -> Frozen {
         let mut nodes = Vec::with_capacity(self.node_count());
         nodes.extend(self.walk().map(FrozenNode::from));
-        Frozen { zxid: self.last_zxid(), sessions: self.sessions().clone(), nodes }
+        let (zxid, sessions) = (self.last_zxid(), self.sessions().clone());
+        Frozen { zxid, digest: None, has_last_zxid: false, sessions, nodes }
     }
 }
 
@@ -37,6 +72,16 @@ impl Frozen {
     /// The zxid of the last transaction in it.
     pub fn zxid(&self) -> Zxid {
         self.zxid
+    }
+
+    /// Has a snapshot of it say this of the tree's digest, or nothing.
+    pub fn with_digest(self, digest: Option<u64>) -> Frozen {
+        Frozen { digest, ..self }
+    }
+
+    /// Whether a snapshot of it says its zxid, besides its name.
+    pub fn with_last_zxid(self, has_last_zxid: bool) -> Frozen {
+        Frozen { has_last_zxid, ..self }
     }
 }
 

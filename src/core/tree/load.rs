@@ -59,7 +59,7 @@ impl Loader {
 
     /// The part with this number, which is still empty.
     pub fn part(&self, number: usize) -> Part<'_> {
-        Part::new(&self.table, self.options.extended_types, number)
+        Part::new(&self.table, self.options, number)
     }
 
     /// The tree, as of this zxid, with these parts, by number, and these sessions.

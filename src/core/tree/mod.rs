@@ -6,6 +6,11 @@
 //! in the same order, so that each tree is exactly the state at some zxid. Applying a delta cannot fail;
 //! it returns an [`Undo`], with which the commit role takes back what it applied before its time.
 //!
+//! Trees that begin as copies of one and apply the same deltas have each node in the same slot. So a delta is
+//! published with its [`Place`], and only the commit role looks paths up to apply it: a shard has its table for
+//! the reads of clients, and the snapshotter, which never looks for a path, has none ([`SnapshotTree`]). Only the
+//! commit role keeps the tree's digest.
+//!
 //! ```text
 //!   table: path -> slot     nodes[n]           links[n]                 families[m]
 //!   +-----------+           +-----------+     +------------------+     +------------------+
@@ -25,6 +30,7 @@
 
 mod data_tree;
 mod delta;
+mod digest;
 mod freeze;
 mod load;
 mod node;
@@ -34,10 +40,11 @@ mod slots;
 mod table;
 mod walk;
 
-pub use data_tree::{DataTree, Found, TreeOptions};
-pub use delta::{Counters, Delta, Undo};
-pub use freeze::Frozen;
+pub use data_tree::{DataTree, Found, LOOK_AHEAD, TreeOptions};
+pub use delta::{Counters, Delta, Place, Undo};
+pub use digest::DIGEST_VERSION;
 pub(crate) use freeze::FrozenNode;
+pub use freeze::{Frozen, SnapshotTree};
 pub use load::{LoadError, Loader, Misplaced, Part};
 pub use node::{Node, NodeFields};
 pub use owner::Owner;

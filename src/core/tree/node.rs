@@ -1,6 +1,9 @@
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use triomphe::ThinArc;
+
+use super::digest::{self, StatBytes};
 
 use crate::id::Zxid;
 use crate::proto::AclRef;
@@ -37,9 +40,8 @@ impl Node {
             czxid: fields.czxid,
             ctime: fields.ctime,
             acl: fields.acl,
-            path_len: path.len() as u32,
-            has_data: data.is_some(),
-            is_plain,
+            shape: Shape::new(path.len(), data.is_some(), is_plain),
+            content_sum: AtomicU32::new(NOT_SUMMED),
         };
         let details = details.to_bytes();
         let details = if is_plain { &[][..] } else { &details };
@@ -67,12 +69,12 @@ impl Node {
     /// The path's bytes, for comparing without looking at them as text.
     pub fn path_bytes(&self) -> &[u8] {
         let start = self.path_start();
-        &self.0.slice[start..start + self.header().path_len as usize]
+        &self.0.slice[start..start + self.header().shape.path_len()]
     }
 
     /// The data; `None` is null.
     pub fn data(&self) -> Option<&[u8]> {
-        self.header().has_data.then(|| &self.0.slice[self.data_start()..])
+        self.header().shape.has_data().then(|| &self.0.slice[self.data_start()..])
     }
 
     /// The length of the data, zero if it is null.
@@ -143,19 +145,41 @@ impl Node {
         Node::new(self.path(), self.data(), NodeFields { acl, aversion, ..self.fields() })
     }
 
+    /// The node's part of the tree's [digest](super::DataTree::digest), with what its stat has from its children.
+    pub fn digest(&self, pzxid: Zxid, cversion: i32) -> u32 {
+        let (Details { mzxid, mtime, version, aversion, owner }, header) = (self.details(), self.header());
+        let mut stat = StatBytes::default();
+        stat.long(header.czxid.0).long(mzxid.0).long(pzxid.0).long(header.ctime).long(mtime);
+        stat.int(version).int(cversion).int(aversion).long(owner);
+        stat.behind(self.content_sum())
+    }
+
+    /// The sum of path and data, as the digest has them. Made when somebody first asks for it.
+    fn content_sum(&self) -> u32 {
+        match self.header().content_sum.load(Relaxed) {
+            NOT_SUMMED => {
+                let content = &self.0.slice[self.path_start()..];
+                let sum = digest::sum_of(if self.path_bytes() == b"/" { &content[1..] } else { content });
+                self.header().content_sum.store(sum, Relaxed);
+                sum
+            }
+            sum => sum,
+        }
+    }
+
     fn details(&self) -> Details {
         match self.0.slice.first_chunk() {
-            Some(bytes) if !self.header().is_plain => Details::from_bytes(bytes),
+            Some(bytes) if !self.header().shape.is_plain() => Details::from_bytes(bytes),
             _ => Details::plain(self.header().czxid, self.header().ctime),
         }
     }
 
     fn path_start(&self) -> usize {
-        if self.header().is_plain { 0 } else { DETAILS_LEN }
+        if self.header().shape.is_plain() { 0 } else { DETAILS_LEN }
     }
 
     fn data_start(&self) -> usize {
-        self.path_start() + self.header().path_len as usize
+        self.path_start() + self.header().shape.path_len()
     }
 
     fn header(&self) -> &Header {
@@ -177,11 +201,33 @@ struct Header {
     czxid: Zxid,
     ctime: i64,
     acl: AclRef,
-    path_len: u32,
-    has_data: bool,
-    /// Whether the details are those of a persistent node that was never changed; if not, they precede
-    /// the path.
-    is_plain: bool,
+    shape: Shape,
+    /// [`NOT_SUMMED`] until it is asked for.
+    content_sum: AtomicU32,
+}
+
+/// How long the path is, whether there are data, and whether the details are those of a persistent node that
+/// was never changed; if not, they precede the path.
+#[derive(Clone, Copy)]
+struct Shape(u32);
+
+impl Shape {
+    fn new(path_len: usize, has_data: bool, is_plain: bool) -> Shape {
+        debug_assert!(path_len <= PATH_LEN_MAX, "a path of {path_len} bytes");
+        Shape((path_len & PATH_LEN_MAX) as u32 | u32::from(has_data) << 30 | u32::from(is_plain) << 31)
+    }
+
+    fn path_len(self) -> usize {
+        self.0 as usize & PATH_LEN_MAX
+    }
+
+    fn has_data(self) -> bool {
+        self.0 & (1 << 30) != 0
+    }
+
+    fn is_plain(self) -> bool {
+        self.0 & (1 << 31) != 0
+    }
 }
 
 /// The part of a stat that most nodes never need.
@@ -233,6 +279,10 @@ impl Details {
 }
 
 const DETAILS_LEN: usize = 32;
+/// No longer path [is valid](super::is_valid_path).
+pub(super) const PATH_LEN_MAX: usize = (1 << 30) - 1;
+/// A sum that happens to be this is made again whenever it is asked for.
+const NOT_SUMMED: u32 = 0;
 /// The parts of nodes that take no more than this are joined on the stack.
 const SMALL_LEN_MAX: usize = 256;
 const _: () = assert!(size_of::<Header>() == 32 && size_of::<Option<Node>>() == 8);

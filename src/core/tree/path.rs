@@ -1,3 +1,5 @@
+use super::node::PATH_LEN_MAX;
+
 /// The parent's path and the last component. The parent of a top-level node is `/`; `/` itself and
 /// texts without a slash have none. The text is taken as it stands, valid or not.
 pub fn parent_and_name(path: &str) -> Option<(&str, &str)> {
@@ -25,6 +27,9 @@ pub fn parent_to_write(path: &str) -> Option<&str> {
 
 /// Whether a node may have this path (server-semantics §1).
 pub fn is_valid_path(path: &str) -> bool {
+    if path.len() > PATH_LEN_MAX {
+        return false;
+    }
     let Some((b'/', below_root)) = path.as_bytes().split_first() else { return false };
     let (mut start, mut is_ascii) = (0, true);
     for (at, byte) in below_root.iter().enumerate() {

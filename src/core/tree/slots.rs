@@ -7,6 +7,9 @@ use crate::id::Zxid;
 pub struct Slot(pub(super) u32);
 
 impl Slot {
+    /// The root's: it comes first.
+    pub(super) const ROOT: Slot = Slot(0);
+
     /// No slot: the end of a list of siblings, the parent of the root.
     pub(super) const NONE: Slot = Slot(u32::MAX);
 
@@ -62,6 +65,7 @@ struct FamilyId(u32);
 pub(super) struct Slots {
     /// `None` while the slot is free.
     nodes: Chunks<Option<Node>>,
+    count: usize,
     links: Chunks<Links>,
     free: Vec<Slot>,
     families: Chunks<Family>,
@@ -71,7 +75,8 @@ pub(super) struct Slots {
 impl Slots {
     /// Nodes in chunks as [`Chunks`] has them, which must be [linked](Slots::linked) yet.
     pub(super) fn unlinked(nodes: Vec<Vec<Option<Node>>>) -> Slots {
-        Slots { nodes: Chunks::of_chunks(nodes), ..Slots::default() }
+        let count = nodes.iter().map(Vec::len).sum();
+        Slots { nodes: Chunks::of_chunks(nodes), count, ..Slots::default() }
     }
 
     /// Makes each node a child of its parent, whose slot comes first.
@@ -86,18 +91,31 @@ impl Slots {
         self
     }
 
-    /// Puts a node in, without making it one of its parent's children.
-    pub(super) fn insert(&mut self, node: Node, parent: Slot) -> Slot {
+    /// How many nodes there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The slot that the next new node gets.
+    pub(super) fn next_free(&self) -> Slot {
+        self.free.last().copied().unwrap_or(Slot(self.nodes.len()))
+    }
+
+    /// Puts a node in, without making it one of its parent's children. The slot is the [next
+    /// free](Slots::next_free) one of the commit role, and so of this tree: what is taken back there frees its
+    /// slots in the reverse order.
+    pub(super) fn insert(&mut self, slot: Slot, node: Node, parent: Slot) {
+        assert!(slot == self.next_free(), "{slot:?} is not the next free: {node:?}");
         let links = Links { next: Slot::NONE, prev: Slot::NONE, above: Above::parent(parent) };
+        self.count += 1;
         match self.free.pop() {
             Some(slot) => {
                 self.nodes[slot.0] = Some(node);
                 self.links[slot.0] = links;
-                slot
             }
             None => {
                 self.nodes.push(Some(node));
-                Slot(self.links.push(links))
+                self.links.push(links);
             }
         }
     }
@@ -106,6 +124,7 @@ impl Slots {
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Node> {
         self.drop_family(slot);
         self.free.push(slot);
+        self.count -= 1;
         self.nodes[slot.0].take()
     }
 

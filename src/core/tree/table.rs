@@ -27,6 +27,13 @@ impl Table {
         self.parts[hash.part()].find(hash.in_part(), is_at)
     }
 
+    /// Has the processor load what a look-up of this path begins with. Several such loads take no longer than one,
+    /// and whoever looks the paths up then waits for none.
+    pub(super) fn load(&self, path: &[u8]) {
+        let hash = self.hash(path);
+        self.parts[hash.part()].load(hash.in_part());
+    }
+
     /// Adds a path that is not there yet.
     pub(super) fn insert(&mut self, slot: Slot, hash: Hash) {
         self.parts[hash.part()].insert(Place::new(slot, hash.in_part()));

@@ -14,7 +14,7 @@ pub struct Walk<'a> {
 impl DataTree {
     /// Every node, from the root down.
     pub fn walk(&self) -> Walk<'_> {
-        let root = self.get("/");
+        let root = self.at(Slot::ROOT);
         Walk { next: root, top: root.map_or(Slot::NONE, |root| root.slot) }
     }
 }

@@ -49,6 +49,15 @@ impl History {
         *self = History::new(after, self.bounds);
     }
 
+    /// Adds the next transactions, and forgets nothing before more is [pushed](History::push).
+    pub fn push_all(&mut self, entries: impl IntoIterator<Item = Logged>) {
+        let last = self.last();
+        for logged in entries.into_iter().skip_while(|logged| logged.zxid <= last) {
+            self.len += logged.payload.len();
+            self.entries.push_back(logged);
+        }
+    }
+
     /// Adds the next transaction. One that is not newer than the last is there already, and left out.
     pub fn push(&mut self, logged: Logged) {
         if logged.zxid <= self.last() {
@@ -160,6 +169,15 @@ mod tests {
         assert_eq!((kept.after(), kept.last(), zxids(&kept, 0)), (Zxid(2), Zxid(5), vec![3, 4, 5]));
         kept.push(Logged { zxid: Zxid(6), payload: vec![0; 2000].into() });
         assert_eq!((kept.after(), zxids(&kept, 0)), (Zxid(5), vec![6]));
+    }
+
+    #[test]
+    fn what_is_added_at_once_is_kept_whole_until_more_comes() {
+        let mut kept = history(3, 1..=3);
+        kept.push_all((3..=6).map(logged));
+        assert_eq!((kept.after(), zxids(&kept, 0)), (Zxid(0), vec![1, 2, 3, 4, 5, 6]));
+        kept.push(logged(7));
+        assert_eq!((kept.after(), zxids(&kept, 0)), (Zxid(4), vec![5, 6, 7]));
     }
 
     #[test]

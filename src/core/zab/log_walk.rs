@@ -94,6 +94,8 @@ mod tests {
         assert_eq!(none.into_excerpt(), None);
     }
 
+    /// What is before it may be of a leader that found no quorum, after which another sent its tree: in the simulator
+    /// such a transaction was sent on to a learner.
     #[test]
     fn what_comes_before_a_gap_is_of_no_use() {
         let gap = [(Some(10), 11), (Some(15), 16), (Some(16), 17)];

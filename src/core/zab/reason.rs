@@ -60,6 +60,10 @@ pub enum DownReason {
     },
     #[error("the leader proposed a configuration that cannot be read ({error}), in transaction {zxid}")]
     BadConfiguration { zxid: Zxid, error: crate::config::MembershipError },
+    #[error(
+        "server {id} has promised epoch {theirs}, later than this leader's {ours}, and cannot follow it: a new epoch begins"
+    )]
+    Outpromised { id: ServerId, theirs: u32, ours: u32 },
     #[error("the connection to the leader was lost")]
     LeaderLost,
     #[error("the leader sent nothing for {ms} ms")]

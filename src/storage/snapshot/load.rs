@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ringkeeper_core::acl::Interner;
-use ringkeeper_core::format::snapshot::{Snapshot, SnapshotName};
+use ringkeeper_core::format::snapshot::{Digest, Snapshot, SnapshotName};
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::{DataTree, TreeOptions};
 use thiserror::Error;
@@ -19,6 +19,8 @@ pub struct Loaded {
     pub tree: DataTree,
     /// The snapshot's file.
     pub path: PathBuf,
+    /// What it says of the tree's digest.
+    pub digest: Option<Digest>,
 }
 
 /// Why there is nothing to start from.
@@ -52,9 +54,9 @@ pub fn load_newest(dir: &Path, options: TreeOptions) -> Result<Option<Loaded>, L
     let count = names.len();
     for (name, path) in names.into_iter().rev() {
         match load(name, &path, options) {
-            Ok(tree) => {
+            Ok(Snapshot { tree, sections, .. }) => {
                 info!("{} is loaded: {} znodes", path.display(), tree.node_count());
-                return Ok(Some(Loaded { tree, path }));
+                return Ok(Some(Loaded { tree, path, digest: sections.digest }));
             }
             Err(reason) => warn!("{} is damaged and not loaded: {reason}", path.display()),
         }
@@ -83,7 +85,7 @@ pub fn names(dir: &Path) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
     Ok(found)
 }
 
-fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTree, String> {
+fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<Snapshot, String> {
     let file = Mapped::open(path).map_err(|error| error.to_string())?;
     let snapshot = decode(name, &file, options);
     // What seems damaged may just not have been read.
@@ -96,7 +98,7 @@ fn load(name: SnapshotName, path: &Path, options: TreeOptions) -> Result<DataTre
             snapshot.lists_missing
         );
     }
-    Ok(snapshot.tree)
+    Ok(snapshot)
 }
 
 fn decode(name: SnapshotName, file: &[u8], options: TreeOptions) -> Result<Snapshot, String> {

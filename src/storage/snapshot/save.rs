@@ -41,7 +41,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
-use ringkeeper_core::format::snapshot::{Compression, Packer, Sections, SnapshotName, SnapshotWriter};
+use ringkeeper_core::format::snapshot::{Compression, Packer, SnapshotName, SnapshotWriter};
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::tree::Frozen;
 
@@ -54,7 +54,7 @@ use crate::storage::disk::{Access, Disk};
 /// name that nobody takes for a snapshot's.
 ///
 /// The file gets its name only when it is whole and synced, so a crash or a full disk leaves none under a
-/// valid name. It has none of the optional sections: such a file is read by every version of Java.
+/// valid name.
 ///
 /// # Errors
 ///
@@ -156,7 +156,7 @@ fn write(
     compression: Compression,
     pace: &SharedPace,
 ) -> io::Result<()> {
-    let mut writer = SnapshotWriter::new(state, Sections::default());
+    let mut writer = SnapshotWriter::of(state);
     let mut file = PacedFile::create(disk, path, pace)?;
     if compression == Compression::None {
         // A disk that is too full says so now, and not after all the work.

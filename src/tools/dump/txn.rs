@@ -23,6 +23,9 @@ pub(super) fn text(logged: &Logged<'_>, data: DataShown, out: &mut dyn Write) ->
         header.cxid
     )?;
     write_txn(&logged.txn, data, out)?;
+    if let Some(digest) = logged.digest {
+        write!(out, " digest {:#x}", digest.tree_digest)?;
+    }
     writeln!(out)?;
     if let Txn::Multi(parts) = &logged.txn {
         for part in parts {
@@ -46,6 +49,8 @@ pub(super) fn json(logged: &Logged<'_>, data: DataShown, out: &mut dyn Write) ->
         cxid: i32,
         #[serde(flatten)]
         txn: JsonTxn<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest: Option<Hex>,
     }
     let header = &logged.header;
     json_line(
@@ -58,6 +63,7 @@ pub(super) fn json(logged: &Logged<'_>, data: DataShown, out: &mut dyn Write) ->
             session: Hex(header.client_id.0),
             cxid: header.cxid,
             txn: JsonTxn::new(&logged.txn, data),
+            digest: logged.digest.map(|digest| Hex(digest.tree_digest)),
         },
     )
 }

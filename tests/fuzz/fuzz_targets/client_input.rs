@@ -204,13 +204,14 @@ struct LogTo<'a>(&'a mut Vec<Vec<u8>>, &'a mut RecordBatch);
 impl ringkeeper_core::prep::LogSink for LogTo<'_> {
     fn append(
         &mut self,
-        zxid: ringkeeper_core::id::Zxid,
         header: &ringkeeper_core::proto::TxnHeader,
         txn: &ringkeeper_core::proto::Txn<'_>,
+        digest: Option<ringkeeper_core::proto::TxnDigest>,
     ) {
         let mut record = Vec::new();
         header.encode(txn, &mut record);
-        self.1.push(zxid, |body| body.extend_from_slice(&record));
+        digest.inspect(|digest| digest.encode(&mut record));
+        self.1.push(header.zxid, |body| body.extend_from_slice(&record));
         self.0.push(record);
     }
 }
@@ -226,4 +227,4 @@ fn pipeline_options() -> PipelineOptions {
     }
 }
 
-const TREE: TreeOptions = TreeOptions { extended_types: true, seed: 1 };
+const TREE: TreeOptions = TreeOptions { extended_types: true, digest: true, seed: 1 };

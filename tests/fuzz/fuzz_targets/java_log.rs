@@ -56,7 +56,7 @@ fuzz_target!(|input: Input| match input {
 
 fn replay(file: &[u8]) {
     let Ok(mut reader) = LogReader::new(file) else { return };
-    let mut database = Database::new(DataTree::new(TreeOptions { extended_types: true, seed: 1 }));
+    let mut database = Database::new(DataTree::new(TreeOptions { extended_types: true, digest: true, seed: 1 }));
     let mut offset = reader.offset();
     loop {
         match reader.next_entry() {

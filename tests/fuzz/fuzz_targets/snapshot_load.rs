@@ -47,7 +47,7 @@ fuzz_target!(|input: Input| match input {
 });
 
 fn load(file: &[u8]) -> Result<Snapshot, SnapshotError> {
-    let options = TreeOptions { extended_types: true, seed: 1 };
+    let options = TreeOptions { extended_types: true, digest: true, seed: 1 };
     Snapshot::decode(file, Zxid(1), options, &mut Interner::new(), &Alone)
 }
 

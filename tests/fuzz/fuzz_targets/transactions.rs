@@ -53,7 +53,7 @@ fuzz_target!(|input: Input| {
         settings: Settings::default(),
         reaper: ReaperOptions::default(),
     };
-    let tree_options = TreeOptions { extended_types: input.extended_types, seed: 1 };
+    let tree_options = TreeOptions { extended_types: input.extended_types, digest: true, seed: 1 };
     let mut pipeline = Pipeline::new(options, DataTree::new(tree_options));
     for (step, counter) in input.txns.iter().zip(1..) {
         let payload = step.payload(Zxid::new(1, counter));

@@ -235,7 +235,7 @@ impl Place<'_> {
         let newest = names.max().expect("a snapshot");
         assert_eq!(newest.compression, Compression::None, "ringkeeper has written {newest}");
         let bytes = fs::read(folder.join(newest.to_string())).expect("the snapshot");
-        let options = TreeOptions { extended_types: true, seed: 1 };
+        let options = TreeOptions { extended_types: true, digest: true, seed: 1 };
         let snapshot = Snapshot::decode(&bytes, newest.zxid, options, &mut Interner::new(), &Alone);
         let tree = snapshot.unwrap_or_else(|error| panic!("{newest}: {error}")).tree;
         tree.sessions().iter().map(|(id, timeout_ms)| (id.0, *timeout_ms)).collect()

@@ -111,7 +111,7 @@ fn last_entry(log: &[u8]) -> usize {
 
 /// The sessions that this test's transactions open. Those of servers have their id in the highest byte.
 pub(super) const OURS: Range<SessionId> = SessionId(0)..SessionId(1 << 32);
-pub(super) const TREE: TreeOptions = TreeOptions { extended_types: true, seed: 1 };
+pub(super) const TREE: TreeOptions = TreeOptions { extended_types: true, digest: true, seed: 1 };
 
 const FIRST_SNAPSHOT: (&str, &[u8]) = ("snapshot.0", include_bytes!("../../fixtures/java/snapshot.0"));
 const LOG: (&str, &[u8]) = ("log.1", include_bytes!("../../fixtures/java/log.1"));

@@ -87,6 +87,20 @@ pub(in crate::config) static SNAPSHOT_SIZE_FACTOR: Key<Factor> = Key::property(
 pub(in crate::config) static FORCE_SNAPSHOT_SYNC: Key<Flag> =
     Key::property("forceSnapshotSync", Flag::or(false), Ensemble, "send learners snapshots only");
 
+pub(in crate::config) static SERIALIZE_LAST_ZXID: Key<Flag> = Key::property(
+    "serializeLastProcessedZxid.enabled",
+    Flag::or(true),
+    Supported,
+    "write the last zxid into snapshots",
+);
+
+pub(in crate::config) static DIGEST_ENABLED: Key<Flag> = Key::property(
+    "digest.enabled",
+    Flag::or(true),
+    Supported,
+    "digests of the tree in log, proposals and snapshots, compared wherever they are read",
+);
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &DATADIR_AUTOCREATE,
     &FORCE_SYNC,
@@ -114,18 +128,8 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &SNAPSHOT_SIZE_FACTOR,
     &SNAPSHOT_COMPRESSION,
     &SNAPSHOT_TRUST_EMPTY,
-    &Key::property(
-        "serializeLastProcessedZxid.enabled",
-        Flag::or(true),
-        NotYet("snapshots have none of the sections that only some versions of Java can read"),
-        "write the last zxid into snapshots",
-    ),
-    &Key::property(
-        "digest.enabled",
-        Flag::or(true),
-        NotYet("there are no digests, on or off"),
-        "digests of the tree in log and snapshots",
-    ),
+    &SERIALIZE_LAST_ZXID,
+    &DIGEST_ENABLED,
     &DB_AUTOCREATE,
     &Key::property(
         "closeSessionTxn.enabled",

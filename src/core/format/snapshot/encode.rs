@@ -3,13 +3,13 @@ use std::collections::HashMap;
 use simd_adler32::Adler32;
 
 use super::{
-    DB_ID, DIGEST_LEN, END, END_LEN, HEADER_LEN, LAST_ZXID_LEN, MAGIC, OPEN_ACL_ID, SEAL_LEN, SESSION_LEN,
-    SIGNATURE, STAT_LEN, Sections, VERSION,
+    DB_ID, DIGEST_LEN, Digest, END, END_LEN, HEADER_LEN, LAST_ZXID_LEN, MAGIC, OPEN_ACL_ID, SEAL_LEN,
+    SESSION_LEN, SIGNATURE, STAT_LEN, Sections, VERSION,
 };
 use crate::id::SessionId;
 use crate::jute::Writer;
 use crate::proto::AclRef;
-use crate::tree::{Frozen, FrozenNode, Node};
+use crate::tree::{DIGEST_VERSION, Frozen, FrozenNode, Node};
 
 /// Writes a state as a snapshot, in pieces.
 ///
@@ -44,6 +44,14 @@ impl SnapshotWriter {
     /// Looks at every node once, to number the ACL lists and to know the length. Takes time in proportion.
     pub fn new(state: Frozen, sections: Sections) -> SnapshotWriter {
         SnapshotWriter::in_form(state, Form::File(sections))
+    }
+
+    /// Writes a state with the sections that it is to have.
+    pub fn of(state: Frozen) -> SnapshotWriter {
+        let zxid = state.zxid;
+        let digest = state.digest.map(|value| Digest { zxid, version: DIGEST_VERSION, value: value as i64 });
+        let sections = Sections { digest, last_zxid: state.has_last_zxid.then_some(zxid) };
+        SnapshotWriter::new(state, sections)
     }
 
     /// Writes what follows a leader's SNAP (zab §6.3), to be read by [`super::TreeReceiver`]: the sessions,

@@ -1,7 +1,6 @@
 //! To whom an observer goes that followers bring up to date.
 
 use super::server::Server;
-use super::world::Faults;
 use crate::election::{Outcome, PeerState, Vote};
 use crate::id::{ServerId, Zxid};
 use crate::member::{Attempt, Duty, LeaderEvent, Moment, Seat};
@@ -11,7 +10,7 @@ const AT: Moment = Moment { now: Instant(0), wall: WallTime(0) };
 
 /// Server 3, which observes three voters, of which these bring observers up to date.
 fn seat(masters: &[i64]) -> Seat<()> {
-    let mut server = Server::new(3, 3, 1, Faults::NONE);
+    let mut server = Server::new(3, 3);
     server.start();
     let member = server.process.take().expect("it runs").member;
     let masters = masters.iter().copied().map(ServerId).collect();

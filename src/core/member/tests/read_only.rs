@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::server::Server;
-use super::world::Faults;
 use crate::error::Code;
 use crate::flow::{CommitBatch, ConnId, Origin, Outcome, ShardId, ShardTurn, Step, Submission, Submitted};
 use crate::id::{ServerId, SessionId};
@@ -27,14 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Lonely {
     fn new(new_sessions: NewSessions) -> Lonely {
-        let mut server = Server::new(0, 3, 0, Faults::NONE);
+        let mut server = Server::new(0, 3);
         server.options.read_only_after = Some(PATIENCE);
         server.options.pipeline.new_sessions = new_sessions;
         let header =
             TxnHeader { client_id: GLOBAL, cxid: 0, zxid: crate::id::Zxid::new(1, 1), time: WallTime(1) };
         let mut payload = Vec::new();
         header.encode(&Txn::CreateSession { timeout_ms: 10_000 }, &mut payload);
-        server.disk.log.push(Logged { zxid: header.zxid, payload: payload.into() });
+        server.log.push(Logged { zxid: header.zxid, payload: payload.into() });
         server.start();
         Lonely { server, now_ms: 1_000 }
     }
@@ -100,7 +99,7 @@ impl Lonely {
 
 fn steps(actions: Vec<Action>) -> Vec<Step> {
     let of = |action| match action {
-        Action::Publish(CommitBatch { steps }) => steps,
+        Action::Publish(CommitBatch { steps, .. }) => steps,
         other => panic!("{other:?}"),
     };
     actions.into_iter().flat_map(of).collect()

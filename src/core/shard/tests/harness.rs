@@ -27,6 +27,8 @@ pub(super) enum Frame {
 /// A shard and its driver.
 pub(super) struct Harness {
     pub(super) shard: Shard,
+    /// What the commit role has.
+    leader: DataTree,
     pub(super) now: Instant,
     pub(super) zxid: i64,
     /// Requests that commit has and has not answered.
@@ -54,9 +56,10 @@ impl Harness {
     }
 
     pub(super) fn with(options: ShardOptions) -> Harness {
-        let tree = DataTree::new(TreeOptions { extended_types: false, seed: 1 });
+        let tree = DataTree::new(TreeOptions { extended_types: false, digest: true, seed: 1 });
         Harness {
-            shard: Shard::new(SHARD, tree, options),
+            shard: Shard::new(SHARD, tree.follower(), options),
+            leader: tree,
             now: Instant::from_ms(1_000),
             zxid: 0,
             submitted: Vec::new(),
@@ -107,7 +110,7 @@ impl Harness {
 
     /// Publishes steps, and does what the shard asks for.
     pub(super) fn commit(&mut self, steps: Vec<Step>) {
-        self.shard.on_commit(&CommitBatch { steps }, self.now);
+        self.shard.on_commit(&CommitBatch { steps, digest: None }, self.now);
         self.pump();
     }
 
@@ -115,13 +118,20 @@ impl Harness {
     pub(super) fn transact(&mut self, deltas: Vec<Delta>, outcome: Option<Outcome>) {
         self.zxid += 1;
         let mut steps = vec![Step::Zxid(Zxid(self.zxid))];
-        steps.extend(deltas.into_iter().map(Step::Delta));
+        steps.extend(deltas.into_iter().map(|delta| self.placed(delta)));
         if let Some(outcome) = outcome {
             let submitted = self.submitted.remove(0);
             let Submission::Request { xid, .. } = submitted.what else { panic!("not a request") };
             steps.push(Step::Reply(Reply { to: submitted.origin, xid, outcome }));
         }
         self.commit(steps);
+    }
+
+    /// The delta as the commit role publishes it, which has applied those before it.
+    pub(super) fn placed(&mut self, delta: Delta) -> Step {
+        let place = self.leader.place_of(&delta);
+        self.leader.apply_at(Zxid(self.zxid), &delta, place);
+        Step::Delta(delta, place)
     }
 
     pub(super) fn create(&mut self, path: &str) {

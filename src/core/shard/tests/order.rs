@@ -43,13 +43,14 @@ fn a_read_between_two_writes_sees_the_first_and_not_the_second() {
     let one = harness.change("/a", b"one");
     let node = harness.shard.tree().get("/a").expect("a node").node;
     let two = crate::tree::Delta::SetData(node.with_data(Some(b"two"), 2, Zxid(9), 2));
+    let (one, two) = (harness.placed(one), harness.placed(two));
     let done = |to: Origin, xid| Step::Reply(Reply { to, xid, outcome: Outcome::Done });
     harness.commit(vec![
         Step::Zxid(Zxid(8)),
-        Step::Delta(one),
+        one,
         done(first.origin, 1),
         Step::Zxid(Zxid(9)),
-        Step::Delta(two),
+        two,
         done(second.origin, 3),
     ]);
     let seen: Vec<_> = harness

@@ -9,7 +9,7 @@ use crate::flow::{ConnId, ShardId};
 use crate::id::{ServerId, Zxid};
 use crate::ops::Settings;
 use crate::prep::{LogSink, Pipeline, PipelineOptions, ReaperOptions};
-use crate::proto::{OpCode, Txn, TxnHeader};
+use crate::proto::{OpCode, Txn, TxnDigest, TxnHeader};
 use crate::shard::{CloseReason, Effect, Shard, ShardOptions};
 use crate::testing::{create, multi, path_version, picture, set_data};
 use crate::time::{Instant, WallTime};
@@ -146,14 +146,14 @@ struct Server {
 struct Log(Zxid);
 
 impl LogSink for Log {
-    fn append(&mut self, zxid: Zxid, _: &TxnHeader, _: &Txn<'_>) {
-        self.0 = zxid;
+    fn append(&mut self, header: &TxnHeader, _: &Txn<'_>, _: Option<TxnDigest>) {
+        self.0 = header.zxid;
     }
 }
 
 impl Server {
     fn new() -> Server {
-        let tree = |seed| DataTree::new(TreeOptions { extended_types: false, seed });
+        let tree = |seed| DataTree::new(TreeOptions { extended_types: false, digest: true, seed });
         let options = PipelineOptions {
             server: ServerId(1),
             shards: SHARDS,

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::picture;
+use crate::tree::{Frozen, FrozenNode, SnapshotTree};
 
 fn node(path: &str, zxid: i64, owner: Owner) -> Node {
     let fields = NodeFields {
@@ -22,7 +23,7 @@ fn create(path: &str, zxid: i64, parent_cversion: i32) -> Delta {
 }
 
 fn tree() -> DataTree {
-    DataTree::new(TreeOptions { extended_types: true, seed: 7 })
+    DataTree::new(TreeOptions { extended_types: true, digest: true, seed: 7 })
 }
 
 #[test]
@@ -137,17 +138,55 @@ proptest! {
         prop_assert_eq!(picture(&tree), expected);
     }
 
+    /// Also if the leader takes back some of what it did and does something else.
     #[test]
-    fn a_follower_of_the_deltas_has_the_same_tree(
-        steps in prop::collection::vec(step(), 0..40),
+    fn followers_of_what_is_published_have_the_same_tree(
+        acts in prop::collection::vec(act(), 0..60),
     ) {
-        let (mut leader, mut follower) = (tree(), DataTree::new(TreeOptions { extended_types: true, seed: 8 }));
-        for (zxid, step) in (1..).zip(&steps) {
-            if let Some(delta) = delta(&leader, step, zxid) {
-                leader.apply(Zxid(zxid), &delta);
-                follower.apply(Zxid(zxid), &delta);
+        let mut leader = tree();
+        let (mut follower, mut written) = (leader.follower(), SnapshotTree::of(&leader));
+        let mut pending = Vec::new();
+        for (zxid, act) in (1..).zip(acts.into_iter().chain([Act::Publish])) {
+            let zxid = Zxid(zxid);
+            match act {
+                Act::Step(step) => {
+                    if let Some(delta) = delta(&leader, &step, zxid.0) {
+                        let place = leader.place_of(&delta);
+                        pending.push((zxid, leader.apply_at(zxid, &delta, place), delta, place));
+                    }
+                }
+                Act::Publish => for (zxid, _, delta, place) in pending.drain(..) {
+                    follower.apply_at(zxid, &delta, place);
+                    written.advance(zxid);
+                    written.apply_at(&delta, place);
+                },
+                Act::RollBack => while let Some((_, undo, ..)) = pending.pop() {
+                    leader.undo(undo);
+                },
             }
         }
         prop_assert_eq!(picture(&leader), picture(&follower));
+        prop_assert_eq!(frozen(&written.freeze()), frozen(&leader.freeze()));
     }
+}
+
+fn frozen(state: &Frozen) -> Vec<String> {
+    let node = |frozen: &FrozenNode| {
+        format!("{:?} {:?} {} {}", frozen.node, frozen.node.data(), frozen.pzxid, frozen.cversion)
+    };
+    let mut lines: Vec<_> = state.nodes.iter().map(node).collect();
+    lines.sort();
+    lines.push(format!("{:?}", state.sessions));
+    lines
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Step(Step),
+    Publish,
+    RollBack,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![8 => step().prop_map(Act::Step), 1 => Just(Act::Publish), 1 => Just(Act::RollBack)]
 }

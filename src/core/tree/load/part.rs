@@ -1,8 +1,9 @@
 use super::LoadError;
 use crate::chunks::CHUNK_LEN;
 use crate::id::Zxid;
-use crate::tree::data_tree::size_of_node;
+use crate::tree::data_tree::{TreeOptions, size_of_node};
 use crate::tree::delta::Counters;
+use crate::tree::digest;
 use crate::tree::node::Node;
 use crate::tree::owner::Owner;
 use crate::tree::path::parent_and_name;
@@ -14,7 +15,7 @@ use crate::tree::table::{Filed, GROUPS, Table};
 /// Most parents are found without a look-up: those that are above the node before, and in this part.
 pub struct Part<'t> {
     table: &'t Table,
-    extended_types: bool,
+    options: TreeOptions,
     first: Slot,
     above: Vec<Ancestor>,
     pub(super) nodes: Vec<Option<Node>>,
@@ -32,6 +33,7 @@ pub(in crate::tree) struct Notes {
     /// Of the nodes that have one.
     pub(in crate::tree) owners: Vec<(Slot, Owner)>,
     pub(in crate::tree) data_size: u64,
+    pub(in crate::tree) digest: u64,
 }
 
 /// A node's parent: its slot, or that it is the parent of so many-th node among the pending.
@@ -67,7 +69,7 @@ impl<'t> Part<'t> {
     /// How many nodes are in every part but the last.
     pub const LEN: usize = CHUNK_LEN;
 
-    pub(super) fn new(table: &'t Table, extended_types: bool, number: usize) -> Part<'t> {
+    pub(super) fn new(table: &'t Table, options: TreeOptions, number: usize) -> Part<'t> {
         let notes = Notes {
             parents: Vec::with_capacity(Part::LEN),
             pending: Vec::new(),
@@ -75,10 +77,11 @@ impl<'t> Part<'t> {
             counters: Vec::new(),
             owners: Vec::new(),
             data_size: 0,
+            digest: 0,
         };
         let first = Slot((number * Part::LEN) as u32);
         let nodes = Vec::with_capacity(Part::LEN);
-        Part { table, extended_types, first, above: Vec::new(), nodes, notes }
+        Part { table, options, first, above: Vec::new(), nodes, notes }
     }
 
     /// Adds a node with its own count of creates, as stored, and the zxid of the last of its children's
@@ -108,11 +111,15 @@ impl<'t> Part<'t> {
         if cversion != 0 || pzxid != node.czxid() {
             notes.counters.push((slot, Counters { cversion, pzxid }));
         }
-        match Owner::from_stored(node.owner(), self.extended_types) {
+        match Owner::from_stored(node.owner(), self.options.extended_types) {
             Owner::None => {}
             owner => notes.owners.push((slot, owner)),
         }
         notes.data_size += size_of_node(&node);
+        if self.options.digest {
+            let counted = digest::of(&node, Some(Counters { cversion, pzxid }));
+            notes.digest = notes.digest.wrapping_add(counted);
+        }
         self.nodes.push(Some(node));
         Ok(())
     }

@@ -1,3 +1,5 @@
+use std::hint::black_box;
+
 use crate::tree::slots::Slot;
 
 /// Slots by 16 bits of a hash, several of which may be equal.
@@ -44,6 +46,11 @@ impl SmallTable {
     /// The slot with this hash that is the one.
     pub(super) fn find(&self, hash: u16, is_it: impl Fn(Slot) -> bool) -> Option<Slot> {
         self.position(hash, is_it).map(|at| self.places[at].slot())
+    }
+
+    /// Loads what a look-up of this hash will look at first.
+    pub(super) fn load(&self, hash: u16) {
+        black_box(self.places.get(self.home(hash)).map(|place| place.hash));
     }
 
     pub(super) fn insert(&mut self, place: Place) {

@@ -6,7 +6,7 @@ use crate::id::{ServerId, Zxid};
 use crate::time::Instant;
 use crate::zab::options::EpochFile;
 use crate::zab::packet::{FromLeader, LearnerInfo};
-use crate::zab::reason::CloseReason;
+use crate::zab::reason::{CloseReason, DownReason};
 
 impl Leader {
     pub(super) fn on_info(
@@ -23,6 +23,12 @@ impl Leader {
             self.next_nameless -= 1;
             ServerId(self.next_nameless)
         });
+        if self.phase == Phase::Established && info.accepted_epoch > self.epoch {
+            // It may not follow an older epoch than it has promised, to somebody who then found no quorum. With
+            // Java it stays out until there happens to be an election.
+            let (theirs, ours) = (info.accepted_epoch, self.epoch);
+            return self.down(DownReason::Outpromised { id: learner, theirs, ours }, out);
+        }
         let same = |link: &super::Link| link.stage != Stage::AwaitInfo && link.learner == learner;
         let earlier: Vec<LinkId> =
             self.links.iter().filter(|(_, link)| same(link)).map(|(id, _)| *id).collect();

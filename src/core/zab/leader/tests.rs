@@ -150,6 +150,21 @@ fn closed(actions: &[LeaderAction]) -> Vec<&CloseReason> {
         .collect()
 }
 
+/// A server that had promised an epoch to one who then found no quorum could not follow the leader that there was,
+/// and nothing changed that. Found by simulation; it is so with Java.
+#[test]
+fn a_server_that_promised_a_later_epoch_is_let_in_by_a_new_one() {
+    let mut script = Script::established();
+    script.accept(B);
+    let done = script.says(B, info(2, LearnerKind::Follower, 7));
+    let ours = script.leader.epoch();
+    assert_eq!(done, [Down(DownReason::Outpromised { id: ServerId(2), theirs: 7, ours })]);
+    let mut script = Script::established();
+    script.accept(B);
+    assert_ne!(script.says(B, info(2, LearnerKind::Follower, ours)), [], "it is let in");
+    assert!(script.leader.is_established());
+}
+
 #[test]
 fn the_epoch_is_newer_than_all_that_came_and_promised_before_anyone_is_told() {
     let mut script = Script::new();

@@ -4,7 +4,7 @@ use super::*;
 use crate::format::java_log::{End, LogReader, encode_entry, encode_header};
 use crate::jute::Reader;
 use crate::ops::Database;
-use crate::proto::TxnHeader;
+use crate::proto::{TxnDigest, TxnHeader};
 
 /// Every node as clients see it, and the sessions.
 fn served(tree: &DataTree) -> String {
@@ -53,6 +53,9 @@ fn snapshots_of_java_hold_what_java_served() {
         assert_eq!(read.sections.last_zxid, Some(LAST));
         let digest = read.sections.digest.map(|digest| (digest.zxid, digest.version));
         assert_eq!(digest, Some((digest_at, 2)), "{compression:?}");
+        if let Some(digest) = read.sections.digest.filter(|digest| digest.zxid == LAST) {
+            assert_eq!(read.tree.digest(), Some(digest.value as u64));
+        }
         assert_eq!(read.lists_missing, 0);
     }
 }
@@ -91,7 +94,9 @@ fn a_log_of_java_leads_where_java_was() {
         encoded.extend_from_slice(payload.rest());
         encode_entry(&encoded, &mut again);
         database.apply(&header, &txn, &mut ());
+        database.check(TxnDigest::decode(&mut payload));
     }
+    assert_eq!((database.digests().compared(), database.digests().mismatches()), (COMPARED, 0));
     assert_eq!(reader.end(), Some(End::Padding));
     assert_eq!(again, LOG[..reader.offset()], "it is written as Java wrote it");
     assert_eq!(served(database.tree()), SERVED);
@@ -104,6 +109,8 @@ macro_rules! fixture {
     };
 }
 
+/// All of the log but its errors.
+const COMPARED: u64 = 27;
 const LAST: Zxid = Zxid(0x1c);
 const PLAIN: &[u8] = fixture!("snapshot.1c");
 const GZIP: &[u8] = fixture!("snapshot.1c.gz");

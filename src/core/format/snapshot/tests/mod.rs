@@ -14,7 +14,7 @@ use crate::proto::{Acl, AclRef, perms};
 use crate::testing::picture;
 use crate::tree::{Counters, DataTree, Delta, Node, NodeFields, Owner, TreeOptions, parent_of};
 
-const OPTIONS: TreeOptions = TreeOptions { extended_types: true, seed: 5 };
+const OPTIONS: TreeOptions = TreeOptions { extended_types: true, digest: true, seed: 5 };
 
 fn encode(tree: &DataTree, sections: Sections) -> Vec<u8> {
     encode_by(tree, sections, usize::MAX)

@@ -1,0 +1,103 @@
+//! What an ensemble promises, one checker per promise.
+//!
+//! [`history`] knows the one sequence of transactions, as servers publish them; the others hold what servers and
+//! clients see against it.
+
+pub(crate) mod acknowledged;
+pub(crate) mod durability;
+pub(crate) mod ephemerals;
+pub(crate) mod history;
+pub(crate) mod leaders;
+pub(crate) mod progress;
+pub(crate) mod session_order;
+pub(crate) mod sync;
+pub(crate) mod watches;
+
+use ringkeeper_core::flow::CommitBatch;
+
+use crate::server::Server;
+use crate::setup::Setup;
+use crate::world::Failure;
+
+pub(crate) type Verdict = Result<(), Failure>;
+
+/// All checkers that look at the whole ensemble.
+pub(crate) struct Checks {
+    pub(crate) history: history::History,
+    pub(crate) durability: durability::Durability,
+    pub(crate) leaders: leaders::Leaders,
+    pub(crate) acknowledged: acknowledged::Acknowledged,
+    pub(crate) sync: sync::Syncs,
+    pub(crate) ephemerals: ephemerals::Ephemerals,
+    pub(crate) counts: Counts,
+}
+
+/// How much of each thing was checked, so that a test can see that there was enough to check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) writes: u64,
+    pub(crate) reads: u64,
+    pub(crate) syncs: u64,
+    pub(crate) events: u64,
+    pub(crate) sessions: u64,
+    pub(crate) sessions_lost: u64,
+    pub(crate) moves: u64,
+}
+
+impl Checks {
+    pub(crate) fn new(setup: &Setup) -> Checks {
+        Checks {
+            history: history::History::new(),
+            durability: durability::Durability::new(setup),
+            leaders: leaders::Leaders::default(),
+            acknowledged: acknowledged::Acknowledged::default(),
+            sync: sync::Syncs::default(),
+            ephemerals: ephemerals::Ephemerals::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// A server publishes.
+    pub(crate) fn on_publish(
+        &mut self,
+        servers: &mut [Server],
+        server: usize,
+        batch: &CommitBatch,
+    ) -> Verdict {
+        let before = self.history.len();
+        self.history.on_publish(&mut servers[server], batch)?;
+        self.on_growth(before, servers)
+    }
+
+    /// A server is about to serve clients.
+    pub(crate) fn on_serve(&mut self, servers: &[Server], server: usize) -> Verdict {
+        let before = self.history.len();
+        self.history.on_serve(&servers[server])?;
+        self.on_growth(before, servers)?;
+        self.acknowledged.on_serve(&servers[server])
+    }
+
+    fn on_growth(&mut self, before: usize, servers: &[Server]) -> Verdict {
+        for index in before..self.history.len() {
+            let txn = self.history.txn(index);
+            self.durability.on_committed(txn.zxid, servers)?;
+            self.ephemerals.on_committed(txn)?;
+        }
+        Ok(())
+    }
+}
+
+/// A promise that is not kept.
+pub(crate) fn broken(promise: &'static str, text: String) -> Failure {
+    Failure { promise, text }
+}
+
+/// Fails unless it is so.
+macro_rules! must {
+    ($promise:expr, $holds:expr, $($text:tt)*) => {
+        if !$holds {
+            return Err($crate::checks::broken($promise, format!($($text)*)));
+        }
+    };
+}
+pub(crate) use must;

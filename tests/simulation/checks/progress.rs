@@ -1,0 +1,52 @@
+//! **Once nothing goes wrong any more, everything goes on**: every server serves within a bounded time, clients are
+//! served again, and all servers come to the same tree.
+
+use super::{Verdict, must};
+use crate::world::World;
+
+pub(crate) const PROMISE: &str = "once nothing goes wrong, everything goes on";
+
+/// Whether every server serves, and one of them leads.
+pub(crate) fn all_serve(world: &World) -> bool {
+    let leaders = world.servers.iter().filter(|server| server.leads()).count();
+    leaders == 1 && world.servers.iter().all(|server| server.is_serving())
+}
+
+/// Whether every client has an open session and an answer to everything.
+pub(crate) fn all_are_answered(world: &World) -> bool {
+    world.clients.iter().all(|client| client.is_content())
+}
+
+/// Whether every server shows the whole history.
+pub(crate) fn all_have_all(world: &World) -> bool {
+    let last = world.checks.history.last();
+    let len = |zxid| world.checks.history.len_at(zxid);
+    world.servers.iter().all(|server| {
+        let Some(process) = &server.process else { return false };
+        let shards = process.shards.iter().map(|role| role.shard.tree().last_zxid());
+        shards.chain([process.seat.member().tree().last_zxid()]).all(|zxid| len(zxid) == len(last))
+            && server.disk.durable() >= last
+    })
+}
+
+/// What must hold at the end: all servers have the same tree.
+pub(crate) fn check_end(world: &World) -> Verdict {
+    let checks = &world.checks;
+    for server in &world.servers {
+        let Some(process) = &server.process else { continue };
+        let trees = process.shards.iter().map(|role| role.shard.tree());
+        let whose = format!("server {}", server.id);
+        for tree in trees.chain([process.seat.member().tree()]) {
+            checks.history.check_tree(tree, &whose)?;
+            checks.ephemerals.check_tree(tree, &whose)?;
+        }
+        checks.history.check_tree(&process.snapshotter.tree, &format!("the snapshotter of {whose}"))?;
+        let (epoch, current) = (server.disk.epochs().current, checks.history.last().epoch());
+        must!(PROMISE, epoch >= current, "server {} is in epoch {epoch} of {current}", server.id);
+    }
+    for client in &world.clients {
+        let session = ringkeeper_core::id::SessionId(client.session());
+        must!(PROMISE, checks.history.is_open(session), "{} has {session}, which is closed", client.name());
+    }
+    Ok(())
+}

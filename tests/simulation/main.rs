@@ -1,0 +1,101 @@
+//! Whole ensembles in memory, from a seed.
+//!
+//! ```text
+//!   clients --- network --- [ shards | seat: member, zab, prep | election | log, snapshots ] x 3 to 7
+//!                 delay, breaks,                real machines                 torn, slow, full,
+//!                 partitions                   clocks that drift               lost disks
+//! ```
+//!
+//! Each server is made of the machines that production runs; what stands in for the glommio drivers only moves
+//! things. [`checks`] has one checker for each promise. The same seed twice tells the same story.
+//!
+//! ```sh
+//! SIM_SEED=7 cargo test --test simulation one_seed -- --nocapture               # one seed, with all that happens
+//! SIM_SEEDS=0.. cargo test --release --test simulation forever -- --ignored --nocapture   # until one fails
+//! ```
+
+mod bugs;
+mod checks;
+mod client;
+mod deliver;
+mod disk;
+mod faults;
+mod mischief;
+mod network;
+mod roles;
+mod run;
+mod scenarios;
+mod server;
+mod setup;
+mod shards;
+mod trace;
+mod world;
+
+use run::{Story, tell, tell_all};
+use setup::Setup;
+
+/// What each run of the tests tries.
+const SEEDS: u64 = 2000;
+
+#[test]
+fn every_promise_is_kept_whatever_goes_wrong() {
+    tell_all(0..SEEDS);
+}
+
+#[test]
+fn one_seed() {
+    if let Some(seed) = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        let story = tell(seed, true);
+        println!("{story:?}");
+        assert_eq!(story.failure, None);
+    }
+}
+
+#[test]
+#[ignore = "runs until a seed fails, or to the end of SIM_SEEDS=from..to"]
+fn forever() {
+    let text = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..".to_owned());
+    let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to, or from..");
+    let from = from.parse().expect("SIM_SEEDS begins with a number");
+    tell_all(from..to.parse().unwrap_or(u64::MAX));
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    let sum = |seed| tell(seed, false).sum;
+    assert_eq!(sum(7), sum(7));
+    assert_ne!(sum(7), sum(8));
+}
+
+#[test]
+fn without_faults_everything_is_acknowledged_and_nobody_leaves() {
+    for seed in 0..5 {
+        let Story { failure, counts, epochs, .. } = run::play(Setup::calm(3, 1), seed, false);
+        assert_eq!(failure, None, "seed {seed}");
+        assert_eq!(epochs, 1, "seed {seed}: nobody had a reason to leave");
+        assert!(
+            counts.writes > 100 && counts.syncs > 30 && counts.events > 10 && counts.sessions_lost == 0,
+            "seed {seed}: {counts:?}"
+        );
+    }
+}
+
+#[test]
+fn one_voter_is_its_own_quorum() {
+    for seed in 0..50 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let setup = Setup { voters: 1, observers: 1, ..Setup::of(&mut rng) };
+        assert_eq!(run::play(setup, seed, run::is_loud(seed)).failure, None, "seed {seed}");
+    }
+}
+
+#[test]
+fn epochs_that_are_numbered_out_go_over_into_the_next_without_a_loss() {
+    for seed in 0..10 {
+        let Story { failure, counts, epochs, .. } =
+            run::play(Setup { rollover_at: 100, ..Setup::calm(3, 0) }, seed, false);
+        assert_eq!(failure, None, "seed {seed}");
+        assert!(epochs > 2, "seed {seed}: {epochs} epochs");
+        assert_eq!(counts.sessions_lost, 0, "seed {seed}");
+    }
+}
