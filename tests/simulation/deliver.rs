@@ -36,9 +36,6 @@ impl World {
     }
 
     pub(crate) fn on_segment(&mut self, conn: ConnId, to: usize, segment: Segment) {
-        if self.network.stall(conn, to, &segment) {
-            return self.after(GIVE_UP_AFTER, Event::GiveUp { conn, side: 1 - to });
-        }
         let Some(link) = self.network.conns.get_mut(&conn) else { return };
         let (end, port) = (link.ends[to], link.port);
         let servers = self.servers.len();
@@ -280,4 +277,4 @@ pub(crate) const CONNECT_PATIENCE: u64 = INIT_LIMIT as u64 * TICK_MS as u64 * MS
 pub(crate) const MASTER_PATIENCE: u64 = 100 * MS;
 const REDIAL_AFTER: u64 = 50 * MS;
 /// TCP's limit for data that nobody acknowledges.
-const GIVE_UP_AFTER: u64 = 3000 * MS;
+pub(crate) const GIVE_UP_AFTER: u64 = 3000 * MS;

@@ -351,7 +351,8 @@ impl World {
                 self.trace.note(self.now, format_args!("server {server} gets the tree of {zxid}"));
                 let Some(process) = self.servers[server].process(life) else { return };
                 process.cuts_asked += 1;
-                process.logged.split_off(&zxid.next());
+                // What the log had before it may be in no history.
+                process.logged.clear();
                 self.post(server, life, Role::Log, Message::ToLog(ToLog::Restart(tree.clone())));
                 self.replace(server, life, tree);
             }

@@ -13,6 +13,7 @@ use ringkeeper_core::zab::{EpochFile, LinkId};
 
 use crate::checks::Checks;
 use crate::client::Client;
+use crate::deliver::GIVE_UP_AFTER;
 use crate::network::{ConnId, Host, Network, Port, Segment};
 use crate::server::{Message, Role, Server};
 use crate::setup::Setup;
@@ -195,6 +196,12 @@ impl World {
     }
 
     pub(crate) fn handle(&mut self, event: Event) {
+        // What the network holds back has not come to the machine, whose process may be stopped.
+        if let Event::Segment { conn, to, segment } = &event
+            && self.network.stall(*conn, *to, segment)
+        {
+            return self.after(GIVE_UP_AFTER, Event::GiveUp { conn: *conn, side: 1 - to });
+        }
         if let Some(server) = self.process_of(&event)
             && (self.servers[server].stopped_until > self.now || !self.held[server].is_empty())
         {
