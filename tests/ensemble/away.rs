@@ -153,9 +153,7 @@ pub(crate) fn few_in_memory(voters: &[Kind]) -> Ensemble {
 }
 
 pub(crate) fn start_led_by_the_last(ensemble: &mut Ensemble) {
-    ensemble.start_alone(3);
-    ensemble.start(&[1, 2]);
-    assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3);
+    ensemble.start_led_by(3);
     write(ensemble, 1, "/first", 5);
 }
 

@@ -103,9 +103,7 @@ fn hash(ensemble: &Ensemble, id: u8) -> BTreeMap<Zxid, i64> {
 }
 
 fn start_led_by_the_last(ensemble: &mut Ensemble) {
-    ensemble.start_alone(3);
-    ensemble.start(&[1, 2]);
-    assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3);
+    ensemble.start_led_by(3);
 }
 
 fn write(client: &mut Client, root: &str, count: usize) {

@@ -32,9 +32,7 @@ fn seen(kinds: [Kind; 3], upgrades: bool) -> Vec<String> {
     let mut ensemble = ensemble(&kinds, &[])
         .config("localSessionsEnabled", true)
         .config("localSessionsUpgradingEnabled", upgrades);
-    ensemble.start_alone(3);
-    ensemble.start(&[1, 2]);
-    assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3);
+    ensemble.start_led_by(3);
     let mut seen = Vec::new();
     for (id, other) in [(1, 2), (3, 1)] {
         let shown = through(&mut ensemble, id, other);

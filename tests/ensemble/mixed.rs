@@ -77,9 +77,7 @@ fn one_and_two(release: Release) {
 fn lead_in_turn(voters: &[Kind], observers: &[Kind]) {
     let mut ensemble = ensemble(voters, observers);
     let (ids, last) = (ensemble.ids(), voters.len() as u8);
-    ensemble.start_alone(last);
-    ensemble.start(&[&ids[..voters.len() - 1], &ids[voters.len()..]].concat());
-    assert_eq!(ensemble.leader_among(&ids), last);
+    ensemble.start_led_by(last);
     for id in &ids[voters.len()..] {
         assert_eq!(ensemble.mode(*id).as_deref(), Some("observer"));
     }

@@ -35,10 +35,7 @@ fn a_ringkeeper_is_restarted_under_load_with_a_java_leader_and_nothing_is_lost()
 /// Kills and stops followers in turn, each time until it serves again; clients write all the while.
 fn restart_under_load(ensemble: &mut Ensemble, leader: u8, followers: &[u8]) {
     let ids = ensemble.ids();
-    ensemble.start_alone(leader);
-    let others: Vec<u8> = ids.iter().copied().filter(|id| *id != leader).collect();
-    ensemble.start(&others);
-    assert_eq!(ensemble.leader_among(&ids), leader);
+    ensemble.start_led_by(leader);
     let addrs: Vec<_> = [leader].iter().chain(followers).map(|id| ensemble.addr(*id)).collect();
     let loads: Vec<Load> = (0..addrs.len().min(3))
         .map(|first| {

@@ -69,8 +69,7 @@ fn a_ringkeeper_that_leads_from_the_log_of_java_3_8_alone_tells_what_was_missed(
 /// Two ringkeepers take the folders of Java servers over, and lead a third that is a little behind.
 fn lead_from_javas_log(release: Release) {
     let mut ensemble = few_in_memory(&[Java(release); 3]);
-    ensemble.start_alone(3);
-    ensemble.start(&[1, 2]);
+    ensemble.start_led_by(3);
     write(&ensemble, 1, "/first", 5);
     ensemble.server(1).stop();
     write(&ensemble, 2, "/missed", 5);

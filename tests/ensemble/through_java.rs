@@ -98,9 +98,7 @@ fn a_session_goes_from_java_to_ringkeeper_and_back_with_its_password_and_not_wit
 /// Two Java servers that follow a ringkeeper, server 3.
 fn led_by_ringkeeper(release: Release) -> Ensemble {
     let mut ensemble = ensemble(&[Java(release), Java(release), Ringkeeper], &[]);
-    ensemble.start_alone(3);
-    ensemble.start(&[1, 2]);
-    assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3);
+    ensemble.start_led_by(3);
     ensemble
 }
 

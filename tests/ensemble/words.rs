@@ -22,7 +22,8 @@ fn seen(kind: Kind) -> Vec<String> {
         seen.push(format!("looking, {word}: {answer:?}"));
     }
     assert!(ensemble.server(3).word("envi").expect("an answer").starts_with("Environment:\n"));
-    ensemble.start(&[1, 2, 4]);
+    ensemble.start(&[1]);
+    ensemble.start(&[2, 4]);
     assert_eq!(ensemble.leader_among(&ensemble.ids()), 3);
     until("every learner is up to date", || {
         let mntr = ensemble.server(3).word("mntr").expect("an answer");
@@ -179,10 +180,8 @@ fn a_leader_that_serves_nobody_leads_and_says_that_it_does_not_serve() {
 fn seen_of_an_idle_leader(kind: Kind) -> Vec<String> {
     let mut ensemble = ensemble(&[kind; 3], &[]).property("zookeeper.leaderServes", "no");
     ensemble.start_alone(3);
-    for id in [1, 2] {
-        ensemble.start_alone(id);
-    }
-    ensemble.until_serving(&[1, 2]);
+    ensemble.start(&[1]);
+    ensemble.start(&[2]);
     let mut client = Client::connect(ensemble.addr(1)).expect("a session");
     let created = client.call(&Request::create("/node", b"", create_mode::PERSISTENT)).expect("a reply").err;
     let refused = Client::connect(ensemble.addr(3)).is_err();

@@ -19,6 +19,8 @@ pub struct Ensemble {
     /// Lines of every server's zoo.cfg, whatever it is.
     config: BTreeMap<String, String>,
     members: BTreeMap<u8, Member>,
+    /// How many of them vote.
+    voters: usize,
 }
 
 struct Member {
@@ -59,7 +61,7 @@ impl Ensemble {
             fs::write(server.data_dir().join("myid"), id.to_string()).expect("its folder can be written");
             (id, Member { server, kind, ports, host: Ipv4Addr::LOCALHOST })
         });
-        let mut ensemble = Self { members: members.collect(), binary, config };
+        let mut ensemble = Self { members: members.collect(), voters: voters.len(), binary, config };
         for id in (1..).skip(voters.len()).take(observers.len()) {
             ensemble.change(id, |settings| settings.config("peerType", "observer"));
         }
@@ -133,6 +135,19 @@ impl Ensemble {
         let Member { ports: [_, election], host, .. } = &self.members[&id];
         let addr = (*host, election.number());
         until(&format!("server {id} is there"), || TcpStream::connect(addr).is_ok());
+    }
+
+    /// Starts all servers, so that `leader` leads, the voter with the largest id: first with no more others than make a
+    /// majority with it, who can elect nobody without it then, however long it takes to start.
+    ///
+    /// # Panics
+    /// When another server leads, or not all of them serve in time.
+    pub fn start_led_by(&mut self, leader: u8) {
+        let others: Vec<u8> = self.ids().into_iter().filter(|id| *id != leader).collect();
+        let (first, rest) = others.split_at(self.voters / 2);
+        self.start(&[&[leader], first].concat());
+        self.start(rest);
+        assert_eq!(self.leader_among(&self.ids()), leader);
     }
 
     /// Waits until each of these servers serves clients.
