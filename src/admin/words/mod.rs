@@ -79,13 +79,9 @@ impl Word {
         let lists = Lists::default();
         match self {
             Word::Dirs | Word::Envi | Word::Isro | Word::Ruok => Needs::default(),
-            Word::Conf
-            | Word::Crst
-            | Word::Hash
-            | Word::Mntr
-            | Word::Srst
-            | Word::Srvr
-            | Word::Wchs => figures,
+            Word::Conf | Word::Crst | Word::Hash | Word::Mntr | Word::Srst | Word::Srvr | Word::Wchs => {
+                figures
+            }
             Word::Cons | Word::Stat => Needs { lists: Lists { connections: true, ..lists }, ..figures },
             Word::Wchc | Word::Wchp => Needs { lists: Lists { watches: true, ..lists }, ..figures },
             Word::Dump => Needs {
