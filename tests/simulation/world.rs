@@ -210,6 +210,11 @@ impl World {
         {
             return self.held[server].push_back(event);
         }
+        self.dispatch(event);
+    }
+
+    /// Something has come to the one it is for.
+    fn dispatch(&mut self, event: Event) {
         match event {
             Event::Segment { conn, to, segment } => self.on_segment(conn, to, segment),
             Event::GiveUp { conn, side } => self.on_give_up(conn, side),
@@ -245,7 +250,7 @@ impl World {
             Event::Resume(server) => {
                 if self.servers[server].stopped_until <= self.now {
                     for event in std::mem::take(&mut self.held[server]) {
-                        self.handle(event);
+                        self.dispatch(event);
                     }
                 }
             }

@@ -196,6 +196,8 @@ impl Leading {
                         }
                         let mut ordered = Ordered::default();
                         let from = Origin::peer(link.0);
+                        // The learner may be gone before it tells that it heard the client.
+                        self.pipeline.touch([request.session], at.now);
                         self.pipeline.order_forwarded(from, request, at.now, at.wall, &mut ordered);
                         self.propose(ordered, at, storage, &mut more);
                     }
