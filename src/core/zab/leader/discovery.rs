@@ -114,9 +114,11 @@ impl Leader {
         self.enter_epoch_if_quorum(out);
     }
 
-    fn enter_epoch_if_quorum(&mut self, out: &mut Vec<LeaderAction>) {
+    /// This server votes with the epoch as soon as that is on disk: its log must be there before. Otherwise a crash
+    /// could leave the newer epoch with less of the history than others have, and their votes would count for less.
+    pub(super) fn enter_epoch_if_quorum(&mut self, out: &mut Vec<LeaderAction>) {
         let is_quorum = self.quorum.contains_quorum(|id| self.promised.contains(&id));
-        if self.phase == Phase::AwaitPromises && is_quorum {
+        if self.phase == Phase::AwaitPromises && is_quorum && self.durable >= self.logged {
             self.phase = Phase::SavingCurrent;
             out.push(LeaderAction::SaveEpoch(EpochFile::Current, self.epoch));
         }

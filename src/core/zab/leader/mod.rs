@@ -243,6 +243,7 @@ impl Leader {
     pub fn on_durable(&mut self, durable: Durable, now: Instant, out: &mut Vec<LeaderAction>) {
         self.durable = self.durable.max(durable.upto());
         match self.phase {
+            Phase::AwaitPromises => self.enter_epoch_if_quorum(out),
             Phase::AwaitAcks => self.establish_if_quorum(now, out),
             Phase::Established => self.commit_if_quorum(now, out),
             _ => {}
