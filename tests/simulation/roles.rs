@@ -445,6 +445,19 @@ impl World {
 
     /// Other servers decide from now on. What is to be written is written in order.
     fn configure(&mut self, server: usize, life: u32, configurations: Configurations) {
+        let voters =
+            |membership: &Membership| -> Vec<i64> { membership.verifier().voters().map(|id| id.0).collect() };
+        let (committed, last_seen) = (configurations.committed(), configurations.last_seen());
+        self.trace.note(
+            self.now,
+            format_args!(
+                "server {server} goes by {:x}, where {:?} vote, and has seen {:x}, where {:?} do",
+                committed.version(),
+                voters(committed),
+                last_seen.version(),
+                voters(last_seen)
+            ),
+        );
         let verdict = self.checks.memberships.on_configure(server, &configurations);
         self.check(verdict);
         self.post(server, life, Role::Election, Message::Configure(configurations.clone()));
@@ -542,6 +555,10 @@ impl World {
     pub(crate) fn on_epoch_written(&mut self, server: usize, life: u32, file: EpochFile, epoch: u32) {
         if self.servers[server].process(life).is_none() {
             return;
+        }
+        if file == EpochFile::Current {
+            let verdict = self.checks.durability.on_entered(&self.servers[server], epoch);
+            self.check(verdict);
         }
         if self.setup.mischief != Mischief::ForgetEpochs {
             self.servers[server].disk.save_epoch(file, epoch);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ringkeeper_core::id::ServerId;
+use ringkeeper_core::id::{ServerId, Zxid};
 use ringkeeper_core::quorum::QuorumVerifier;
 use ringkeeper_core::zab::packet::FromLearner;
 
@@ -38,6 +38,15 @@ impl Durability {
         Ok(())
     }
 
+    /// A server is about to be in this epoch even after a crash: its log must not be behind.
+    pub(crate) fn on_entered(&self, server: &Server, epoch: u32) -> Verdict {
+        let (id, durable, opening) = (server.id, server.disk.durable(), Zxid::new(epoch, 0));
+        let logged = server.process.as_ref().and_then(|process| process.logged.range(..opening).last());
+        let behind = logged.is_some_and(|(logged, _)| *logged > durable);
+        must!(PROMISE, !behind, "server {id} enters epoch {epoch}, its disk has come only to {durable}");
+        Ok(())
+    }
+
     /// A learner tells its leader something.
     pub(crate) fn on_to_leader(&self, server: &Server, packet: &FromLearner) -> Verdict {
         let (id, disk, epochs) = (server.id, &server.disk, server.disk.epochs());
@@ -49,10 +58,7 @@ impl Durability {
             FromLearner::Ack(zxid) => {
                 let (current, epoch) = (epochs.current, zxid.epoch());
                 must!(PROMISE, current == epoch, "server {id} enters epoch {epoch}, its disk says {current}");
-                let logged = server.process.as_ref().and_then(|process| process.logged.range(..zxid).last());
-                let behind = logged.is_some_and(|(logged, _)| *logged > disk.durable());
-                let durable = disk.durable();
-                must!(PROMISE, !behind, "server {id} has come to epoch {epoch}, its disk only to {durable}");
+                self.on_entered(server, epoch)?;
             }
             FromLearner::AckEpoch { .. } => {
                 let accepted = epochs.accepted;
