@@ -35,7 +35,9 @@ fn serve_through_followers(voters: Kind, observer: Kind) {
     let port = Port::claim();
     let mut ensemble =
         ensemble(&[voters; 3], &[observer]).hosts_apart().config("observerMasterPort", port.number());
-    ensemble.start_led_by(3);
+    ensemble.start(&[3, 1]);
+    ensemble.start(&[2]);
+    assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3);
     let mut client = Client::connect(ensemble.addr(1)).expect("a session");
     write_every_kind(&mut client, "/before");
 

@@ -111,7 +111,7 @@ pub(crate) fn play_all(seeds: Range<u64>, test: &str, setup: impl Fn(&mut fastra
     let failed = failed.into_inner().expect("no panic while it is held");
     assert!(
         failed.is_empty(),
-        "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation {test} -- --nocapture shows how",
+        "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation {test} -- --ignored --nocapture shows how",
         failed[0]
     );
 }

@@ -27,6 +27,12 @@ pub enum DecodeError {
         /// Where the value stands.
         offset: usize,
     },
+    /// A new node's path is no place in a tree: no name or no parent can be told from it.
+    #[error("the path at byte {offset} is no place for a node")]
+    BadPath {
+        /// Where the path stands.
+        offset: usize,
+    },
     /// A number is none of those that the field may hold.
     #[error("{value} at byte {offset} is not a valid {what}")]
     BadValue {

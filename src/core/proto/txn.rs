@@ -246,7 +246,7 @@ impl<'a> Txn<'a> {
     }
 
     fn decode_create(op: OpCode, reader: &mut Reader<'a>) -> Result<Txn<'a>, DecodeError> {
-        let path = reader.text()?;
+        let path = new_path(reader)?;
         let data = reader.buffer()?.map(Cow::Borrowed);
         let acl = AclRef::decode(reader)?;
         let (kind, parent_cversion) = match op {
@@ -266,6 +266,17 @@ impl<'a> Txn<'a> {
             }
         };
         Ok(Txn::Create { kind, path, data, acl, parent_cversion })
+    }
+}
+
+/// Where a node is to be. Whoever logged the transaction has judged its path by the rules for clients; what breaks
+/// a tree, and the snapshots of it, is not taken from anybody.
+fn new_path<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, DecodeError> {
+    let offset = reader.offset();
+    let path = reader.text()?;
+    match path.starts_with('/') && !path.ends_with('/') && !path.contains("//") {
+        true => Ok(path),
+        false => Err(DecodeError::BadPath { offset }),
     }
 }
 
@@ -336,6 +347,20 @@ mod tests {
             Txn::Delete { path: path() },
             Txn::Error { err: -2 },
         ]));
+    }
+
+    /// Found by fuzzing: a node at `//` was made, and the snapshot that had it could not be read.
+    #[test]
+    fn a_node_is_made_at_no_path_that_no_snapshot_could_hold() {
+        for path in ["", "/", "a", "a/b", "//", "//a", "/a/", "/a//b"] {
+            let (kind, path) = (CreateKind::Create { ephemeral: false }, Cow::Borrowed(path));
+            let txn = Txn::Create { kind, path, data: None, acl: AclRef::open(), parent_cversion: 1 };
+            let header = TxnHeader { client_id: SessionId(7), cxid: 3, zxid: Zxid(9), time: WallTime(11) };
+            let mut bytes = Vec::new();
+            header.encode(&txn, &mut bytes);
+            let refused = TxnHeader::decode(&mut Reader::new(&bytes)).map(|_| ());
+            assert_eq!(refused, Err(DecodeError::BadPath { offset: 32 }), "{txn:?}");
+        }
     }
 
     #[test]

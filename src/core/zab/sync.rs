@@ -28,6 +28,10 @@ pub(super) enum Choice {
 /// last, because a log that has a transaction has all earlier ones of its epoch. Java would name one of
 /// another epoch where the learner is beyond the end; it gets the tree here.
 pub(super) fn choose(peer: Zxid, last: Zxid, history: &History) -> Choice {
+    if peer == Zxid::UNKNOWN {
+        // Its server must not be trusted before it has everything: a part of it must not be on its disk.
+        return Choice::TakeSnapshot;
+    }
     let opens_epoch = peer.counter() == 0;
     if peer == last {
         return Choice::Send { start: FromLeader::Diff(peer), after: peer };
@@ -100,6 +104,7 @@ mod tests {
             (at(4, 1), Choice::TakeSnapshot),
             (at(1, 2), Choice::ReadLog),
             (Zxid::ZERO, Choice::ReadLog),
+            (Zxid::UNKNOWN, Choice::TakeSnapshot),
         ] {
             assert_eq!(choose(peer, at(3, 2), &history()), expected, "{peer}");
         }

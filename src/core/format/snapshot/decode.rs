@@ -320,6 +320,7 @@ impl From<DecodeError> for SnapshotError {
         let (DecodeError::Truncated { offset, .. }
         | DecodeError::BadLength { offset, .. }
         | DecodeError::UnexpectedNull { offset }
+        | DecodeError::BadPath { offset }
         | DecodeError::BadValue { offset, .. }) = error;
         SnapshotError { offset, reason: Reason::Record(error) }
     }
@@ -331,6 +332,7 @@ pub(super) fn shifted(error: DecodeError, by: usize) -> DecodeError {
         DecodeError::Truncated { offset, wanted } => DecodeError::Truncated { offset: offset + by, wanted },
         DecodeError::BadLength { offset, len } => DecodeError::BadLength { offset: offset + by, len },
         DecodeError::UnexpectedNull { offset } => DecodeError::UnexpectedNull { offset: offset + by },
+        DecodeError::BadPath { offset } => DecodeError::BadPath { offset: offset + by },
         DecodeError::BadValue { offset, what, value } => {
             DecodeError::BadValue { offset: offset + by, what, value }
         }
