@@ -120,8 +120,10 @@ impl Server {
                 }
                 let (to_election, inbox) = inbox::<ToElection>();
                 let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
+                // The log may know of a reconfig that no file does.
+                let configurations = member.configurations().clone();
                 let role = ElectionRole {
-                    ensemble: ensemble.clone(),
+                    ensemble: Ensemble { configurations, ..ensemble.clone() },
                     last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },
                     inbox,
                     sender: to_election.clone(),

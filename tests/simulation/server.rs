@@ -258,8 +258,8 @@ impl Server {
         if let Some(saved) = self.disk.configurations() {
             self.options.zab.configurations = saved.clone();
         }
-        let configurations = self.options.zab.configurations.clone();
         let member = Member::new(self.options.clone(), found.pipeline, epochs, History::new(last, bounds));
+        let configurations = member.configurations().clone();
         let masters = (0..setup.voters).filter(|_| setup.has_masters && self.id >= setup.voters);
         let masters = masters.map(|id| ServerId(id as i64)).collect();
         let seat = Seat::new(member).with_masters(masters);

@@ -280,8 +280,11 @@ impl Election {
         out: &mut Vec<ElectionAction>,
     ) {
         let untrusted = self.last_logged.zxid == Zxid::UNKNOWN || message.vote.zxid == Zxid::UNKNOWN;
-        if untrusted || !self.votes() {
+        if untrusted {
             return;
+        }
+        if !self.votes() {
+            return self.second(message, now, out);
         }
         let initial = self.initial_vote();
         let is_better = self.is_better(message.vote, self.current_vote());
@@ -302,6 +305,17 @@ impl Election {
             looking.received.insert(from, ballot(message, false));
         }
         self.count(now, out);
+    }
+
+    /// Who votes may know of a proposed configuration that this server does not know of yet, in which it votes too: it
+    /// says for whom it would. To others that is a question, as all that it says.
+    fn second(&mut self, message: &Notification, now: Instant, out: &mut Vec<ElectionAction>) {
+        let is_ahead = message.round > self.round;
+        let is_better = message.round == self.round && self.is_better(message.vote, self.current_vote());
+        if self.electorate.adopts && (is_ahead || is_better) {
+            self.round = message.round;
+            self.propose(message.vote, now, out);
+        }
     }
 
     /// What a follower or leader says.

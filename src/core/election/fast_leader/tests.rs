@@ -214,6 +214,7 @@ fn looking_again_is_a_new_round_with_its_own_history() {
 #[test]
 fn observers_ask_voters_and_only_follow_what_is_decided() {
     let mut table = Table::new(9, 3);
+    table.election.electorate.adopts = false;
     assert_eq!(table.does(), [format!("1 2 3: Looking {}/{:x}/{} r1", i64::MIN, i64::MIN, i64::MIN)]);
     for voter in 1..=3 {
         table.hears(voter, Looking, vote(0, 0, 3), 1);
@@ -401,4 +402,24 @@ fn who_votes_in_a_proposed_configuration_only_votes_for_others() {
     assert_eq!(table.does(), ["1 2 3: Looking 0/9/2 r2"]);
     table.hears(1, Looking, vote(0, 9, 2), 2).waits(200);
     assert_eq!(table.does(), ["decided: Following 0/9/2 r2"]);
+}
+
+/// All servers died in a reconfig that adds server 4, which had not heard of it, and without which those that had could
+/// elect nobody. Found by simulation.
+#[test]
+fn who_may_be_needed_in_a_configuration_that_it_does_not_know_votes_for_others() {
+    for observers in [&[][..], &[4]] {
+        let mut table = Table::new(4, 3);
+        table.goes_by(&configurations(&[1, 2, 3], observers, 5)).does();
+        table.hears(1, Looking, vote(0, 9, 1), 2);
+        assert_eq!(table.does(), ["1 2 3: Looking 0/9/1 r2"]);
+        table.hears(2, Looking, vote(0, 8, 2), 2).hears(3, Looking, vote(0, 9, 1), 2).hears(
+            2,
+            Looking,
+            vote(0, 9, 1),
+            2,
+        );
+        assert_eq!(table.waits(199).does(), [""; 0], "what is worse, or the same");
+        assert_eq!(table.election.state(), Looking, "and it decides nothing by itself");
+    }
 }
