@@ -396,7 +396,7 @@ impl World {
 
     /// The newest configuration that a server has activated.
     pub(crate) fn membership(&self) -> &Membership {
-        let committed = |server: &'_ Server| server.configurations().committed().version();
+        let committed = |server: &Server| server.configurations().committed().version();
         let newest = self.servers.iter().max_by_key(|server| committed(server)).expect("there are servers");
         newest.configurations().committed()
     }
