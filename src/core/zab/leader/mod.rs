@@ -227,11 +227,10 @@ impl Leader {
     }
 
     /// This server's own log has come so far.
-    pub fn on_durable(&mut self, durable: Durable, now: Instant, out: &mut Vec<LeaderAction>) {
+    pub fn on_durable(&mut self, durable: Durable, out: &mut Vec<LeaderAction>) {
         self.durable = self.durable.max(durable.upto());
         match self.phase {
             Phase::AwaitPromises => self.enter_epoch_if_quorum(out),
-            Phase::AwaitAcks => self.establish_if_quorum(now, out),
             Phase::Established => self.commit_if_quorum(out),
             _ => {}
         }

@@ -158,11 +158,10 @@ impl Leader {
         }
     }
 
-    /// Who has all that there was before the epoch on disk.
+    /// Who has all that there was before the epoch on disk: this server since it entered the epoch.
     pub(super) fn synced(&self) -> Vec<ServerId> {
-        let own = (self.durable >= self.logged).then_some(self.options.id);
         let followers = self.links.values().filter(|link| link.is_follower() && link.stage.is_synced());
-        own.into_iter().chain(followers.map(|link| link.learner)).collect()
+        std::iter::once(self.options.id).chain(followers.map(|link| link.learner)).collect()
     }
 
     fn start(&mut self, id: LinkId, now: Instant, out: &mut Vec<LeaderAction>) {

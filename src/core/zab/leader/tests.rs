@@ -102,7 +102,7 @@ impl Script {
     }
 
     fn durable(&mut self, zxid: Zxid) -> Vec<LeaderAction> {
-        self.leader.on_durable(Durable::in_a_test(zxid), self.now, &mut self.out);
+        self.leader.on_durable(Durable::in_a_test(zxid), &mut self.out);
         self.take()
     }
 
@@ -235,21 +235,6 @@ fn a_follower_that_lacks_something_gets_it_and_then_new_leader_and_then_up_to_da
     assert_eq!(script.saved(EpochFile::Current), expected);
     let expected = [Established, Committed(at(2, 0)), Send(A, FromLeader::UpToDate)];
     assert_eq!(script.says(A, FromLearner::Ack(at(2, 0))), expected);
-}
-
-#[test]
-fn a_leader_whose_own_log_is_not_on_disk_needs_another_follower() {
-    let mut out = Vec::new();
-    let mut history = History::new(at(1, 0), HistoryBounds::default());
-    history.push(Logged { zxid: at(1, 1), payload: payload(at(1, 1)) });
-    let before = Epochs { accepted: 1, current: 1 };
-    let now = Instant::from_ms(1000);
-    let leader = Leader::new(options(), before, history, (at(1, 1), at(1, 0)), now, &mut out);
-    let mut script = Script { leader, now, out };
-    script.join(A, 1, at(1, 1));
-    assert!(!script.leader.is_established());
-    script.durable(at(1, 1));
-    assert!(script.leader.is_established());
 }
 
 #[test]
