@@ -1,10 +1,13 @@
 //! Bugs that are put in on purpose, each of which must be caught, and by the checker whose business it is.
 
-use crate::checks::{durability, ephemerals, history, leaders, progress, session_order, watches};
+use crate::checks::{
+    acknowledged, durability, ephemerals, history, leaders, progress, session_order, sync, watches,
+};
 use crate::deliver::PROTOCOL;
 use crate::mischief::Mischief;
 use crate::run::{is_loud, play};
-use crate::setup::Setup;
+use crate::scenarios::{leave_a_leader, serving};
+use crate::setup::{Fault, Setup};
 
 /// Runs seeds until one fails: that must be one of `promises` that was broken.
 fn is_caught(change: impl Fn(&mut Setup), promises: &[&str]) {
@@ -49,6 +52,18 @@ fn a_commit_that_is_lost_when_a_learner_comes_again() {
     mischief_is_caught(Mischief::LoseCommitOnReconnect, &[history::PROMISE, progress::PROMISE, PROTOCOL]);
 }
 
+/// Chance finds this in one seed of hundreds: it takes a leader without followers at which nobody writes, for what
+/// waits for a quorum holds up all that is asked for behind it.
+#[test]
+fn a_sync_that_nobody_has_confirmed() {
+    for seed in 0..10 {
+        let mut world = serving(Setup { confirm_syncs: false, ..Setup::calm(3, 0) }, seed);
+        leave_a_leader(&mut world);
+        let promise = world.failure.map(|failure| failure.promise);
+        assert_eq!(promise, Some(sync::PROMISE), "seed {seed}");
+    }
+}
+
 #[test]
 fn an_event_behind_what_it_tells_of() {
     mischief_is_caught(Mischief::EventAfterData, &[watches::PROMISE]);
@@ -60,6 +75,15 @@ fn an_ephemeral_that_outlives_its_session() {
         Mischief::KeepEphemeral,
         &[session_order::PROMISE, ephemerals::PROMISE, watches::PROMISE],
     );
+}
+
+#[test]
+fn a_vote_of_a_server_that_has_lost_its_disk() {
+    let lost = |setup: &mut Setup| {
+        (setup.mischief, setup.autocreate) = (Mischief::TrustNothing, false);
+        setup.faults.extend([Fault::Wipe, Fault::Kill, Fault::Wipe]);
+    };
+    is_caught(lost, &[acknowledged::PROMISE, history::PROMISE, leaders::PROMISE, durability::PROMISE]);
 }
 
 const NO_PANIC: &str = "no machine panics";

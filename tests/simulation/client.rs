@@ -9,7 +9,7 @@ use ringkeeper_kit::wire::{
     watch_mode,
 };
 
-use crate::checks::session_order::{Answered, is_write};
+use crate::checks::session_order::{Answered, is_ephemeral, is_write};
 use crate::checks::watches::Watches;
 use crate::network::{ConnId, Port};
 use crate::world::{Event, MS, World};
@@ -26,16 +26,31 @@ pub(crate) struct Client {
     input: Vec<u8>,
     asked: VecDeque<Asked>,
     xid: i32,
-    /// The last zxid that a reply had, and how much of the history that is.
+    /// The last zxid that a reply had.
     seen: Zxid,
-    seen_len: usize,
     watches: Watches,
     is_renewing: bool,
     last_sent: u64,
     last_heard: u64,
     created: u64,
-    /// Whether it asks for nothing new.
-    is_quiet: bool,
+    /// Whether it will do with reads where there is no leader, and whether its server has said that it must.
+    takes_read_only: bool,
+    is_read_only: bool,
+    habit: Habit,
+    /// The only server that it goes to, if there is one.
+    home: Option<usize>,
+}
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Habit {
+    Everything,
+    /// Syncs, each with a read behind it.
+    Syncs,
+    /// Nothing new.
+    Nothing,
+    /// It is not there.
+    Gone,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +75,8 @@ impl Client {
         Client {
             number,
             timeout_ms: rng.u64(1000..4000),
+            takes_read_only: rng.bool(),
+            is_read_only: false,
             rng,
             session: 0,
             password: vec![0; 16],
@@ -69,13 +86,13 @@ impl Client {
             asked: VecDeque::new(),
             xid: 0,
             seen: Zxid::ZERO,
-            seen_len: 0,
             watches: Watches::default(),
             is_renewing: false,
             last_sent: 0,
             last_heard: 0,
             created: 0,
-            is_quiet: false,
+            habit: Habit::Everything,
+            home: None,
         }
     }
 
@@ -87,13 +104,28 @@ impl Client {
         self.session
     }
 
+    /// Whether it has an open session.
+    pub(crate) fn has_session(&self) -> bool {
+        self.state == State::Open
+    }
+
     /// Whether it has an open session and an answer to everything.
     pub(crate) fn is_content(&self) -> bool {
         self.state == State::Open && self.asked.is_empty()
     }
 
-    pub(crate) fn be_quiet(&mut self) {
-        self.is_quiet = true;
+    /// How long its session lasts without it, in nanoseconds.
+    pub(crate) fn timeout(&self) -> u64 {
+        self.timeout_ms * MS
+    }
+
+    /// From the next connection on it will do with reads where there is no leader.
+    pub(crate) fn take_read_only(&mut self) {
+        self.takes_read_only = true;
+    }
+
+    pub(crate) fn take_up(&mut self, habit: Habit) {
+        self.habit = habit;
     }
 
     /// The connection is of no use any more: what was asked for may have happened or not.
@@ -129,6 +161,11 @@ impl Client {
     /// What it would like to know or to have done next.
     fn wish(&mut self) -> Vec<Request> {
         let register = format!("/r{}", self.rng.u32(0..3));
+        let synced =
+            |register: String| vec![Request::sync(register.clone()), Request::get_data(register, false)];
+        if self.habit == Habit::Syncs {
+            return synced(register);
+        }
         let child = format!("/d/x{}", self.rng.u32(0..5));
         let parent = ["/d", "/e", "/q"][self.rng.usize(0..3)].to_owned();
         let watch = self.rng.u8(0..3) == 0;
@@ -170,7 +207,7 @@ impl Client {
                 let mode = [watch_mode::PERSISTENT, watch_mode::PERSISTENT_RECURSIVE][self.rng.usize(0..2)];
                 Request::AddWatch { path: parent.into(), mode }
             }
-            _ => return vec![Request::sync(register.clone()), Request::get_data(register, false)],
+            _ => return synced(register),
         };
         vec![one]
     }
@@ -185,8 +222,10 @@ impl World {
         let client = &mut self.clients[number];
         let mut delay = client.rng.u64(5..60) * MS;
         match client.state {
+            State::Away if client.habit == Habit::Gone => {}
             State::Away => {
-                let server = client.rng.usize(0..servers);
+                let anywhere = client.rng.usize(0..servers);
+                let server = client.home.unwrap_or(anywhere);
                 client.state = State::Dialling;
                 (client.last_sent, client.last_heard) = (now, now);
                 let conn = self.dial(Port::Client, (host, 0), server);
@@ -209,7 +248,7 @@ impl World {
                     self.trace.note(now, format_args!("client {number} is away for long"));
                     delay = client.timeout_ms * 3 / 2 * MS;
                     self.leave_server(number);
-                } else if !client.is_quiet && client.asked.len() < ASKED_MAX {
+                } else if client.habit != Habit::Nothing && client.asked.len() < ASKED_MAX {
                     let wishes = match is_restless && client.rng.u32(0..300) == 0 {
                         true => vec![Request::CloseSession],
                         false => client.wish(),
@@ -229,12 +268,27 @@ impl World {
         let Some(conn) = client.conn else { return };
         let is_end = wishes.contains(&Request::CloseSession);
         let session = SessionId(client.session);
+        if wishes.iter().any(is_ephemeral) {
+            self.checks.sessions.on_ephemeral_asked(session);
+        }
         let bytes: Vec<u8> =
             wishes.into_iter().flat_map(|request| client.ask(request, now, frontier)).collect();
         if is_end {
             self.checks.ephemerals.on_close_asked(session);
         }
         self.send_bytes(conn, 1, &bytes);
+    }
+
+    /// A client's process ends.
+    pub(crate) fn end_client(&mut self, number: usize) {
+        self.clients[number].take_up(Habit::Gone);
+        self.leave_server(number);
+    }
+
+    /// Has a client go to this server, and to no other.
+    pub(crate) fn settle_at(&mut self, number: usize, server: usize) {
+        self.clients[number].home = Some(server);
+        self.leave_server(number);
     }
 
     fn leave_server(&mut self, number: usize) {
@@ -255,6 +309,7 @@ impl World {
             timeout_ms: client.timeout_ms as i32,
             session: client.session,
             password: Some(client.password.clone()),
+            read_only: Some(client.takes_read_only),
             ..ConnectRequest::default()
         };
         self.send_bytes(conn, 1, &framed(&request.encode()));
@@ -296,6 +351,11 @@ impl World {
             self.checks.counts.sessions_lost += 1;
             return self.leave_server(number);
         }
+        client.is_read_only = response.read_only == Some(true);
+        if client.is_read_only && !client.takes_read_only {
+            let text = format!("client {number} must do with reads, and has not said that it will");
+            return self.blame(crate::checks::read_only::PROMISE, text);
+        }
         let is_new = client.session == 0;
         client.session = response.session;
         client.password = response.password.unwrap_or_default();
@@ -303,6 +363,10 @@ impl World {
         self.checks.counts.sessions += u64::from(is_new);
         let (session, conn) = (client.session, client.conn);
         self.trace.note(self.now, format_args!("client {number} has session {session:x} on {conn:?}"));
+        if is_new {
+            let verdict = self.checks.sessions.on_given(SessionId(session), number);
+            self.check(verdict);
+        }
         let client = &mut self.clients[number];
         if !client.watches.is_empty() {
             client.is_renewing = true;
@@ -351,15 +415,32 @@ impl World {
         };
         // A ping's answer says how far the server is, and no more.
         let zxid = Zxid(reply.zxid);
-        let len = self.checks.history.len_at(zxid);
+        let history = &self.checks.history;
+        let (len, seen) = (history.len_at(zxid), history.len_at(client.seen));
+        client.watches.catch_up(seen);
+        let is_in_history = match client.is_read_only {
+            true => self.checks.read_only.check(&asked.request, reply, history, &whose),
+            false => self.checks.read_only.check_other(reply, &whose).map(|()| true),
+        };
+        let is_in_history = match is_in_history {
+            Ok(is_in_history) => is_in_history,
+            Err(failure) => return self.check(Err(failure)),
+        };
+        if client.is_read_only {
+            self.checks.counts.read_only += 1;
+        }
         let answered = Answered {
             whose: &whose,
             session: client.session,
             request: &asked.request,
             reply,
-            seen: client.seen_len,
+            seen,
+            has_only_local: self.checks.sessions.are_only_local(),
         };
-        let verdict = answered.check(&self.checks.history);
+        let verdict = match is_in_history {
+            true => answered.check(&self.checks.history),
+            false => answered.check_age(&self.checks.history),
+        };
         if verdict.is_err() {
             return self.check(verdict);
         }
@@ -373,7 +454,7 @@ impl World {
             return self.check(verdict);
         }
         client.is_renewing &= !is_renewal;
-        (client.seen, client.seen_len) = (client.seen.max(zxid), len);
+        client.seen = client.seen.max(zxid);
         watch(&mut client.watches, &asked.request, reply);
         let checks = &mut self.checks;
         checks.sync.on_shown(len);

@@ -76,7 +76,7 @@ impl World {
     }
 
     /// One side learns that a connection is over.
-    fn on_end(&mut self, conn: ConnId, side: usize) {
+    pub(crate) fn on_end(&mut self, conn: ConnId, side: usize) {
         let Some(end) = self.network.end(conn, side) else { return };
         let servers = self.servers.len();
         self.network.shut(conn, side);

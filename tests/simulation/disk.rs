@@ -22,6 +22,8 @@ pub(crate) struct Disk {
     next_number: u64,
     /// The last transaction that a start would find, unless a write in flight lands.
     durable: Zxid,
+    /// Whether there is a file `initialize`, which says that there should be no database yet.
+    is_marked: bool,
 }
 
 struct Segment {
@@ -53,6 +55,28 @@ pub(crate) struct Found {
 }
 
 impl Disk {
+    /// What a server has that was never started.
+    pub(crate) fn marked() -> Disk {
+        Disk { is_marked: true, ..Disk::default() }
+    }
+
+    /// The operator says that there should be no database yet.
+    pub(crate) fn mark(&mut self) {
+        self.is_marked = true;
+    }
+
+    /// Whether there is a database, or should be none yet.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.is_marked || !self.snapshots.is_empty() || self.durable > Zxid::ZERO
+    }
+
+    /// As a start does it that finds a file `initialize`: what it says is in a snapshot from now on, if it is needed.
+    pub(crate) fn take_mark(&mut self, autocreate: bool) {
+        if std::mem::take(&mut self.is_marked) && !autocreate && !self.is_sound() {
+            self.snapshots.insert(Zxid::ZERO, DataTree::new(TREE));
+        }
+    }
+
     /// How far the epochs are, if they were read now.
     pub(crate) fn epochs(&self) -> Epochs {
         Epochs::recovered(self.accepted, self.current, self.durable).unwrap_or_else(|epochs| epochs)

@@ -2,7 +2,6 @@
 
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::log_room::LogRoom;
-use ringkeeper_core::quorum::QuorumVerifier;
 
 use crate::network::{Host, Port};
 use crate::setup::Fault;
@@ -74,10 +73,11 @@ impl World {
             }
             Fault::Isolate => {
                 let leader = self.leader().unwrap_or(server);
-                for other in (0..self.servers.len()).filter(|other| *other != leader) {
-                    self.block(leader, other, None);
-                    self.block(other, leader, None);
-                }
+                self.isolate(leader);
+            }
+            Fault::Depose => {
+                let leader = self.leader().unwrap_or(server);
+                self.depose(leader);
             }
             Fault::CutOff => {
                 let client = self.servers.len() + self.rng.usize(0..self.clients.len());
@@ -92,8 +92,11 @@ impl World {
                 self.after(long, Event::DiskRecovers(server, usual));
             }
             Fault::FullDisk => {
-                let room = if self.rng.bool() { LogRoom::Low } else { LogRoom::Spent };
-                self.set_room(server, room);
+                match self.rng.choice([Some(LogRoom::Low), Some(LogRoom::Spent), None]).flatten() {
+                    Some(room) => self.set_room(server, room),
+                    // It filled up faster than anybody looked.
+                    None => self.fill_disk(server, true),
+                }
                 let long = self.rng.u64(100..2500) * MS;
                 self.after(long, Event::Room(server));
             }
@@ -119,6 +122,26 @@ impl World {
         }
     }
 
+    /// Cuts a server off from all others, in both directions.
+    pub(crate) fn isolate(&mut self, server: usize) {
+        for other in (0..self.servers.len()).filter(|other| *other != server) {
+            self.block(server, other, None);
+            self.block(other, server, None);
+        }
+    }
+
+    /// As [`World::isolate`], and those who follow the server learn that at once, so that they can have another leader
+    /// long before it knows.
+    pub(crate) fn depose(&mut self, server: usize) {
+        self.isolate(server);
+        let is_learner =
+            |conn: &crate::network::Conn| conn.port == Port::Quorum && conn.ends[1].host == server;
+        let conns = self.network.conns.iter().filter(|(_, conn)| is_learner(conn)).map(|(id, _)| *id);
+        for conn in conns.collect::<Vec<_>>() {
+            self.after(0, Event::Severed { conn, side: 0 });
+        }
+    }
+
     pub(crate) fn heal_network(&mut self) {
         self.network.blocked.clear();
         self.release();
@@ -132,25 +155,40 @@ impl World {
         }
     }
 
-    /// The disk of a server goes, if no election and no leader could miss it: a quorum of others has all that it had,
-    /// and has promised as much.
-    fn wipe(&mut self, server: usize) {
-        let (zxid, epochs) = (self.servers[server].disk.durable(), self.servers[server].disk.epochs());
-        let voters = (0..self.setup.voters).map(|id| ServerId(id as i64));
-        let quorum = QuorumVerifier::majority(voters, []);
-        let covers = |id: ServerId| {
-            let other = &self.servers[id.0 as usize];
-            other.id != server
-                && other.disk.durable() >= zxid
-                && other.disk.epochs().accepted >= epochs.accepted
-                && other.disk.epochs().current >= epochs.current
-        };
-        if quorum.contains_quorum(covers) {
-            self.trace.note(self.now, format_args!("the disk of server {server} is lost"));
-            self.kill(server, false);
-            self.servers[server].disk = Default::default();
+    /// A disk has room again, and who has ended for lack of it is started.
+    pub(crate) fn make_room(&mut self, server: usize) {
+        self.set_room(server, LogRoom::Ample);
+        if self.servers[server].is_full {
+            self.fill_disk(server, false);
             self.start_later(server);
         }
+    }
+
+    /// The disk of a server goes, if no election and no leader could miss it.
+    fn wipe(&mut self, server: usize) {
+        let (zxid, epochs) = (self.servers[server].disk.durable(), self.servers[server].disk.epochs());
+        let covers = |id: ServerId| {
+            let disk = &self.servers[id.0 as usize].disk;
+            // Either others have all that it had and have promised as much, or they alone decide without it.
+            let has_all = disk.durable() >= zxid
+                && disk.epochs().accepted >= epochs.accepted
+                && disk.epochs().current >= epochs.current;
+            id.0 as usize != server && if self.setup.autocreate { has_all } else { disk.is_sound() }
+        };
+        if self.setup.verifier().contains_quorum(covers) {
+            self.lose_disk(server);
+            self.start_later(server);
+        }
+    }
+
+    /// A server ends, and its disk is empty.
+    pub(crate) fn lose_disk(&mut self, server: usize) {
+        self.trace.note(self.now, format_args!("the disk of server {server} is lost"));
+        self.kill(server, false);
+        self.checks.counts.disks += 1;
+        let lost = &mut self.servers[server];
+        lost.lost = lost.lost.max(lost.disk.durable());
+        lost.disk = Default::default();
     }
 
     /// Nothing goes wrong any more: everything that is off is on again.
@@ -164,7 +202,7 @@ impl World {
                 self.kill(server, false);
             }
             self.servers[server].write_us_max = self.setup.write_us_max;
-            self.set_room(server, LogRoom::Ample);
+            self.make_room(server);
             self.after(MS, Event::Restart(server));
         }
     }

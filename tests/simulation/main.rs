@@ -31,6 +31,7 @@ mod shards;
 mod trace;
 mod world;
 
+use checks::Counts;
 use run::{Story, tell, tell_all};
 use setup::Setup;
 
@@ -39,7 +40,11 @@ const SEEDS: u64 = 2000;
 
 #[test]
 fn every_promise_is_kept_whatever_goes_wrong() {
-    tell_all(0..SEEDS);
+    let counts = tell_all(0..SEEDS);
+    let Counts { writes, reads, syncs, events, sessions_lost, moves, read_only, upgrades, disks, .. } =
+        counts;
+    let few = [writes, reads, syncs, events, sessions_lost, moves, read_only, upgrades, disks];
+    assert!(few.into_iter().all(|count| count > SEEDS / 4), "too little was put to the test: {counts:?}");
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn without_faults_everything_is_acknowledged_and_nobody_leaves() {
 fn one_voter_is_its_own_quorum() {
     for seed in 0..50 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let setup = Setup { voters: 1, observers: 1, ..Setup::of(&mut rng) };
+        let setup = Setup { voters: 1, observers: 1, groups: &[], ..Setup::of(&mut rng) };
         assert_eq!(run::play(setup, seed, run::is_loud(seed)).failure, None, "seed {seed}");
     }
 }

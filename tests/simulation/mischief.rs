@@ -21,13 +21,17 @@ pub(crate) enum Mischief {
     EventAfterData,
     /// The last ephemeral of a session stays when the session goes.
     KeepEphemeral,
+    /// A server whose disk was lost votes all the same.
+    TrustNothing,
 }
 
 impl Mischief {
     /// How far a server says that it is.
     pub(crate) fn vote(self, last_logged: LastLogged) -> LastLogged {
         match self {
-            Mischief::WrongVoteOrder => LastLogged { epoch: 0, zxid: Zxid(i64::MAX - last_logged.zxid.0) },
+            Mischief::WrongVoteOrder if last_logged.zxid != Zxid::UNKNOWN => {
+                LastLogged { epoch: 0, zxid: Zxid(i64::MAX - last_logged.zxid.0) }
+            }
             _ => last_logged,
         }
     }

@@ -20,7 +20,7 @@ use ringkeeper_core::zab::{CloseReason, DownReason, EpochFile, LinkId};
 use crate::deliver::{CONNECT_PATIENCE, MASTER_PATIENCE, PROTOCOL, Socket};
 use crate::mischief::Mischief;
 use crate::network::Port;
-use crate::server::{Busy, Input, LeaderLink, Message, Role, ToLog, Use, leader_stream, server_at};
+use crate::server::{Busy, Input, LeaderLink, Message, Process, Role, ToLog, Use, leader_stream, server_at};
 use crate::world::{Event, MS, TICK, US, World};
 
 impl World {
@@ -41,6 +41,7 @@ impl World {
         }
         match (role, message) {
             (Role::Election, Message::Look(last_logged)) => {
+                self.checks.elections.on_look(server, last_logged);
                 self.tell_election(server, life, |peer, now, out| peer.look(last_logged, now, out));
             }
             (Role::Election, Message::Epoch(epoch)) => {
@@ -145,6 +146,8 @@ impl World {
                     process.election_links.insert(link, (conn, 0));
                 }
                 election::Action::Write { link, bytes } => {
+                    let verdict = self.checks.elections.on_said(server, link, &bytes);
+                    self.check(verdict);
                     self.after(0, Event::Written(server, life, link));
                     let Some(process) = self.servers[server].process(life) else { return };
                     if let Some((conn, side)) = process.election_links.get(&link).copied() {
@@ -160,6 +163,9 @@ impl World {
                 }
                 election::Action::Note { .. } => {}
                 election::Action::Decided(mut outcome) => {
+                    let quorum = self.setup.verifier();
+                    let verdict = self.checks.elections.on_decided(server, &outcome, &quorum);
+                    self.check(verdict);
                     if self.is_troubled && self.setup.bad_elections && self.rng.u8(0..4) == 0 {
                         self.mistake(server, &mut outcome);
                     }
@@ -208,6 +214,8 @@ impl World {
             if let Duty::Act(Action::Append(records)) = duty {
                 for (zxid, payload) in payloads(records) {
                     self.checks.ephemerals.on_logged(zxid, self.now);
+                    let end = std::mem::replace(&mut process.end, zxid);
+                    self.checks.history.on_logged(end, zxid, &payload);
                     process.logged.insert(zxid, payload);
                 }
             }
@@ -327,6 +335,10 @@ impl World {
                 self.send_to_leader(server, life, &packet);
             }
             Action::SaveEpoch(file, epoch) => {
+                let Some(process) = self.servers[server].process(life) else { return };
+                if file == EpochFile::Current && process.seat.member().leader().is_some() {
+                    self.checks.history.on_opening(epoch, process.end);
+                }
                 let delay = self.disk_delay(server);
                 self.after(delay, Event::EpochWritten(server, life, file, epoch));
             }
@@ -344,6 +356,7 @@ impl World {
                 let Some(process) = self.servers[server].process(life) else { return };
                 process.cuts_asked += 1;
                 process.logged.split_off(&zxid.next());
+                process.end = zxid;
                 self.post(server, life, Role::Log, Message::ToLog(ToLog::Cut { zxid, rebuild }));
             }
             Action::SaveTree(tree) => {
@@ -353,6 +366,7 @@ impl World {
                 process.cuts_asked += 1;
                 // What the log had before it may be in no history.
                 process.logged.clear();
+                process.end = zxid;
                 self.post(server, life, Role::Log, Message::ToLog(ToLog::Restart(tree.clone())));
                 self.replace(server, life, tree);
             }
@@ -399,6 +413,7 @@ impl World {
     fn replace(&mut self, server: usize, life: u32, tree: Arc<ringkeeper_core::tree::DataTree>) {
         let Some(process) = self.servers[server].process(life) else { return };
         process.shown = tree.last_zxid();
+        self.checks.read_only.on_found(tree.last_zxid());
         self.tell_shards(server, life, |_| Message::Replace(tree.clone()));
         self.post(server, life, Role::Snapshotter, Message::Replace(tree));
     }
@@ -452,7 +467,7 @@ impl World {
     }
 
     pub(crate) fn on_epoch_written(&mut self, server: usize, life: u32, file: EpochFile, epoch: u32) {
-        if self.servers[server].process(life).is_none() {
+        if self.servers[server].process(life).is_none() || self.ends_without_room(server) {
             return;
         }
         if self.setup.mischief != Mischief::ForgetEpochs {
@@ -461,15 +476,27 @@ impl World {
         self.post(server, life, Role::Commit, Message::EpochSaved(file, epoch));
     }
 
+    /// Ends a process that cannot write what it must, as `fatal` does.
+    fn ends_without_room(&mut self, server: usize) -> bool {
+        let is_full = self.servers[server].is_full;
+        if is_full {
+            self.kill(server, false);
+        }
+        is_full
+    }
+
     /// Has the log begin what is next, if it is idle.
     fn work_log(&mut self, server: usize, life: u32) {
         let nonce = self.rng.u64(..);
+        let has_work = |process: &Process| process.log.busy.is_none() && !process.log.queue.is_empty();
+        if !self.servers[server].process(life).is_some_and(|process| has_work(process))
+            || self.ends_without_room(server)
+        {
+            return;
+        }
         let target = &mut self.servers[server];
         let Some(process) = target.process.as_mut().filter(|process| process.life == life) else { return };
         let log = &mut process.log;
-        if log.busy.is_some() {
-            return;
-        }
         log.busy = match log.queue.pop_front() {
             None => return,
             Some(ToLog::Records(mut batch)) => {
@@ -554,6 +581,10 @@ impl World {
         let kept = self.rng.usize(0..3);
         let target = &mut self.servers[server];
         let Some(process) = target.process.as_mut().filter(|process| process.life == life) else { return };
+        if target.is_full {
+            process.snapshotter.writing = None;
+            return;
+        }
         let is_idle = process.log.busy.is_none();
         if let Some(tree) = process.snapshotter.writing.take_if(|_| is_idle) {
             // One that was begun before the state was replaced by an earlier one is left out.
@@ -563,6 +594,12 @@ impl World {
         } else {
             self.after(MS, Event::SnapshotWritten(server, life));
         }
+    }
+
+    /// Lets nothing more be written to a disk, or again what anybody likes.
+    pub(crate) fn fill_disk(&mut self, server: usize, is_full: bool) {
+        self.trace.note(self.now, format_args!("the disk of server {server} is full: {is_full}"));
+        self.servers[server].is_full = is_full;
     }
 
     pub(crate) fn set_room(&mut self, server: usize, room: LogRoom) {

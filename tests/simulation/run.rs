@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::checks::{Counts, progress};
+use crate::client::Habit;
 use crate::setup::Setup;
 use crate::world::{Failure, MS, World};
 
@@ -66,7 +67,7 @@ pub(crate) fn settle(world: &mut World) {
     };
     must(world, "not all servers serve", progress::all_serve);
     world.run(500 * MS);
-    world.clients.iter_mut().for_each(crate::client::Client::be_quiet);
+    world.clients.iter_mut().for_each(|client| client.take_up(Habit::Nothing));
     must(world, "not all clients are answered", progress::all_are_answered);
     must(world, "not all servers have the whole history", progress::all_have_all);
     must(world, "not all servers serve in the end", progress::all_serve);
@@ -76,10 +77,10 @@ pub(crate) fn settle(world: &mut World) {
     }
 }
 
-/// Tells the stories of these seeds, on all cores, and fails with those that end badly.
-pub(crate) fn tell_all(seeds: Range<u64>) {
+/// Tells the stories of these seeds, on all cores, and fails with those that end badly. Returns what was checked.
+pub(crate) fn tell_all(seeds: Range<u64>) -> Counts {
     let (next, done, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(0), Mutex::new(Vec::new()));
-    let begin = Instant::now();
+    let (begin, sum) = (Instant::now(), Mutex::new(Counts::default()));
     let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get());
     let work = || {
         while failed.lock().is_ok_and(|failed| failed.len() < FAILURES_MAX) {
@@ -87,7 +88,9 @@ pub(crate) fn tell_all(seeds: Range<u64>) {
             if seed >= seeds.end {
                 break;
             }
-            if let Some(failure) = tell(seed, false).failure {
+            let Story { failure, counts, .. } = tell(seed, false);
+            sum.lock().expect("no panic while it is held").add(&counts);
+            if let Some(failure) = failure {
                 println!("seed {seed}: {failure}");
                 failed.lock().expect("no panic while it is held").push(seed);
             }
@@ -104,6 +107,7 @@ pub(crate) fn tell_all(seeds: Range<u64>) {
         "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation one_seed -- --ignored --nocapture shows how",
         failed[0]
     );
+    sum.into_inner().expect("no panic while it is held")
 }
 
 /// How long anything may take once nothing goes wrong, in simulated time: 75 ticks of `tickTime`.

@@ -13,8 +13,7 @@ use ringkeeper_core::log_room::LogRoom;
 use ringkeeper_core::member::{Attempt, Member, MemberOptions, Moment, Seat};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
-use ringkeeper_core::quorum::{JointQuorum, QuorumVerifier};
-use ringkeeper_core::session::NewSessions;
+use ringkeeper_core::quorum::JointQuorum;
 use ringkeeper_core::shard::{Behind, Service, Shard, ShardOptions};
 use ringkeeper_core::time::{Instant, WallTime};
 use ringkeeper_core::tree::{DataTree, Frozen};
@@ -23,6 +22,7 @@ use ringkeeper_core::zab::{History, HistoryBounds, LeaderStream, LinkId, LogExce
 
 use crate::deliver::Socket;
 use crate::disk::{Disk, InFlight, Writer};
+use crate::mischief::Mischief;
 use crate::network::{ConnId, Port};
 use crate::setup::Setup;
 
@@ -35,9 +35,13 @@ pub(crate) struct Server {
     pub(crate) disk: Disk,
     /// How long a write of the log takes at most, in microseconds.
     pub(crate) write_us_max: u64,
+    /// Whether nothing more can be written.
+    pub(crate) is_full: bool,
     pub(crate) process: Option<Process>,
     /// How often the server was started.
     pub(crate) life: u32,
+    /// How far a disk had come that was lost.
+    pub(crate) lost: Zxid,
     /// Until when the process is stopped, as by SIGSTOP.
     pub(crate) stopped_until: u64,
 }
@@ -82,6 +86,8 @@ pub(crate) struct Process {
     pub(crate) last_post: BTreeMap<Role, u64>,
     /// The transactions that this server has in its log, on disk or on the way there.
     pub(crate) logged: BTreeMap<Zxid, Payload>,
+    /// Where its log ends.
+    pub(crate) end: Zxid,
     /// The last transaction that its shards have been given.
     pub(crate) shown: Zxid,
 }
@@ -190,13 +196,11 @@ pub(crate) enum Message {
 
 impl Server {
     pub(crate) fn new(id: usize, setup: &Setup, rng: &mut fastrand::Rng) -> Server {
-        let (voters, count) = (setup.voters, setup.voters + setup.observers);
-        let ids = |range: std::ops::Range<usize>| range.map(|id| ServerId(id as i64));
-        let verifier = QuorumVerifier::majority(ids(0..voters), ids(voters..count));
+        let voters = setup.voters;
         let options = MemberOptions {
             zab: ZabOptions {
                 id: ServerId(id as i64),
-                quorum: JointQuorum::of(Arc::new(verifier)),
+                quorum: JointQuorum::of(Arc::new(setup.verifier())),
                 timing: Timing { tick_ms: TICK_MS, init_limit: INIT_LIMIT, sync_limit: SYNC_LIMIT },
                 config: Some(CONFIG[..].into()),
                 force_snapshot_sync: false,
@@ -206,7 +210,7 @@ impl Server {
                 server: ServerId(id as i64),
                 shards: setup.shards,
                 tick_ms: TICK_MS,
-                new_sessions: NewSessions::Global,
+                new_sessions: setup.new_sessions,
                 settings: Settings::default(),
                 reaper: ReaperOptions::default(),
             },
@@ -224,21 +228,23 @@ impl Server {
                 rate_ppm: 1_000_000 - drift + rng.u64(0..=2 * drift),
                 wall_offset_ms: rng.i64(-1000..1000),
             },
-            disk: Disk::default(),
+            disk: Disk::marked(),
             write_us_max: setup.write_us_max,
+            is_full: false,
             process: None,
             life: 0,
+            lost: Zxid::ZERO,
             stopped_until: 0,
         }
     }
 
-    /// Starts the server on what its disk has. Returns what its election wants done first.
+    /// Starts the server on what its disk has. Returns what it votes with, and what its election wants done first.
     pub(crate) fn start(
         &mut self,
         setup: &Setup,
         now: u64,
         rng: &mut fastrand::Rng,
-    ) -> Result<Vec<election::Action>, String> {
+    ) -> Result<(LastLogged, Vec<election::Action>), String> {
         self.life += 1;
         self.stopped_until = 0;
         let found = self.disk.open(&self.options.pipeline, rng.u64(..))?;
@@ -246,7 +252,13 @@ impl Server {
         let epochs = self.disk.recover_epochs(last)?;
         let bounds = HistoryBounds { count_max: setup.history_count, len_max: 1 << 20 };
         let tree = found.pipeline.tree().clone();
-        let member = Member::new(self.options.clone(), found.pipeline, epochs, History::new(last, bounds));
+        let may_vote = setup.autocreate || self.disk.is_sound();
+        self.disk.take_mark(setup.autocreate);
+        let mut member =
+            Member::new(self.options.clone(), found.pipeline, epochs, History::new(last, bounds));
+        if !may_vote && setup.mischief != Mischief::TrustNothing {
+            member.distrust();
+        }
         let masters = (0..setup.voters).filter(|_| setup.has_masters && self.id >= setup.voters);
         let masters = masters.map(|id| ServerId(id as i64)).collect();
         let seat = Seat::new(member, self.kind).with_masters(masters);
@@ -258,8 +270,12 @@ impl Server {
             config: CONFIG.to_vec(),
         };
         let last_logged = setup.mischief.vote(seat.last_logged());
-        let own = vec![address(self.id)];
-        let election = ElectionPeer::start(electorate, own, peers, ELECTION, last_logged, now, &mut first);
+        let mut own = address(self.id);
+        if setup.have_wildcards {
+            own.host = "0.0.0.0".to_owned();
+        }
+        let election =
+            ElectionPeer::start(electorate, vec![own], peers, ELECTION, last_logged, now, &mut first);
         let shards = (0..setup.shards).map(|number| {
             let options = ShardOptions {
                 session_timeout_ms_min: 2 * TICK_MS as i32,
@@ -290,9 +306,10 @@ impl Server {
             uses: BTreeMap::new(),
             last_post: BTreeMap::new(),
             logged: found.records.into_iter().map(|logged| (logged.zxid, logged.payload)).collect(),
+            end: last,
             shown: last,
         });
-        Ok(first)
+        Ok((last_logged, first))
     }
 
     /// The process, if it is this one.

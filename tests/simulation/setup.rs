@@ -1,6 +1,9 @@
 //! What a run is like: who takes part, how fast things are, and what may go wrong.
 
+use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::ROLLOVER_AT;
+use ringkeeper_core::quorum::{Groups, QuorumVerifier};
+use ringkeeper_core::session::NewSessions;
 
 use crate::mischief::Mischief;
 
@@ -8,6 +11,12 @@ use crate::mischief::Mischief;
 pub(crate) struct Setup {
     pub(crate) voters: usize,
     pub(crate) observers: usize,
+    /// Groups of voters, each voter with its weight; none if most of them decide.
+    pub(crate) groups: &'static [Group],
+    /// Whether servers are started only when somebody does it.
+    pub(crate) are_asleep: bool,
+    /// Whether each server has a wildcard for its own address.
+    pub(crate) have_wildcards: bool,
     pub(crate) shards: usize,
     pub(crate) clients: usize,
     /// Whether clients change servers, leave for longer than their sessions last, and close them.
@@ -18,6 +27,10 @@ pub(crate) struct Setup {
     /// How many transactions a server keeps in memory for its learners.
     pub(crate) history_count: usize,
     pub(crate) rollover_at: u32,
+    /// Whether sessions are their server's own at first (`localSessionsEnabled`).
+    pub(crate) new_sessions: NewSessions,
+    /// Whether a server without a database may vote (`db.autocreate`).
+    pub(crate) autocreate: bool,
     pub(crate) confirm_syncs: bool,
     /// How much a clock's rate may be off, in millionths.
     pub(crate) drift_ppm_max: u64,
@@ -36,6 +49,9 @@ pub(crate) struct Setup {
     pub(crate) trouble_ms: u64,
     pub(crate) mischief: Mischief,
 }
+
+/// Voters that are in a group, each with its weight.
+pub(crate) type Group = &'static [(usize, i64)];
 
 /// What may go wrong, again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +72,8 @@ pub(crate) enum Fault {
     Partition,
     /// The leader is alone.
     Isolate,
+    /// The leader is alone, and its followers know it long before it does.
+    Depose,
     /// A client and a server do not reach each other.
     CutOff,
     /// What was blocked is not any more.
@@ -64,7 +82,8 @@ pub(crate) enum Fault {
     SlowDisk,
     /// A disk is full for a while.
     FullDisk,
-    /// A server that is down loses its disk, if a quorum has all that it had.
+    /// A server loses its disk, if a quorum of others has all that it had, or if it may not vote without one and a
+    /// quorum of others may.
     Wipe,
     /// A wall clock is set.
     WallJump,
@@ -73,7 +92,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 15] = [
+    pub(crate) const ALL: [Fault; 16] = [
         Fault::Kill,
         Fault::PowerLoss,
         Fault::KillAll,
@@ -82,6 +101,7 @@ impl Fault {
         Fault::OneWay,
         Fault::Partition,
         Fault::Isolate,
+        Fault::Depose,
         Fault::CutOff,
         Fault::Heal,
         Fault::SlowDisk,
@@ -98,6 +118,9 @@ impl Setup {
         Setup {
             voters,
             observers,
+            groups: &[],
+            are_asleep: false,
+            have_wildcards: false,
             shards: 1,
             clients: 3,
             are_restless: false,
@@ -105,6 +128,8 @@ impl Setup {
             has_masters: false,
             history_count: 500,
             rollover_at: ROLLOVER_AT,
+            new_sessions: NewSessions::Global,
+            autocreate: true,
             confirm_syncs: true,
             drift_ppm_max: 1000,
             latency_us: (200, 1500),
@@ -120,13 +145,15 @@ impl Setup {
 
     /// What a seed makes of it.
     pub(crate) fn of(rng: &mut fastrand::Rng) -> Setup {
-        let (voters, observers) = *rng.choice(&SIZES).expect("some");
+        let (voters, observers, groups) = *rng.choice(&SHAPES).expect("some");
         let mut faults = Vec::new();
         while faults.is_empty() {
             let share = rng.u32(1..=4);
             faults = Fault::ALL.into_iter().filter(|_| rng.u32(0..4) < share).collect();
         }
         Setup {
+            groups,
+            have_wildcards: rng.u8(0..4) == 0,
             shards: rng.usize(1..=2),
             clients: rng.usize(2..=5),
             are_restless: rng.u8(0..4) != 0,
@@ -134,6 +161,8 @@ impl Setup {
             has_masters: rng.bool(),
             history_count: *rng.choice(&[3, 20, 60, 500]).expect("some"),
             rollover_at: *rng.choice(&[40, 200, ROLLOVER_AT, ROLLOVER_AT]).expect("some"),
+            new_sessions: *rng.choice(&NEW_SESSIONS).expect("some"),
+            autocreate: rng.bool(),
             drift_ppm_max: *rng.choice(&[100, 5000, 30_000]).expect("some"),
             latency_us: *rng.choice(&[(100, 400), (200, 2000), (200, 20_000), (5000, 60_000)]).expect("some"),
             laggards: *rng.choice(&[10, 40, 1000]).expect("some"),
@@ -149,7 +178,89 @@ impl Setup {
     pub(crate) fn servers(&self) -> usize {
         self.voters + self.observers
     }
+
+    /// Who decides, for those who go by it.
+    pub(crate) fn verifier(&self) -> QuorumVerifier {
+        let id = |server: usize| ServerId(server as i64);
+        let (voters, observers) = (0..self.voters, self.voters..self.servers());
+        let mut groups = Groups::default();
+        for (number, group) in self.groups.iter().enumerate() {
+            for (voter, weight) in *group {
+                groups.add(id(*voter), number as i64).expect("each in one group");
+                groups.weigh(id(*voter), *weight);
+            }
+        }
+        match self.groups.is_empty() {
+            true => QuorumVerifier::majority(voters.map(id), observers.map(id)),
+            false => QuorumVerifier::hierarchical(voters.map(id), observers.map(id), &groups)
+                .expect("every voter is in a group"),
+        }
+    }
 }
 
-const SIZES: [(usize, usize); 12] =
-    [(3, 0), (3, 0), (3, 0), (3, 1), (3, 2), (4, 0), (4, 1), (5, 0), (5, 0), (5, 2), (6, 1), (7, 0)];
+const NEW_SESSIONS: [NewSessions; 5] = [
+    NewSessions::Global,
+    NewSessions::Global,
+    NewSessions::Global,
+    NewSessions::Local { upgrades: true },
+    NewSessions::Local { upgrades: false },
+];
+/// Voters, observers, and the groups of voters: those most often that people run most often.
+const SHAPES: [(usize, usize, &[Group]); 16] = [
+    (3, 0, &[]),
+    (3, 0, &[]),
+    (3, 0, &[]),
+    (3, 1, &[]),
+    (3, 2, &[]),
+    (4, 0, &[]),
+    (4, 1, &[]),
+    (5, 0, &[]),
+    (5, 0, &[]),
+    (5, 2, &[]),
+    (6, 1, &[]),
+    (7, 0, &[]),
+    (7, 0, &[&[(0, 1), (1, 1), (2, 1)], &[(3, 1), (4, 1)], &[(5, 1), (6, 1)]]),
+    (6, 1, &[&[(0, 1), (1, 1), (2, 1)], &[(3, 1), (4, 1), (5, 1)]]),
+    // The last two decide nothing, and never lead.
+    (5, 0, &[&[(0, 1), (1, 1), (2, 1)], &[(3, 0), (4, 0)]]),
+    // One outweighs any two others.
+    (5, 1, &[&[(0, 1), (1, 1), (2, 3), (3, 1), (4, 1)]]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quorums_are_what_they_are_defined_to_be_and_any_two_have_a_server_in_common() {
+        for (voters, observers, groups) in SHAPES {
+            let setup = Setup { groups, ..Setup::calm(voters, observers) };
+            let verifier = setup.verifier();
+            let has = |set: u32, server: usize| set & (1 << server) != 0;
+            let is_quorum = |set: u32| match groups {
+                [] => 2 * (0..voters).filter(|voter| has(set, *voter)).count() > voters,
+                groups => {
+                    let weigh = |group: &Group, set| -> i64 {
+                        group.iter().filter(|(voter, _)| has(set, *voter)).map(|(_, weight)| weight).sum()
+                    };
+                    let counting = groups.iter().filter(|group| weigh(group, u32::MAX) > 0);
+                    let (count, agreeing) = counting.fold((0, 0), |(count, agreeing), group| {
+                        (count + 1, agreeing + i32::from(2 * weigh(group, set) > weigh(group, u32::MAX)))
+                    });
+                    2 * agreeing > count
+                }
+            };
+            let sets = 0..1 << setup.servers();
+            for set in sets.clone() {
+                let found = verifier.contains_quorum(|id| has(set, id.0 as usize));
+                assert_eq!(found, is_quorum(set), "{set:b} of {groups:?}");
+            }
+            let quorums: Vec<u32> = sets.filter(|set| is_quorum(*set)).collect();
+            assert!(!quorums.is_empty(), "nobody decides in {groups:?}");
+            for one in &quorums {
+                let apart = quorums.iter().find(|other| (0..voters).all(|voter| !has(*one & **other, voter)));
+                assert_eq!(apart, None, "{one:b} of {groups:?} is a quorum, too");
+            }
+        }
+    }
+}

@@ -7,8 +7,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use ringkeeper_core::election;
-use ringkeeper_core::member::LearnerEvent;
-use ringkeeper_core::member::{Attempt, Moment};
+use ringkeeper_core::id::Zxid;
+use ringkeeper_core::member::{Attempt, LearnerEvent, Member, Moment};
 use ringkeeper_core::zab::{EpochFile, LinkId};
 
 use crate::checks::Checks;
@@ -64,6 +64,11 @@ pub(crate) enum Event {
     },
     /// The kernel gives up sending to the other side.
     GiveUp {
+        conn: ConnId,
+        side: usize,
+    },
+    /// One side learns that a connection is over of which the other has not.
+    Severed {
         conn: ConnId,
         side: usize,
     },
@@ -136,7 +141,7 @@ impl Ord for Timed {
 impl World {
     /// An ensemble whose servers all start soon.
     pub(crate) fn new(setup: Setup, mut rng: fastrand::Rng, is_loud: bool) -> World {
-        let count = setup.servers();
+        let (count, are_asleep) = (setup.servers(), setup.are_asleep);
         let servers = (0..count).map(|id| Server::new(id, &setup, &mut rng)).collect();
         let clients = (0..setup.clients).map(|number| Client::new(number, rng.u64(..))).collect();
         let mut world = World {
@@ -156,7 +161,7 @@ impl World {
             events: BinaryHeap::new(),
             sequence: 0,
         };
-        for server in 0..world.servers.len() {
+        for server in (0..world.servers.len()).filter(|_| !are_asleep) {
             let delay = world.rng.u64(0..100 * MS);
             world.after(delay, Event::Restart(server));
         }
@@ -215,6 +220,7 @@ impl World {
         match event {
             Event::Segment { conn, to, segment } => self.on_segment(conn, to, segment),
             Event::GiveUp { conn, side } => self.on_give_up(conn, side),
+            Event::Severed { conn, side } => self.on_end(conn, side),
             Event::Accepted { server, life, conn } => self.on_accepted(server, life, conn),
             Event::LetIn { server, life, link, has_ended } => {
                 self.on_learner_bytes(server, life, link, &[]);
@@ -249,7 +255,7 @@ impl World {
                 }
             }
             Event::DiskRecovers(server, usual) => self.servers[server].write_us_max = usual,
-            Event::Room(server) => self.set_room(server, ringkeeper_core::log_room::LogRoom::Ample),
+            Event::Room(server) => self.make_room(server),
         }
         self.flush();
     }
@@ -268,8 +274,8 @@ impl World {
             | Event::Redial { server, .. } => Some(*server),
             // The kernel of a stopped process still accepts connections, and writes what it was given.
             Event::Segment { segment: Segment::Syn, .. } => None,
-            Event::Segment { conn, to, .. } => {
-                let host = self.network.conns.get(conn).map(|conn| conn.ends[*to].host);
+            Event::Segment { conn, to: side, .. } | Event::Severed { conn, side } => {
+                let host = self.network.conns.get(conn).map(|conn| conn.ends[*side].host);
                 host.filter(|host| *host < self.servers.len())
             }
             _ => None,
@@ -281,12 +287,15 @@ impl World {
             return;
         }
         let World { setup, servers, rng, now, .. } = self;
-        let first = match servers[server].start(setup, *now, rng) {
-            Ok(first) => first,
+        let (last_logged, first) = match servers[server].start(setup, *now, rng) {
+            Ok(started) => started,
             Err(text) => return self.blame("a server starts on what its disk has", text),
         };
+        self.checks.elections.on_look(server, last_logged);
         let life = self.servers[server].life;
-        self.trace.note(self.now, format_args!("server {server} starts, life {life}"));
+        let found = self.servers[server].member().map_or(Zxid::ZERO, Member::published);
+        self.checks.read_only.on_found(found);
+        self.trace.note(self.now, format_args!("server {server} starts, life {life}, from {found}"));
         self.after(TICK, Event::Tick(server, life));
         self.perform_election(server, life, first);
         self.flush();

@@ -1,5 +1,5 @@
 //! **A write that was acknowledged to a client is never lost**: it is in the history with the effect that the client
-//! was told of, and whoever serves as a leader later has it.
+//! was told of, and whoever serves as the leader of a later epoch has it.
 
 use ringkeeper_core::election::PeerState;
 use ringkeeper_core::id::Zxid;
@@ -25,7 +25,9 @@ impl Acknowledged {
     pub(crate) fn on_serve(&self, server: &Server) -> Verdict {
         let Some(process) = &server.process else { return Ok(()) };
         let (id, shown, last) = (server.id, process.shown, self.last);
-        if process.seat.standing().is_some_and(|(state, _)| state == PeerState::Leading) {
+        // One whose followers have left it may serve late, in an epoch that is over without its knowing.
+        let leads = |(state, epoch)| state == PeerState::Leading && epoch > last.epoch();
+        if process.seat.standing().is_some_and(leads) {
             must!(PROMISE, last <= shown, "server {id} leads from {shown}, {last} was acknowledged");
         }
         Ok(())

@@ -17,13 +17,16 @@ pub(crate) struct Durability {
 
 impl Durability {
     pub(crate) fn new(setup: &Setup) -> Durability {
-        let voters = (0..setup.voters).map(|id| ServerId(id as i64));
-        Durability { quorum: QuorumVerifier::majority(voters, []) }
+        Durability { quorum: setup.verifier() }
     }
 
     /// A transaction is published for the first time, or about to be served.
     pub(crate) fn on_committed(&self, zxid: Zxid, servers: &[Server]) -> Verdict {
-        let has = |id: ServerId| servers[id.0 as usize].disk.durable() >= zxid;
+        // Who has lost its disk has kept its word until then.
+        let has = |id: ServerId| {
+            let server = &servers[id.0 as usize];
+            server.disk.durable().max(server.lost) >= zxid
+        };
         let disks: Vec<_> = servers.iter().map(|server| server.disk.durable()).collect();
         must!(PROMISE, self.quorum.contains_quorum(has), "{zxid} is published, the disks have {disks:?}");
         Ok(())

@@ -1,7 +1,7 @@
 //! **An ephemeral exists exactly as long as its session**: it is created by an open one, goes in the transaction
 //! that closes it, and no session is closed before its time because its client was not heard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ringkeeper_core::flow::Step;
 use ringkeeper_core::id::{SessionId, Zxid};
@@ -15,11 +15,12 @@ pub(crate) const PROMISE: &str = "an ephemeral exists exactly as long as its ses
 #[derive(Default)]
 pub(crate) struct Ephemerals {
     open: BTreeMap<SessionId, Session>,
+    /// Those whose clients have asked for their end before they were the ensemble's.
+    closing: BTreeSet<SessionId>,
     /// When each transaction was ordered: when somebody's log was given it first.
     ordered: BTreeMap<Zxid, u64>,
 }
 
-#[derive(Default)]
 struct Session {
     ephemerals: Vec<String>,
     timeout_ms: u64,
@@ -39,9 +40,15 @@ impl Ephemerals {
 
     /// A client asks for the end of its session.
     pub(crate) fn on_close_asked(&mut self, session: SessionId) {
-        if let Some(session) = self.open.get_mut(&session) {
-            session.is_closing = true;
+        match self.open.get_mut(&session) {
+            Some(session) => session.is_closing = true,
+            None => drop(self.closing.insert(session)),
         }
+    }
+
+    /// How many ephemerals a session has, if it is open.
+    pub(crate) fn count_of(&self, session: SessionId) -> Option<usize> {
+        self.open.get(&session).map(|session| session.ephemerals.len())
     }
 
     /// Somebody's log is given a transaction.
@@ -56,7 +63,9 @@ impl Ephemerals {
             match delta {
                 Delta::OpenSession { id, timeout_ms } => {
                     let timeout_ms = *timeout_ms as u64;
-                    self.open.insert(*id, Session { timeout_ms, heard: now, ..Session::default() });
+                    let is_closing = self.closing.contains(id);
+                    self.open
+                        .insert(*id, Session { timeout_ms, heard: now, is_closing, ephemerals: Vec::new() });
                 }
                 Delta::Create { node, .. } if node.owner() != 0 => {
                     let owner = SessionId(node.owner());

@@ -26,6 +26,10 @@ pub(crate) struct History {
     nodes: BTreeMap<String, Vec<(usize, Option<Node>)>>,
     /// Which children a node ever had.
     children: BTreeMap<String, BTreeSet<String>>,
+    /// What anybody's log was ever given, each with what it follows.
+    logged: BTreeMap<Zxid, (Zxid, Payload)>,
+    /// What each epoch follows that somebody has begun to lead.
+    openings: BTreeMap<u32, Zxid>,
 }
 
 /// A transaction that was published.
@@ -55,7 +59,18 @@ impl History {
             }
         }
         let reference = Pipeline::new(options, tree).into_replica();
-        History { reference, txns: Vec::new(), nodes, children }
+        let (logged, openings) = (BTreeMap::new(), BTreeMap::new());
+        History { reference, txns: Vec::new(), nodes, children, logged, openings }
+    }
+
+    /// Somebody's log, which ends with `end`, is given a transaction.
+    pub(crate) fn on_logged(&mut self, end: Zxid, zxid: Zxid, payload: &Payload) {
+        self.logged.entry(zxid).or_insert_with(|| (end, payload.clone()));
+    }
+
+    /// Somebody whose log ends with `end` enters an epoch as its leader.
+    pub(crate) fn on_opening(&mut self, epoch: u32, end: Zxid) {
+        self.openings.entry(epoch).or_insert(end);
     }
 
     /// How many transactions there are.
@@ -126,6 +141,7 @@ impl History {
                 ));
             };
             // Who publishes it takes all that it has before it to be committed, also what it recovered.
+            self.see_before(id, *zxid)?;
             for (before, payload) in process.logged.range(self.last().next().min(*zxid)..*zxid) {
                 self.see(id, *before, payload)?;
             }
@@ -149,6 +165,7 @@ impl History {
         let id = server.id;
         let Some(process) = &server.process else { return Ok(()) };
         let upto = process.shown;
+        self.see_before(id, upto.next())?;
         for (zxid, payload) in process.logged.range(self.last().next()..) {
             if *zxid <= upto {
                 self.see(id, *zxid, payload)?;
@@ -175,6 +192,23 @@ impl History {
         let expected = self.nodes.keys().filter(|path| self.node(path, len).is_some()).count();
         must!(PROMISE, count == expected, "{whose} has {count} nodes at {zxid} instead of {expected}");
         Ok(())
+    }
+
+    /// What a state has that continues with this number, and the history has not: its server may have it by a tree, and
+    /// not in its log.
+    fn see_before(&mut self, server: usize, zxid: Zxid) -> Verdict {
+        let (mut found, mut end) = (Vec::new(), Zxid(zxid.0 - 1));
+        while end > self.last() {
+            end = match self.logged.get(&end) {
+                Some((before, payload)) => {
+                    found.push((end, payload.clone()));
+                    *before
+                }
+                None if end.counter() == 0 => self.openings.get(&end.epoch()).copied().unwrap_or_default(),
+                None => break,
+            };
+        }
+        found.into_iter().rev().try_for_each(|(zxid, payload)| self.see(server, zxid, &payload))
     }
 
     fn see(&mut self, server: usize, zxid: Zxid, payload: &Payload) -> Verdict {

@@ -19,6 +19,11 @@ impl Leaders {
         Ok(())
     }
 
+    /// The last epoch that there was.
+    pub(crate) fn last(&self) -> Option<u32> {
+        self.by_epoch.last_key_value().map(|(epoch, _)| *epoch)
+    }
+
     /// How many epochs there were.
     pub(crate) fn count(&self) -> usize {
         self.by_epoch.len()

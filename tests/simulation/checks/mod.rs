@@ -5,11 +5,14 @@
 
 pub(crate) mod acknowledged;
 pub(crate) mod durability;
+pub(crate) mod elections;
 pub(crate) mod ephemerals;
 pub(crate) mod history;
 pub(crate) mod leaders;
 pub(crate) mod progress;
+pub(crate) mod read_only;
 pub(crate) mod session_order;
+pub(crate) mod sessions;
 pub(crate) mod sync;
 pub(crate) mod watches;
 
@@ -25,9 +28,12 @@ pub(crate) type Verdict = Result<(), Failure>;
 pub(crate) struct Checks {
     pub(crate) history: history::History,
     pub(crate) durability: durability::Durability,
+    pub(crate) elections: elections::Elections,
     pub(crate) leaders: leaders::Leaders,
     pub(crate) acknowledged: acknowledged::Acknowledged,
     pub(crate) sync: sync::Syncs,
+    pub(crate) read_only: read_only::ReadOnly,
+    pub(crate) sessions: sessions::Sessions,
     pub(crate) ephemerals: ephemerals::Ephemerals,
     pub(crate) counts: Counts,
 }
@@ -42,6 +48,43 @@ pub(crate) struct Counts {
     pub(crate) sessions: u64,
     pub(crate) sessions_lost: u64,
     pub(crate) moves: u64,
+    /// Answers of servers without a leader.
+    pub(crate) read_only: u64,
+    /// Sessions that were their server's own and have become the ensemble's.
+    pub(crate) upgrades: u64,
+    /// Disks that were lost.
+    pub(crate) disks: u64,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Counts) {
+        let Counts {
+            writes,
+            reads,
+            syncs,
+            events,
+            sessions,
+            sessions_lost,
+            moves,
+            read_only,
+            upgrades,
+            disks,
+        } = self;
+        for (sum, more) in [
+            (writes, other.writes),
+            (reads, other.reads),
+            (syncs, other.syncs),
+            (events, other.events),
+            (sessions, other.sessions),
+            (sessions_lost, other.sessions_lost),
+            (moves, other.moves),
+            (read_only, other.read_only),
+            (upgrades, other.upgrades),
+            (disks, other.disks),
+        ] {
+            *sum += more;
+        }
+    }
 }
 
 impl Checks {
@@ -49,9 +92,12 @@ impl Checks {
         Checks {
             history: history::History::new(),
             durability: durability::Durability::new(setup),
+            elections: elections::Elections::default(),
             leaders: leaders::Leaders::default(),
             acknowledged: acknowledged::Acknowledged::default(),
             sync: sync::Syncs::default(),
+            read_only: read_only::ReadOnly::default(),
+            sessions: sessions::Sessions::new(setup.new_sessions),
             ephemerals: ephemerals::Ephemerals::default(),
             counts: Counts::default(),
         }
@@ -81,6 +127,7 @@ impl Checks {
         for index in before..self.history.len() {
             let txn = self.history.txn(index);
             self.durability.on_committed(txn.zxid, servers)?;
+            self.sessions.on_committed(txn, &mut self.counts)?;
             self.ephemerals.on_committed(txn)?;
         }
         Ok(())

@@ -19,6 +19,8 @@ pub(crate) struct Answered<'a> {
     pub(crate) reply: &'a Reply,
     /// How much of the history the session was shown before.
     pub(crate) seen: usize,
+    /// Whether sessions are their server's own, and stay so.
+    pub(crate) has_only_local: bool,
 }
 
 /// Whether a request changes something.
@@ -29,12 +31,26 @@ pub(crate) fn is_write(request: &Request) -> bool {
     )
 }
 
+/// Whether a request creates an ephemeral.
+pub(crate) fn is_ephemeral(request: &Request) -> bool {
+    matches!(request, Request::Create { flags, .. } if flags & create_mode::EPHEMERAL != 0)
+}
+
 impl Answered<'_> {
-    pub(crate) fn check(&self, history: &History) -> Verdict {
+    /// Looks only at how old the state is.
+    pub(crate) fn check_age(&self, history: &History) -> Verdict {
         let Answered { whose, reply, seen, .. } = self;
         let zxid = Zxid(reply.zxid);
         let len = history.len_at(zxid);
         must!(PROMISE, len >= *seen, "{whose} is answered at {zxid}, {} transactions back", seen - len);
+        Ok(())
+    }
+
+    pub(crate) fn check(&self, history: &History) -> Verdict {
+        self.check_age(history)?;
+        let Answered { whose, reply, .. } = self;
+        let zxid = Zxid(reply.zxid);
+        let len = history.len_at(zxid);
         let is_known = zxid.counter() == 0 || history.at(zxid).is_some();
         must!(PROMISE, is_known, "{whose} is answered at {zxid}, which nobody has published");
         let is_readable = !matches!(reply.body, Body::Undecodable(_));
@@ -45,6 +61,7 @@ impl Answered<'_> {
                 is_without_effect && self.has_failed_rightly(history, len, &reply.body)
             }
             (true, 0) => history.at(zxid).is_some_and(|txn| self.is_done(self.request, &reply.body, txn)),
+            (true, EPHEMERAL_ON_LOCAL_SESSION) => self.has_only_local && is_ephemeral(self.request),
             (true, err) => is_due(self.request, history, len, err),
             (false, _) => self.is_true(history, len, self.request, reply.err, &reply.body),
         };
@@ -215,3 +232,4 @@ const NODE_EXISTS: i32 = -110;
 const NOT_EMPTY: i32 = -111;
 const SESSION_EXPIRED: i32 = -112;
 const SESSION_MOVED: i32 = -118;
+const EPHEMERAL_ON_LOCAL_SESSION: i32 = -120;

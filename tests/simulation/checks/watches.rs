@@ -38,6 +38,11 @@ impl Watches {
         self.checked
     }
 
+    /// So much of the history was shown when the watches were left, which is known only now.
+    pub(crate) fn catch_up(&mut self, len: usize) {
+        self.checked = self.checked.max(len);
+    }
+
     /// The connection has gone, and with it what it had for the client.
     pub(crate) fn on_disconnected(&mut self) {
         self.events.clear();

@@ -1,0 +1,127 @@
+//! Scenarios B: servers that die, and come back.
+
+use super::{SYNC, leader, part, with_ensembles};
+use crate::checks::progress;
+use crate::world::{MS, World};
+
+#[test]
+fn b1_a_leader_that_is_killed_is_followed_by_another_with_all_sessions() {
+    with_ensembles(3, 0, |world| {
+        let old = leader(world);
+        world.kill(old, false);
+        let led = |world: &World| world.leader().is_some_and(|leader| leader != old);
+        assert!(world.run_until(1000 * MS, led), "nobody leads");
+        assert_eq!(world.checks.counts.sessions_lost, 0);
+    });
+}
+
+#[test]
+fn b4_who_is_left_alone_stops_serving_and_serves_again_when_one_more_is_back() {
+    with_ensembles(3, 0, |world| {
+        let left = leader(world);
+        let others: Vec<usize> = (0..3).filter(|server| *server != left).collect();
+        others.iter().for_each(|server| world.kill(*server, false));
+        assert!(world.run_until(SYNC + 200 * MS, |world| !world.servers[left].is_serving()), "it goes on");
+        world.run(2000 * MS);
+        world.start(others[0]);
+        assert!(world.run_until(1500 * MS, |world| world.servers[left].is_serving()), "it does not serve");
+    });
+}
+
+#[test]
+fn b6_what_no_quorum_had_is_gone_when_its_leader_returns() {
+    with_ensembles(3, 0, |world| {
+        let old = leader(world);
+        part(world, &[old]);
+        let led = |world: &World| world.servers.iter().any(|server| server.id != old && server.leads());
+        assert!(world.run_until(2 * SYNC + 1000 * MS, led), "nobody else leads");
+        world.run(500 * MS);
+        let ahead = world.servers[old].disk.durable();
+        world.heal_network();
+        assert!(world.run_until(5000 * MS, progress::all_serve), "it does not come back");
+        let is_gone = world.checks.history.at(ahead).is_some()
+            || world.servers[old].process.as_ref().is_some_and(|process| process.cuts_asked > 0);
+        assert!(is_gone, "{ahead} is in nobody's history, and stays");
+    });
+}
+
+#[test]
+fn b7_what_a_quorum_has_is_kept_though_its_leader_dies_before_it_commits() {
+    with_ensembles(3, 0, |world| {
+        let old = leader(world);
+        let on_both = |world: &World| {
+            let disks = world.servers.iter().filter(|server| server.id != old);
+            disks.map(|server| server.disk.durable()).min().expect("there are others")
+        };
+        let last = |world: &World| world.checks.history.last();
+        assert!(world.run_until(2000 * MS, |world| on_both(world) > last(world)), "nothing is under way");
+        let saved = on_both(world);
+        world.kill(old, true);
+        world.run(300 * MS);
+        world.start(old);
+        assert!(world.run_until(5000 * MS, progress::all_serve), "they do not serve");
+        assert!(world.checks.history.at(saved).is_some(), "{saved} was on two disks, and is lost");
+    });
+}
+
+#[test]
+fn b2_a_leader_that_is_restarted_at_once_comes_back_as_a_follower_with_all_sessions() {
+    with_ensembles(3, 0, |world| {
+        let old = leader(world);
+        world.kill(old, false);
+        world.run(100 * MS);
+        world.start(old);
+        assert!(world.run_until(2000 * MS, progress::all_serve), "they do not serve");
+        assert_eq!(world.checks.counts.sessions_lost, 0);
+    });
+}
+
+#[test]
+fn b3_a_follower_that_is_killed_holds_up_nobody_and_gets_what_it_missed() {
+    with_ensembles(3, 0, |world| {
+        let (leads, epochs) = (leader(world), world.checks.leaders.count());
+        let killed = (leads + 1) % 3;
+        world.kill(killed, true);
+        let writes = world.checks.counts.writes;
+        world.run(2000 * MS);
+        assert!(world.checks.counts.writes > writes + 20, "writes wait for who is killed");
+        world.start(killed);
+        assert!(world.run_until(1000 * MS, progress::all_serve), "it does not come back");
+        let process = world.servers[killed].process.as_ref().expect("it serves");
+        assert_eq!(process.cuts_asked, 0, "it is not sent what it missed, but another log or tree");
+        assert_eq!((leader(world), world.checks.leaders.count()), (leads, epochs));
+    });
+}
+
+#[test]
+fn b5_a_leader_that_loses_its_followers_one_by_one_serves_as_long_as_it_has_a_quorum() {
+    with_ensembles(5, 0, |world| {
+        let leads = leader(world);
+        let others: Vec<usize> = (0..5).filter(|server| *server != leads).collect();
+        for other in &others[..2] {
+            world.kill(*other, false);
+            world.run(2 * SYNC);
+            assert!(world.servers[leads].leads(), "three of five are enough");
+        }
+        world.kill(others[2], false);
+        assert!(world.run_until(400 * MS, |world| !world.servers[leads].is_serving()), "it goes on with two");
+        world.run(2000 * MS);
+        assert_eq!(world.leader(), None, "two of five are not enough");
+        others.iter().for_each(|server| world.start(*server));
+    });
+}
+
+#[test]
+fn b9_leaders_that_are_killed_again_and_again_open_later_and_later_epochs() {
+    with_ensembles(3, 0, |world| {
+        for _ in 0..5 {
+            let (old, epoch) = (leader(world), world.checks.leaders.last());
+            world.kill(old, true);
+            let led = |world: &World| world.leader().is_some_and(|leader| leader != old);
+            assert!(world.run_until(SYNC + 2000 * MS, led), "nobody else leads");
+            world.start(old);
+            assert!(world.run_until(3000 * MS, progress::all_serve), "it does not come back");
+            assert!(world.checks.leaders.last() > epoch, "the epoch is not a later one");
+        }
+    });
+}
