@@ -14,8 +14,6 @@ mod frames;
 mod initial_message;
 mod notification;
 mod peer;
-#[cfg(test)]
-mod simulation;
 mod vote;
 
 pub use connections::{ConnectionAction, Connections, LinkId, Note, STRANGERS_MAX, UNNAMED_MAX};
