@@ -47,17 +47,17 @@ pub(super) struct Channel {
 }
 
 /// The socket below, and what happened to it since it was last looked at.
-struct Socket {
-    stream: TcpStream,
+pub(super) struct Socket {
+    pub(super) stream: TcpStream,
     /// Whether one more read is allowed.
-    may_read: AtomicBool,
+    pub(super) may_read: AtomicBool,
     read_at: AtomicU64,
     /// Whether it did not take all that was to be sent.
     blocked: AtomicBool,
 }
 
 /// h2's end of the socket.
-struct Handle(Arc<Socket>);
+pub(super) struct Handle(pub(super) Arc<Socket>);
 
 /// Whether somebody can go on.
 #[derive(Default)]
@@ -67,14 +67,7 @@ impl Channel {
     /// Begins HTTP/2 on a connection that nothing was sent on.
     pub(super) fn new(stream: TcpStream) -> Result<Channel> {
         let authority = stream.peer_addr()?;
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        let socket = Arc::new(Socket {
-            stream,
-            may_read: AtomicBool::new(false),
-            read_at: AtomicU64::new(0),
-            blocked: AtomicBool::new(false),
-        });
+        let socket = Socket::new(stream)?;
         let mut builder = client::Builder::new();
         builder.initial_window_size(WINDOW_LEN).initial_connection_window_size(WINDOW_LEN).enable_push(false);
         let handshake = pin!(builder.handshake(Handle(socket.clone())));
@@ -182,6 +175,15 @@ impl Channel {
     }
 }
 
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Result<Arc<Socket>> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let [may_read, blocked] = [(); 2].map(|()| AtomicBool::new(false));
+        Ok(Arc::new(Socket { stream, may_read, read_at: AtomicU64::new(0), blocked }))
+    }
+}
+
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.stream.as_fd()
@@ -189,7 +191,7 @@ impl AsFd for Channel {
 }
 
 /// The message behind what gRPC puts before each: whether it is compressed, and its length.
-fn framed(message: &[u8]) -> Bytes {
+pub(super) fn framed(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(PREFIX_LEN + message.len());
     frame.put_u8(0);
     frame.put_u32(message.len() as u32);

@@ -13,6 +13,10 @@ mod client;
 mod messages;
 mod session;
 pub(crate) mod start;
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use client::{Client, Expected};
 pub(crate) use messages::{Read, Request};
