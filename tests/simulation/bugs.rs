@@ -39,7 +39,7 @@ fn an_epoch_that_is_not_written() {
 
 #[test]
 fn a_log_that_is_not_cut_off() {
-    mischief_is_caught(Mischief::SkipTruncate, &[history::PROMISE, NO_PANIC]);
+    mischief_is_caught(Mischief::SkipTruncate, &[history::PROMISE, durability::PROMISE, NO_PANIC]);
 }
 
 #[test]

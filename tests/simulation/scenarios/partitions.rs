@@ -67,7 +67,7 @@ fn c2_a_minority_that_was_away_for_long_is_back_soon() {
         let leads = leader(world);
         let away = [(leads + 1) % 5, (leads + 2) % 5];
         part(world, &away);
-        world.run(60_000 * MS);
+        world.run(30_000 * MS);
         let epochs = world.checks.leaders.count();
         world.heal_network();
         assert!(world.run_until(1000 * MS, progress::all_serve), "they are not back");
