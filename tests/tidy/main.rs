@@ -22,7 +22,8 @@ fn only_the_log_promises_durability() {
 /// What plays the log in tests is no way around it: the server is built without it.
 #[test]
 fn only_tests_play_the_log() {
-    assert_only_in("in_a_test", &["src/core/durable.rs", "src/core/zab/", "tests/simulation/"]);
+    let places = ["src/core/durable.rs", "src/core/zab/", "src/core/member/tests/", "tests/simulation/"];
+    assert_only_in("in_a_test", &places);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for manifest in ["Cargo.toml", "src/core/Cargo.toml", "bench/Cargo.toml", "tests/kit/Cargo.toml"] {
         let text = fs::read_to_string(root.join(manifest)).expect("a readable manifest");
