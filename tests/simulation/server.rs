@@ -40,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) life: u32,
     /// Until when the process is stopped, as by SIGSTOP.
     pub(crate) stopped_until: u64,
+    /// How many learners were sent away at once, while all are.
+    pub(crate) sent_away: Option<usize>,
 }
 
 /// How a server sees time.
@@ -179,6 +181,7 @@ pub(crate) enum Message {
     TreeSent(LinkId),
     Unreachable(Attempt),
     Look(LastLogged),
+    Avoid(Duration),
     Epoch(i64),
     ToLog(ToLog),
     Commit(Arc<CommitBatch>),
@@ -230,6 +233,7 @@ impl Server {
             life: 0,
             stopped_until: 0,
         }
+            sent_away: None,
     }
 
     /// Starts the server on what its disk has. Returns what its election wants done first.

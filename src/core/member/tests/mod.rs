@@ -2,4 +2,5 @@
 
 mod observers;
 mod read_only;
+mod sent_away;
 mod server;
