@@ -18,6 +18,7 @@ mod through_java;
 mod words;
 mod work;
 
+mod wiped;
 use ringkeeper_kit::ensemble::{Ensemble, Kind};
 
 /// An ensemble with the program under test, not started yet.
