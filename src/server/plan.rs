@@ -45,6 +45,7 @@ pub(super) fn pipeline(config: &Config, topology: &Topology) -> PipelineOptions 
             extended_types: security.extended_types,
             enforce_quota: security.enforce_quota,
             reconfig_enabled: security.reconfig_enabled,
+            has_old_peers: false,
         },
         reaper: ReaperOptions {
             check_interval_ms: containers.check_interval_ms,
@@ -70,6 +71,7 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         force_snapshot_sync: ensemble.force_snapshot_sync,
         confirm_syncs: true,
     };
+        sync_limits: ensemble.sync_limits,
     MemberOptions {
         zab,
         pipeline: pipeline(config, topology),

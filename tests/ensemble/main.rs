@@ -5,9 +5,11 @@
 mod away;
 mod digests;
 mod local_sessions;
+mod many_observers;
 mod mixed;
 mod observe;
 mod observer_masters;
+mod old_peers;
 mod orphaned;
 mod read_only;
 mod replacement;

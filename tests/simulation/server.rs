@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkeeper_core::config::{ElectionTiming, HostPort};
+use ringkeeper_core::config::{ElectionTiming, HostPort, SyncLimits};
 use ringkeeper_core::election::{self, ElectionPeer, Electorate, LastLogged};
 use ringkeeper_core::flow::{CommitBatch, ConnId as ClientConnId, ShardId};
 use ringkeeper_core::format::wal::RecordBatch;
@@ -204,6 +204,7 @@ impl Server {
                 config: Some(CONFIG[..].into()),
                 force_snapshot_sync: false,
                 confirm_syncs: setup.confirm_syncs,
+                sync_limits: SyncLimits::default(),
             },
             pipeline: PipelineOptions {
                 server: ServerId(id as i64),
@@ -232,8 +233,8 @@ impl Server {
             process: None,
             life: 0,
             stopped_until: 0,
-        }
             sent_away: None,
+        }
     }
 
     /// Starts the server on what its disk has. Returns what its election wants done first.
