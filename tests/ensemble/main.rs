@@ -15,12 +15,13 @@ mod read_only;
 mod replacement;
 mod restarts;
 mod rollback;
+mod sessions;
 mod takeover;
 mod through_java;
+mod wiped;
 mod words;
 mod work;
 
-mod wiped;
 use ringkeeper_kit::ensemble::{Ensemble, Kind};
 
 /// An ensemble with the program under test, not started yet.
