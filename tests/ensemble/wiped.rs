@@ -53,6 +53,8 @@ fn e9_a_majority_that_lost_its_disks_elects_nobody_until_one_is_back_that_has_da
         }
         // It has nobody but itself to trust: the operator says which of the others may begin with nothing.
         ensemble.server(2).kill();
+        // A Java server has left an epoch of -1 there, with which it would not start.
+        empty(&ensemble.server(2).data_dir());
         fs::write(ensemble.server(2).data_dir().join("initialize"), "").expect("its folder can be written");
         ensemble.start(&[2]);
         assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3, "who has something leads");
