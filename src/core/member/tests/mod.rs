@@ -4,3 +4,4 @@ mod observers;
 mod read_only;
 mod sent_away;
 mod server;
+mod turns;
