@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkeeper_core::config::{ElectionTiming, HostPort};
+use ringkeeper_core::config::{ElectionTiming, HostPort, SyncLimits};
 use ringkeeper_core::election::{self, ElectionPeer, Electorate, LastLogged};
 use ringkeeper_core::flow::{CommitBatch, ConnId as ClientConnId, ShardId};
 use ringkeeper_core::format::wal::RecordBatch;
@@ -44,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) lost: Zxid,
     /// Until when the process is stopped, as by SIGSTOP.
     pub(crate) stopped_until: u64,
+    /// How many learners were sent away at once, while all are.
+    pub(crate) sent_away: Option<usize>,
 }
 
 /// How a server sees time.
@@ -187,6 +189,7 @@ pub(crate) enum Message {
     TreeSent(LinkId),
     Unreachable(Attempt),
     Look(LastLogged),
+    Avoid(Duration),
     Epoch(i64),
     ToLog(ToLog),
     Commit(Arc<CommitBatch>),
@@ -207,6 +210,7 @@ impl Server {
                 config: Some(CONFIG[..].into()),
                 force_snapshot_sync: false,
                 confirm_syncs: setup.confirm_syncs,
+                sync_limits: SyncLimits::default(),
             },
             pipeline: PipelineOptions {
                 server: ServerId(id as i64),
@@ -237,6 +241,7 @@ impl Server {
             life: 0,
             lost: Zxid::ZERO,
             stopped_until: 0,
+            sent_away: None,
         }
     }
 
