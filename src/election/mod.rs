@@ -13,6 +13,7 @@ mod link;
 
 use std::net::TcpStream;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_lite::future;
 use ringkeeper_core::config::Ensemble;
@@ -44,6 +45,9 @@ pub struct ElectionRole {
 pub enum ToElection {
     /// The leader is lost, or the followers: look for a leader again.
     Look(LastLogged),
+    /// The leader that was elected last is not to be followed again for so long; to be said before
+    /// [`ToElection::Look`].
+    Avoid(Duration),
     /// The epoch of the leader that was elected is established.
     Epoch(i64),
     /// Somebody connected to the election port.
@@ -75,6 +79,7 @@ impl ElectionRole {
         while let Some(message) = inbox.take_one().await {
             match message {
                 ToElection::Look(last_logged) => driver.on_look(last_logged),
+                ToElection::Avoid(pause) => driver.on_avoid(pause),
                 ToElection::Epoch(epoch) => driver.on_epoch(epoch),
                 ToElection::Accepted(stream) => driver.on_accepted(stream),
                 ToElection::Dialled(link, stream) => driver.on_dialled(link, stream),

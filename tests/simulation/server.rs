@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkeeper_core::config::{ElectionTiming, HostPort};
+use ringkeeper_core::config::{ElectionTiming, HostPort, SyncLimits};
 use ringkeeper_core::election::{self, ElectionPeer, Electorate, LastLogged};
 use ringkeeper_core::flow::{CommitBatch, ConnId as ClientConnId, ShardId};
 use ringkeeper_core::format::wal::RecordBatch;
@@ -40,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) life: u32,
     /// Until when the process is stopped, as by SIGSTOP.
     pub(crate) stopped_until: u64,
+    /// How many learners were sent away at once, while all are.
+    pub(crate) sent_away: Option<usize>,
 }
 
 /// How a server sees time.
@@ -181,6 +183,7 @@ pub(crate) enum Message {
     TreeSent(LinkId),
     Unreachable(Attempt),
     Look(LastLogged),
+    Avoid(Duration),
     Epoch(i64),
     ToLog(ToLog),
     Commit(Arc<CommitBatch>),
@@ -203,6 +206,7 @@ impl Server {
                 config: Some(CONFIG[..].into()),
                 force_snapshot_sync: false,
                 confirm_syncs: setup.confirm_syncs,
+                sync_limits: SyncLimits::default(),
             },
             pipeline: PipelineOptions {
                 server: ServerId(id as i64),
@@ -231,6 +235,7 @@ impl Server {
             process: None,
             life: 0,
             stopped_until: 0,
+            sent_away: None,
         }
     }
 

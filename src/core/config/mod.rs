@@ -25,6 +25,8 @@ mod security;
 mod sessions;
 mod settings;
 mod storage;
+mod sync_limits;
+mod throttle;
 
 pub use admin::Admin;
 pub use client_port::{ClientPort, HostPort};
@@ -44,6 +46,8 @@ pub use raw::{MalformedEscape, Raw, RawValue};
 pub use security::Security;
 pub use sessions::Sessions;
 pub use storage::{PurgeTime, Storage};
+pub use sync_limits::SyncLimits;
+pub use throttle::{ConnectionThrottle, ThrottleWeights};
 
 use members::Members;
 use settings::Settings;

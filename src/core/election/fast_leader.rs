@@ -28,6 +28,9 @@ use crate::time::Instant;
 /// followers and leaders say counts while settling as well; and a server without a vote only follows what
 /// others have decided. Besides, who votes for less than this server in the same round is told so at once,
 /// where Java leaves that to the next notification, 200 ms later.
+///
+/// A leader that does not take this server is [avoided](Election::avoid) for a while: others keep saying that it
+/// leads, and would send this server back to it at once, again and again.
 #[derive(Debug)]
 pub struct Election {
     me: ServerId,
@@ -38,7 +41,15 @@ pub struct Election {
     round: i64,
     /// Whose connection has ended, and who has not come back since.
     gone: BTreeSet<ServerId>,
+    avoided: Option<Avoided>,
     phase: Phase,
+}
+
+/// A leader that is not followed before this, on the word of others that it leads.
+#[derive(Clone, Copy, Debug)]
+struct Avoided {
+    leader: ServerId,
+    until: Instant,
 }
 
 /// Who takes part in an election.
@@ -124,8 +135,9 @@ impl Election {
     ) -> Election {
         let Electorate { me, quorum, config } = electorate;
         let phase = Phase::Looking(Looking::new(Vote::OBSERVER, now, &timing));
+        let (gone, avoided) = (BTreeSet::new(), None);
         let mut election =
-            Election { me, quorum, config, timing, last_logged, round: 0, gone: BTreeSet::new(), phase };
+            Election { me, quorum, config, timing, last_logged, round: 0, gone, avoided, phase };
         election.look(last_logged, now, out);
         election
     }
@@ -137,6 +149,14 @@ impl Election {
         self.phase = Phase::Looking(Looking::new(self.initial_vote(), now, &self.timing));
         self.broadcast(now, out);
         self.count(now, out);
+    }
+
+    /// The leader that was elected last did not take this server. When it [looks](Election::look) now, it asks for
+    /// that leader only after so long, unless a quorum of servers that look as well elects it anew.
+    pub fn avoid(&mut self, pause: Duration, now: Instant) {
+        if let Phase::Decided(outcome) = &self.phase {
+            self.avoided = Some(Avoided { leader: outcome.vote.leader, until: now + pause });
+        }
     }
 
     /// The epoch that this server leads or follows is established: what it says of its leader carries it
@@ -180,6 +200,8 @@ impl Election {
         }
         match message.state {
             PeerState::Looking => self.on_ballot(from, message, now, out),
+            // Once it is avoided no more, all are asked anew.
+            PeerState::Following | PeerState::Leading if self.avoids(message.vote.leader) => {}
             PeerState::Following | PeerState::Leading => self.on_verdict(from, message, out),
             PeerState::Observing => {}
         }
@@ -201,6 +223,10 @@ impl Election {
     /// Time has passed; to be called at [`Election::next_timeout`], and harmless at other times.
     pub fn on_timeout(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
         let Phase::Looking(looking) = &mut self.phase else { return };
+        if self.avoided.is_some_and(|avoided| avoided.until <= now) {
+            self.avoided = None;
+            return self.broadcast(now, out);
+        }
         if looking.settled_at.is_some_and(|at| at <= now) {
             let proposal = looking.proposal;
             self.decide(proposal, out);
@@ -213,9 +239,11 @@ impl Election {
     /// When something is to be done if nothing happens before; `None` if nothing is.
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Looking(looking) => Some(
-                looking.settled_at.map_or(looking.next_notification, |at| at.min(looking.next_notification)),
-            ),
+            Phase::Looking(looking) => {
+                let avoided_until = self.avoided.map(|avoided| avoided.until);
+                let others = looking.settled_at.into_iter().chain(avoided_until);
+                Some(others.fold(looking.next_notification, Instant::min))
+            }
             Phase::Decided(_) => None,
         }
     }
@@ -350,6 +378,7 @@ impl Election {
             false => PeerState::Observing,
         };
         let outcome = Outcome { state, vote, round: self.round };
+        self.avoided = None;
         self.phase = Phase::Decided(outcome);
         out.push(ElectionAction::Decided(outcome));
     }
@@ -373,6 +402,10 @@ impl Election {
     /// have come while it still followed the leader that is lost, and have counted for nothing.
     fn is_behind(&self, message: &Notification, round: i64) -> bool {
         message.round < round || (message.round == round && self.is_better(self.current_vote(), message.vote))
+    }
+
+    fn avoids(&self, leader: ServerId) -> bool {
+        self.avoided.is_some_and(|avoided| avoided.leader == leader)
     }
 
     fn is_better(&self, new: Vote, current: Vote) -> bool {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::connections::{ConnectionAction, Connections, LinkId, Note};
 use super::fast_leader::{Election, ElectionAction, Electorate, LastLogged, Outcome};
 use crate::config::{ElectionTiming, HostPort};
@@ -53,6 +55,11 @@ impl ElectionPeer {
     pub fn look(&mut self, last_logged: LastLogged, now: Instant, out: &mut Vec<Action>) {
         self.election.look(last_logged, now, &mut self.said);
         self.settle(now, out);
+    }
+
+    /// As [`Election::avoid`].
+    pub fn avoid(&mut self, pause: Duration, now: Instant) {
+        self.election.avoid(pause, now);
     }
 
     /// As [`Election::on_epoch`].

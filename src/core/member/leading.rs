@@ -107,7 +107,7 @@ impl Leading {
         storage: &mut Storage,
         out: &mut Vec<Action>,
     ) {
-        if !self.may_order() {
+        if !self.is_ready_to_order() {
             return;
         }
         let mut done = Vec::new();
@@ -125,7 +125,7 @@ impl Leading {
     pub(super) fn on_tick(&mut self, at: Moment, storage: &mut Storage, out: &mut Vec<Action>) {
         let mut done = Vec::new();
         self.leader.on_tick(at.now, &mut done);
-        if self.may_order() {
+        if self.is_ready_to_order() {
             let mut ordered = Ordered::default();
             self.pipeline.on_tick(at.now, at.wall, &mut ordered);
             self.propose(ordered, at, storage, &mut done);
@@ -189,7 +189,7 @@ impl Leading {
                 }
                 LeaderAction::Committed(zxid) => self.pipeline.on_durable(zxid),
                 LeaderAction::Order(link, request) => {
-                    if self.may_order() {
+                    if self.is_ready_to_order() {
                         let mut ordered = Ordered::default();
                         let from = Origin::peer(link.0);
                         // The learner may be gone before it tells that it heard the client.
@@ -243,7 +243,9 @@ impl Leading {
         }
     }
 
-    fn may_order(&self) -> bool {
+    /// Whether something may be ordered now, by what is true of the others now.
+    fn is_ready_to_order(&mut self) -> bool {
+        self.pipeline.spare_old_peers(self.leader.has_old_learners());
         self.was_established && self.leader.is_established() && self.end.is_none() && !self.is_numbered_out()
     }
 

@@ -29,6 +29,10 @@ pub struct Seat<S> {
     masters: Vec<ServerId>,
     /// Learners that came before this server knew that it leads, and observers before it followed.
     early: VecDeque<Early<S>>,
+    /// Since when it follows, or tries to, unless it has come to serve since.
+    tries_since: Option<Instant>,
+    /// How often in a row it tried to follow and did not come to serve.
+    failures: u32,
     /// Turns that wait until those who apply what is published have caught up.
     held: VecDeque<ShardTurn>,
     is_stopped: bool,
@@ -64,6 +68,9 @@ pub enum Duty<S> {
     LetIn(LinkId, S),
     /// A learner's connection is over.
     LetGo(LinkId),
+    /// The leader that was elected last does not take this server: it is not to be tried again for so long, unless
+    /// it is elected anew. An election is asked for next.
+    Avoid(Duration),
     /// Have a leader elected: this is how far the server is, and why.
     Look(LastLogged, DownReason),
 }
@@ -111,6 +118,8 @@ impl<S> Seat<S> {
             next_link: 0,
             masters: Vec::new(),
             early: VecDeque::new(),
+            tries_since: None,
+            failures: 0,
             held: VecDeque::new(),
             is_stopped: false,
         }
@@ -158,13 +167,17 @@ impl<S> Seat<S> {
         for action in actions {
             let down = match &action {
                 Action::Down(reason) => Some(reason.clone()),
+                Action::Serve => {
+                    (self.tries_since, self.failures) = (None, 0);
+                    None
+                }
                 _ => None,
             };
             out.push(Duty::Act(action));
             if let Some(reason) = down {
                 self.held.clear();
                 self.leader = None;
-                self.look(reason, out);
+                self.look(reason, at, out);
             }
         }
     }
@@ -211,6 +224,7 @@ impl<S> Seat<S> {
                 self.attempts += 1;
                 let attempt = Attempt(self.attempts);
                 self.leader = Some(attempt);
+                self.tries_since = Some(at.now);
                 let leader = outcome.vote.leader;
                 out.push(match self.master(leader) {
                     Some(master) => Duty::DialMaster(attempt, master),
@@ -257,7 +271,7 @@ impl<S> Seat<S> {
                 out.push(Duty::Begin(connection));
                 self.tell(at, out, |member, at, actions| member.follow(kind, at, actions));
             }
-            LeaderEvent::Unreachable => self.hang_up(out),
+            LeaderEvent::Unreachable => self.hang_up(at, out),
             LeaderEvent::Packet(packet) => {
                 self.tell(at, out, |member, at, actions| member.on_leader(packet, at, actions));
             }
@@ -271,7 +285,7 @@ impl<S> Seat<S> {
             LeaderEvent::Closed => {
                 // If the member has not begun to follow yet, it won't hear of it otherwise.
                 if self.member.is_looking() {
-                    self.hang_up(out);
+                    self.hang_up(at, out);
                 }
                 self.tell(at, out, |member, at, actions| member.on_leader_closed(at, actions));
             }
@@ -317,18 +331,36 @@ impl<S> Seat<S> {
         masters.get(turn.checked_rem(masters.len() as u64)? as usize).copied()
     }
 
-    fn hang_up(&mut self, out: &mut Vec<Duty<S>>) {
+    fn hang_up(&mut self, at: Moment, out: &mut Vec<Duty<S>>) {
         self.leader = None;
         out.push(Duty::HangUp);
-        self.look(DownReason::LeaderLost, out);
+        self.look(DownReason::LeaderLost, at, out);
     }
 
-    fn look(&self, reason: DownReason, out: &mut Vec<Duty<S>>) {
-        if !self.is_stopped {
-            out.push(Duty::Look(self.last_logged(), reason));
+    fn look(&mut self, reason: DownReason, at: Moment, out: &mut Vec<Duty<S>>) {
+        if self.is_stopped {
+            return;
         }
+        if let Some(since) = self.tries_since.take() {
+            self.failures = self.failures.saturating_add(1);
+            let apart = self.time_between_tries().saturating_sub(at.now.since(since));
+            if !apart.is_zero() {
+                out.push(Duty::Avoid(apart));
+            }
+        }
+        out.push(Duty::Look(self.last_logged(), reason));
+    }
+
+    /// From one try to follow to the next: twice as long after each that came to nothing, but no more than half a
+    /// `tickTime`, for a leader that takes this server at last should not wait for it.
+    fn time_between_tries(&self) -> Duration {
+        let most = self.member.options.zab.timing.tick() / 2;
+        (TRY_AGAIN_MIN * 2u32.saturating_pow(self.failures.saturating_sub(1))).min(most)
     }
 }
+
+/// Java's pause between tries to connect to a leader (`leaderConnectDelayDuringRetryMs`).
+const TRY_AGAIN_MIN: Duration = Duration::from_millis(100);
 
 /// How long a learner is kept that came to a server that does not lead: it may have heard of the election a
 /// little earlier, and otherwise finds out sooner if it is let go.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
+use ringkeeper_core::config::SyncLimits;
 use ringkeeper_core::durable::Durable;
 use ringkeeper_core::id::{ServerId, SessionId, Zxid};
 use ringkeeper_core::member::{Action, Member, MemberOptions, Moment};
@@ -185,6 +186,7 @@ impl Server {
             config: None,
             force_snapshot_sync: false,
             confirm_syncs: true,
+            sync_limits: SyncLimits::default(),
         };
         let options = MemberOptions {
             zab,

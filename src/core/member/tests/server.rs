@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::config::SyncLimits;
 use crate::id::{ServerId, Zxid};
 use crate::member::{Action, Member, MemberOptions, Moment};
 use crate::ops::Settings;
@@ -32,6 +33,7 @@ impl Server {
                 config: None,
                 force_snapshot_sync: false,
                 confirm_syncs: true,
+                sync_limits: SyncLimits::default(),
             },
             pipeline: PipelineOptions {
                 server: ServerId(id as i64),

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::config::SyncLimits;
 use crate::id::ServerId;
 use crate::proto::{Txn, TxnHeader};
 use crate::quorum::{JointQuorum, QuorumVerifier};
@@ -50,6 +51,7 @@ impl Script {
             config: None,
             force_snapshot_sync: false,
             confirm_syncs: true,
+            sync_limits: SyncLimits::default(),
         };
         let epochs = Epochs { accepted: 1, current: 1 };
         let tail = Tail::of(at(1, 3), VecDeque::from([logged(at(1, 4))]));
