@@ -10,6 +10,7 @@ mod observe;
 mod observer_masters;
 mod orphaned;
 mod read_only;
+mod reconfig;
 mod replacement;
 mod restarts;
 mod rollback;

@@ -36,6 +36,7 @@ use setup::Setup;
 
 /// What each run of the tests tries.
 const SEEDS: u64 = 2000;
+const RECONFIG_SEEDS: u64 = 300;
 
 #[test]
 fn every_promise_is_kept_whatever_goes_wrong() {
@@ -98,4 +99,35 @@ fn epochs_that_are_numbered_out_go_over_into_the_next_without_a_loss() {
         assert!(epochs > 2, "seed {seed}: {epochs} epochs");
         assert_eq!(counts.sessions_lost, 0, "seed {seed}");
     }
+}
+
+#[test]
+fn servers_come_go_and_change_their_roles() {
+    for seed in 0..20 {
+        let setup = Setup::calm(3, 2).reconfigurable();
+        let Story { failure, memberships, .. } = run::play(setup, seed, run::is_loud(seed));
+        assert_eq!(failure, None, "seed {seed}");
+        assert!(memberships > 3, "seed {seed}: only {memberships} configurations were agreed on");
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_during_reconfigs_everybody_agrees_on_who_decides() {
+    run::play_all(0..RECONFIG_SEEDS, "one_reconfigured_seed", reconfigured);
+}
+
+#[test]
+#[ignore = "tells all that happens in SIM_SEED"]
+fn one_reconfigured_seed() {
+    let seed = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut rng = fastrand::Rng::with_seed(seed.expect("SIM_SEED is a number"));
+    let setup = reconfigured(&mut rng);
+    let story = run::play(setup, rng.u64(..), true);
+    println!("{story:?}");
+    assert_eq!(story.failure, None);
+}
+
+/// What a seed makes of an ensemble that is reconfigured.
+fn reconfigured(rng: &mut fastrand::Rng) -> Setup {
+    Setup { voters: 3, observers: 2, ..Setup::of(rng) }.reconfigurable()
 }

@@ -16,6 +16,8 @@ pub(crate) struct Story {
     /// The first promise that was broken.
     pub(crate) failure: Option<Failure>,
     pub(crate) counts: Counts,
+    /// How many configurations were activated.
+    pub(crate) memberships: usize,
     /// How many epochs there were.
     pub(crate) epochs: usize,
     /// Two runs that differ in anything have another.
@@ -44,6 +46,7 @@ pub(crate) fn play(setup: Setup, seed: u64, is_loud: bool) -> Story {
         Story {
             failure: world.failure,
             counts: world.checks.counts,
+            memberships: world.checks.memberships.count(),
             epochs: world.checks.leaders.count(),
             sum: world.trace.sum(),
         }
@@ -52,7 +55,7 @@ pub(crate) fn play(setup: Setup, seed: u64, is_loud: bool) -> Story {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let failure = Failure { promise: "no machine panics", text: text.unwrap_or_default() };
-        Story { failure: Some(failure), counts: Counts::default(), epochs: 0, sum: 0 }
+        Story { failure: Some(failure), counts: Counts::default(), memberships: 0, epochs: 0, sum: 0 }
     })
 }
 
@@ -78,6 +81,11 @@ pub(crate) fn settle(world: &mut World) {
 
 /// Tells the stories of these seeds, on all cores, and fails with those that end badly.
 pub(crate) fn tell_all(seeds: Range<u64>) {
+    play_all(seeds, "one_seed", Setup::of);
+}
+
+/// The same, with what else a seed makes of the setup. This test tells one of them, if `SIM_SEED` names it.
+pub(crate) fn play_all(seeds: Range<u64>, test: &str, setup: impl Fn(&mut fastrand::Rng) -> Setup + Sync) {
     let (next, done, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(0), Mutex::new(Vec::new()));
     let begin = Instant::now();
     let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get());
@@ -87,7 +95,9 @@ pub(crate) fn tell_all(seeds: Range<u64>) {
             if seed >= seeds.end {
                 break;
             }
-            if let Some(failure) = tell(seed, false).failure {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let setup = setup(&mut rng);
+            if let Some(failure) = play(setup, rng.u64(..), false).failure {
                 println!("seed {seed}: {failure}");
                 failed.lock().expect("no panic while it is held").push(seed);
             }
@@ -101,7 +111,7 @@ pub(crate) fn tell_all(seeds: Range<u64>) {
     let failed = failed.into_inner().expect("no panic while it is held");
     assert!(
         failed.is_empty(),
-        "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation one_seed -- --ignored --nocapture shows how",
+        "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation {test} -- --ignored --nocapture shows how",
         failed[0]
     );
 }

@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) write_us_max: u64,
     /// Whether a server may be told of another leader than was elected: whatever elections come to, nothing may be lost.
     pub(crate) bad_elections: bool,
+    /// Whether clients change who the servers are.
+    pub(crate) reconfigs: bool,
     pub(crate) faults: Vec<Fault>,
     /// The time between faults at most, in milliseconds.
     pub(crate) pause_ms_max: u64,
@@ -111,6 +113,7 @@ impl Setup {
             laggards: 50,
             write_us_max: 8000,
             bad_elections: false,
+            reconfigs: false,
             faults: Vec::new(),
             pause_ms_max: 500,
             trouble_ms: 5000,
@@ -144,6 +147,14 @@ impl Setup {
             trouble_ms: rng.u64(2000..9000),
             ..Setup::calm(voters, observers)
         }
+    }
+
+    /// The same, with clients that change who the servers are.
+    pub(crate) fn reconfigurable(self) -> Setup {
+        // Who brings observers up to date is configured otherwise. A server without its disk would not know who
+        // decides.
+        let faults = self.faults.into_iter().filter(|fault| *fault != Fault::Wipe).collect();
+        Setup { reconfigs: true, has_masters: false, faults, ..self }
     }
 
     pub(crate) fn servers(&self) -> usize {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::notification::{Notification, VERSION};
 use super::vote::{Ballot, PeerState, Vote};
-use crate::config::{ElectionTiming, Ensemble};
+use crate::config::{Configurations, ElectionTiming, Membership, Part};
 use crate::id::{ServerId, Zxid};
 use crate::quorum::JointQuorum;
 use crate::time::Instant;
@@ -30,9 +30,7 @@ use crate::time::Instant;
 /// where Java leaves that to the next notification, 200 ms later.
 #[derive(Debug)]
 pub struct Election {
-    me: ServerId,
-    quorum: JointQuorum,
-    config: Vec<u8>,
+    electorate: Electorate,
     timing: ElectionTiming,
     last_logged: LastLogged,
     round: i64,
@@ -50,13 +48,23 @@ pub struct Electorate {
     pub quorum: JointQuorum,
     /// The committed configuration as text, which every notification carries.
     pub config: Vec<u8>,
+    /// Whether this server only follows by its configuration. One that is not in it is no observer.
+    pub observes: bool,
+    /// Whether a newer configuration that another server tells takes the place of this one.
+    pub adopts: bool,
 }
 
 impl Electorate {
-    /// The electorate of a configured ensemble.
-    pub fn of(ensemble: &Ensemble) -> Electorate {
-        let quorum = JointQuorum::of(ensemble.verifier.clone().into());
-        Electorate { me: ensemble.my_id, quorum, config: ensemble.text().into_bytes() }
+    /// The electorate by these configurations.
+    pub fn of(me: ServerId, configurations: &Configurations, adopts: bool) -> Electorate {
+        let committed = configurations.committed();
+        Electorate {
+            me,
+            quorum: configurations.quorum(),
+            config: committed.text().into_bytes(),
+            observes: committed.part(me) == Part::Observer,
+            adopts,
+        }
     }
 }
 
@@ -90,6 +98,8 @@ pub enum ElectionAction {
         /// What.
         notification: Notification,
     },
+    /// Another server goes by a newer configuration, which is to be adopted.
+    Adopt(Membership),
     /// The election is over.
     Decided(Outcome),
 }
@@ -122,10 +132,9 @@ impl Election {
         now: Instant,
         out: &mut Vec<ElectionAction>,
     ) -> Election {
-        let Electorate { me, quorum, config } = electorate;
         let phase = Phase::Looking(Looking::new(Vote::OBSERVER, now, &timing));
         let mut election =
-            Election { me, quorum, config, timing, last_logged, round: 0, gone: BTreeSet::new(), phase };
+            Election { electorate, timing, last_logged, round: 0, gone: BTreeSet::new(), phase };
         election.look(last_logged, now, out);
         election
     }
@@ -137,6 +146,22 @@ impl Election {
         self.phase = Phase::Looking(Looking::new(self.initial_vote(), now, &self.timing));
         self.broadcast(now, out);
         self.count(now, out);
+    }
+
+    /// Other servers decide from now on. Who is looking for a leader starts anew, unless they are the same.
+    pub fn reconfigure(&mut self, electorate: Electorate, now: Instant, out: &mut Vec<ElectionAction>) {
+        let votes_as_before = self.electorate.quorum.decides_like(&electorate.quorum)
+            && self.electorate.observes == electorate.observes;
+        self.electorate = electorate;
+        if self.state() == PeerState::Looking && !votes_as_before {
+            self.look(self.last_logged, now, out);
+        }
+    }
+
+    /// A reconfig has determined who leads from here on: no election is needed (election §4.6).
+    pub fn designate(&mut self, leader: ServerId, zxid: Zxid, out: &mut Vec<ElectionAction>) {
+        self.round = NO_ROUND;
+        self.decide(Vote { epoch: UNKNOWN_EPOCH, zxid, leader }, out);
     }
 
     /// The epoch that this server leads or follows is established: what it says of its leader carries it
@@ -156,7 +181,13 @@ impl Election {
         out: &mut Vec<ElectionAction>,
     ) {
         let is_looking = message.state == PeerState::Looking;
-        if !self.quorum.is_voter(from) {
+        if self.state() == PeerState::Looking
+            && self.electorate.adopts
+            && let Some(newer) = self.newer_configuration(message)
+        {
+            out.push(ElectionAction::Adopt(newer));
+        }
+        if !self.electorate.quorum.is_voter(from) {
             // Observers, and who is not in the configuration yet, ask to learn the leader.
             if is_looking {
                 self.answer(from, self.round, out);
@@ -175,7 +206,7 @@ impl Election {
         if is_looking && self.votes() && self.is_behind(message, round) {
             self.answer(from, round, out);
         }
-        if !self.quorum.is_voter(message.vote.leader) {
+        if !self.electorate.quorum.is_voter(message.vote.leader) {
             return; // Nobody may lead whom nobody may vote for: normal while configurations differ.
         }
         match message.state {
@@ -249,8 +280,11 @@ impl Election {
         out: &mut Vec<ElectionAction>,
     ) {
         let untrusted = self.last_logged.zxid == Zxid::UNKNOWN || message.vote.zxid == Zxid::UNKNOWN;
-        if untrusted || !self.votes() {
+        if untrusted {
             return;
+        }
+        if !self.votes() {
+            return self.second(message, now, out);
         }
         let initial = self.initial_vote();
         let is_better = self.is_better(message.vote, self.current_vote());
@@ -273,6 +307,17 @@ impl Election {
         self.count(now, out);
     }
 
+    /// Who votes may know of a proposed configuration that this server does not know of yet, in which it votes too: it
+    /// says for whom it would. To others that is a question, as all that it says.
+    fn second(&mut self, message: &Notification, now: Instant, out: &mut Vec<ElectionAction>) {
+        let is_ahead = message.round > self.round;
+        let is_better = message.round == self.round && self.is_better(message.vote, self.current_vote());
+        if self.electorate.adopts && (is_ahead || is_better) {
+            self.round = message.round;
+            self.propose(message.vote, now, out);
+        }
+    }
+
     /// What a follower or leader says.
     fn on_verdict(&mut self, from: ServerId, message: &Notification, out: &mut Vec<ElectionAction>) {
         let is_of_this_round = message.round == self.round;
@@ -293,12 +338,16 @@ impl Election {
     /// Whether a quorum says the same as `said`, and the leader agrees to lead.
     fn has_elected(&self, ballots: &BTreeMap<ServerId, Ballot>, said: &Ballot) -> bool {
         let leader = said.vote.leader;
-        let leads = if leader == self.me {
+        let leads = if leader == self.electorate.me {
             self.round == said.round
         } else {
             ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading)
         };
-        leads && self.quorum.contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
+        leads
+            && self
+                .electorate
+                .quorum
+                .contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
     }
 
     /// Looks whether the proposal has a quorum, and how long to wait for a better one.
@@ -308,13 +357,16 @@ impl Election {
             return; // Not even one's own vote counts, in an ensemble of one.
         }
         let (vote, round) = (looking.proposal, self.round);
+        if !self.electorate.quorum.is_voter(vote.leader) {
+            return; // Nothing is proposed yet.
+        }
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
         // A leader that has just gone may be back in a moment, but is not to be followed in haste.
         let has_left = |id: ServerId| self.gone.contains(&id) && !self.gone.contains(&vote.leader);
-        if !self.quorum.contains_quorum(agrees) {
+        if !self.electorate.quorum.contains_quorum(agrees) {
             looking.settled_at = None;
-        } else if self.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
+        } else if self.electorate.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
             // No voter is left who could know of a better vote.
             self.decide(vote, out);
         } else {
@@ -333,21 +385,21 @@ impl Election {
     /// Tells the proposal to all voters, this server among them.
     fn broadcast(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
         let notification = self.notification(self.round);
-        let (me, votes) = (self.me, self.votes());
+        let (me, votes) = (self.electorate.me, self.votes());
         let Phase::Looking(looking) = &mut self.phase else { return };
         looking.next_notification = now + looking.interval;
         if votes {
             looking.received.insert(me, ballot(&notification, false));
         }
-        let others = self.quorum.voters().into_iter().filter(|id| *id != me);
+        let others = self.electorate.quorum.voters().into_iter().filter(|id| *id != me);
         out.extend(others.map(|to| ElectionAction::Send { to, notification: notification.clone() }));
     }
 
     fn decide(&mut self, vote: Vote, out: &mut Vec<ElectionAction>) {
-        let state = match vote.leader == self.me {
+        let state = match vote.leader == self.electorate.me {
             true => PeerState::Leading,
-            false if self.votes() => PeerState::Following,
-            false => PeerState::Observing,
+            false if self.electorate.observes => PeerState::Observing,
+            false => PeerState::Following,
         };
         let outcome = Outcome { state, vote, round: self.round };
         self.phase = Phase::Decided(outcome);
@@ -359,13 +411,13 @@ impl Election {
     }
 
     fn tell_again(&self, peer: ServerId, out: &mut Vec<ElectionAction>) {
-        if self.state() == PeerState::Looking && self.quorum.is_voter(peer) {
+        if self.state() == PeerState::Looking && self.electorate.quorum.is_voter(peer) {
             self.answer(peer, self.round, out);
         }
     }
 
     fn notification(&self, round: i64) -> Notification {
-        let (state, vote, config) = (self.state(), self.current_vote(), self.config.clone());
+        let (state, vote, config) = (self.state(), self.current_vote(), self.electorate.config.clone());
         Notification { state, vote, round, version: VERSION, config }
     }
 
@@ -376,19 +428,29 @@ impl Election {
     }
 
     fn is_better(&self, new: Vote, current: Vote) -> bool {
-        self.quorum.committed().weight(new.leader) != 0 && new > current
+        self.electorate.quorum.committed().weight(new.leader) != 0 && new > current
     }
 
+    /// The configuration in a message, if it is newer than this server's. One that cannot be read is none.
+    fn newer_configuration(&self, message: &Notification) -> Option<Membership> {
+        let told =
+            Some(&message.config).filter(|told| !told.is_empty() && **told != self.electorate.config)?;
+        let told = Membership::of_peer(told).ok()?;
+        (told.version() > self.electorate.quorum.committed().version()).then_some(told)
+    }
+
+    /// A server that votes in a proposed configuration only may not lead yet, and proposes nobody by itself.
     fn initial_vote(&self) -> Vote {
         let LastLogged { epoch, zxid } = self.last_logged;
-        match self.votes() {
-            true => Vote { epoch, zxid, leader: self.me },
+        match self.electorate.quorum.committed().is_voter(self.electorate.me) {
+            true => Vote { epoch, zxid, leader: self.electorate.me },
             false => Vote::OBSERVER,
         }
     }
 
+    /// Whether this server's vote counts, in one configuration at least.
     fn votes(&self) -> bool {
-        self.quorum.committed().is_voter(self.me)
+        self.electorate.quorum.is_voter(self.electorate.me)
     }
 }
 
@@ -408,6 +470,10 @@ impl Looking {
 fn ballot(message: &Notification, versioned: bool) -> Ballot {
     Ballot { vote: message.vote, round: message.round, state: message.state, versioned }
 }
+
+/// What Java tells of a leader that a reconfig has designated.
+const NO_ROUND: i64 = -1;
+const UNKNOWN_EPOCH: i64 = -1;
 
 #[cfg(test)]
 mod tests;

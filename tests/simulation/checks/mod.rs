@@ -8,6 +8,7 @@ pub(crate) mod durability;
 pub(crate) mod ephemerals;
 pub(crate) mod history;
 pub(crate) mod leaders;
+pub(crate) mod memberships;
 pub(crate) mod progress;
 pub(crate) mod session_order;
 pub(crate) mod sync;
@@ -26,6 +27,7 @@ pub(crate) struct Checks {
     pub(crate) history: history::History,
     pub(crate) durability: durability::Durability,
     pub(crate) leaders: leaders::Leaders,
+    pub(crate) memberships: memberships::Memberships,
     pub(crate) acknowledged: acknowledged::Acknowledged,
     pub(crate) sync: sync::Syncs,
     pub(crate) ephemerals: ephemerals::Ephemerals,
@@ -50,6 +52,7 @@ impl Checks {
             history: history::History::new(),
             durability: durability::Durability::new(setup),
             leaders: leaders::Leaders::default(),
+            memberships: memberships::Memberships::default(),
             acknowledged: acknowledged::Acknowledged::default(),
             sync: sync::Syncs::default(),
             ephemerals: ephemerals::Ephemerals::default(),
@@ -80,7 +83,7 @@ impl Checks {
     fn on_growth(&mut self, before: usize, servers: &[Server]) -> Verdict {
         for index in before..self.history.len() {
             let txn = self.history.txn(index);
-            self.durability.on_committed(txn.zxid, servers)?;
+            self.durability.on_committed(txn, servers)?;
             self.ephemerals.on_committed(txn)?;
         }
         Ok(())

@@ -108,6 +108,8 @@ impl World {
             me: ServerId(server as i64),
             quorum: JointQuorum::of(self.quorum.clone()),
             config: b"version=0".to_vec(),
+            observes: !self.quorum.is_voter(ServerId(server as i64)),
+            adopts: false,
         };
         let peers = (0..self.servers.len()).map(|id| (ServerId(id as i64), vec![address(id)]));
         let target = &mut self.servers[server];
@@ -354,6 +356,7 @@ impl World {
                     self.send(conn, 1 - side, Segment::End);
                 }
                 Action::Note { .. } => {}
+                Action::Adopt(_) => unreachable!("nobody adopts configurations here"),
                 Action::Decided(outcome) => {
                     let server = &mut self.servers[server];
                     (server.outcome, server.alone_since) = (Some(outcome), self.now);

@@ -14,6 +14,7 @@ impl Leader {
     pub(super) fn start_syncing(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
         self.phase = Phase::AwaitAcks;
         self.deadline = now + self.options.timing.init();
+        self.name_first_configuration(out);
         let waiting = self.links.iter().filter_map(|(id, link)| match link.stage {
             Stage::AwaitEpochQuorum(zxid) => Some((*id, zxid)),
             _ => None,
@@ -119,7 +120,8 @@ impl Leader {
                 link.proposed = zxid;
             }
         }
-        let (zxid, config) = (Zxid::new(self.epoch, 0), self.options.config.clone());
+        let text = self.options.configurations.last_seen().text();
+        let (zxid, config) = (Zxid::new(self.epoch, 0), Some(text.into_bytes().into()));
         out.push(LeaderAction::Send(id, FromLeader::NewLeader { zxid, config }));
         link.stage = Stage::AwaitAck;
         link.deadline = now + self.options.timing.init();
@@ -133,7 +135,7 @@ impl Leader {
             Phase::AwaitAcks => self.establish_if_quorum(now, out),
             Phase::Established => {
                 self.start(id, now, out);
-                self.commit_if_quorum(out);
+                self.commit_if_quorum(now, out);
             }
             _ => {}
         }
@@ -141,7 +143,7 @@ impl Leader {
 
     pub(super) fn establish_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
         let synced = self.synced();
-        if !self.options.quorum.contains_quorum(|id| synced.contains(&id)) {
+        if !self.quorum.contains_quorum(|id| synced.contains(&id)) {
             return;
         }
         self.phase = Phase::Established;
@@ -150,18 +152,23 @@ impl Leader {
         self.deadline = now + timing.tick();
         self.committed = self.epoch_zxid();
         self.proposed = self.committed;
-        out.push(LeaderAction::Established);
-        out.push(LeaderAction::Committed(self.committed));
+        if self.complete_reconfig(&synced, now, out) {
+            out.push(LeaderAction::Established);
+            out.push(LeaderAction::Committed(self.committed));
+        }
         let waiting = self.links.iter().filter(|(_, link)| link.stage == Stage::AwaitStart);
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.start(id, now, out);
         }
     }
 
-    /// Who has all that there was before the epoch on disk: this server since it entered the epoch.
+    /// Who has all that there was before the epoch on disk: this server since it entered the epoch, but for a
+    /// configuration that it has named since. An observer that a reconfig has proposed as a voter counts: which of
+    /// them vote, the configurations say.
     pub(super) fn synced(&self) -> Vec<ServerId> {
-        let followers = self.links.values().filter(|link| link.is_follower() && link.stage.is_synced());
-        std::iter::once(self.options.id).chain(followers.map(|link| link.learner)).collect()
+        let own = self.reconfigs.are_saved().then_some(self.options.id);
+        let followers = self.links.values().filter(|link| link.stage.is_synced());
+        own.into_iter().chain(followers.map(|link| link.learner)).collect()
     }
 
     fn start(&mut self, id: LinkId, now: Instant, out: &mut Vec<LeaderAction>) {
