@@ -337,7 +337,7 @@ impl Member {
     /// of what was appended after it under the same numbers.
     pub fn on_durable(&mut self, durable: Durable, cuts: u64, at: Moment, out: &mut Vec<Action>) {
         if self.storage.on_durable(durable, cuts) {
-            self.tell_leader(at, out, |leader, done| leader.on_durable(durable, done));
+            self.tell_leader(at, out, |leader, done| leader.on_durable(durable, at.now, done));
             self.tell_learner(out, |learner, done| learner.on_durable(durable, done));
             self.finish(at, out);
         }

@@ -103,7 +103,7 @@ impl Script {
     }
 
     fn durable(&mut self, zxid: Zxid) -> Vec<LeaderAction> {
-        self.leader.on_durable(Durable::in_a_test(zxid), &mut self.out);
+        self.leader.on_durable(Durable::in_a_test(zxid), self.now, &mut self.out);
         self.take()
     }
 
