@@ -176,14 +176,23 @@ impl Client {
         vec![one]
     }
 
-    /// One server joins, or becomes something else, or leaves; or one joins while another leaves.
+    /// One server joins, or becomes something else, or leaves; or one joins while another leaves; or all are listed anew.
     fn reconfig(&mut self, servers: usize) -> Request {
-        let (one, other, what) = (self.rng.usize(0..servers), self.rng.usize(0..servers), self.rng.u8(0..3));
+        let (one, other, what) = (self.rng.usize(0..servers), self.rng.usize(0..servers), self.rng.u8(0..4));
+        let nobody = || Text::from_bytes(None);
+        if what == 3 {
+            let roles = [Some("participant"), Some("participant"), Some("observer"), None];
+            let others = (0..servers).filter(|server| *server != one);
+            let others = others.filter_map(|server| Some(line(server, (*self.rng.choice(&roles)?)?)));
+            let lines: Vec<String> = others.chain([line(one, "participant")]).collect();
+            let members = lines.join(",").as_str().into();
+            return Request::Reconfig { joining: nobody(), leaving: nobody(), members, config: -1 };
+        }
         let role = if self.rng.u8(0..3) == 0 { "observer" } else { "participant" };
         let (joins, leaves) = (what != 0, what != 1);
-        let joining = if joins { line(one, role).as_str().into() } else { Text::from_bytes(None) };
-        let leaving = if leaves { other.to_string().as_str().into() } else { Text::from_bytes(None) };
-        Request::Reconfig { joining, leaving, members: Text::from_bytes(None), config: -1 }
+        let joining = if joins { line(one, role).as_str().into() } else { nobody() };
+        let leaving = if leaves { other.to_string().as_str().into() } else { nobody() };
+        Request::Reconfig { joining, leaving, members: nobody(), config: -1 }
     }
 }
 

@@ -4,7 +4,7 @@ use super::link::Stage;
 use super::{Leader, LeaderAction, LinkId, Phase};
 use crate::id::{ServerId, Zxid};
 use crate::time::Instant;
-use crate::zab::history::{History, LogExcerpt};
+use crate::zab::history::{History, LogExcerpt, Logged};
 use crate::zab::packet::{FromLeader, LearnerKind};
 use crate::zab::reason::CloseReason;
 use crate::zab::sync::{Choice, choose};
@@ -91,6 +91,10 @@ impl Leader {
 
     /// Sends where to start, the history after it, what is not committed yet, and NEWLEADER. From then on
     /// the learner hears of everything.
+    ///
+    /// Whoever is told a configuration by NEWLEADER takes it for activated at UPTODATE. One that is under way is left
+    /// out, and comes with its proposal, behind NEWLEADER: a Java follower lets either take the place of what it has
+    /// seen before.
     fn send_history(
         &mut self,
         id: LinkId,
@@ -113,16 +117,22 @@ impl Leader {
             out.push(LeaderAction::Send(id, FromLeader::Commit(zxid)));
         }
         (link.committed, link.proposed) = (self.committed, self.committed);
-        if link.kind == LearnerKind::Follower {
-            for logged in &self.outstanding {
-                let (zxid, payload) = (logged.zxid, logged.payload.clone());
-                out.push(LeaderAction::Send(id, FromLeader::Proposal { zxid, payload }));
-                link.proposed = zxid;
-            }
-        }
-        let text = self.options.configurations.last_seen().text();
-        let (zxid, config) = (Zxid::new(self.epoch, 0), Some(text.into_bytes().into()));
+        let is_told = |_: &&Logged| link.kind == LearnerKind::Follower;
+        let propose = |logged: &Logged| {
+            let (zxid, payload) = (logged.zxid, logged.payload.clone());
+            LeaderAction::Send(id, FromLeader::Proposal { zxid, payload })
+        };
+        let (configurations, pending) = (&self.options.configurations, self.reconfigs.pending());
+        let config = if pending.is_some() { configurations.committed() } else { configurations.last_seen() };
+        let is_before = |logged: &Logged| pending.is_none_or(|reconfig| logged.zxid < reconfig);
+        let (before, behind): (Vec<_>, Vec<_>) =
+            self.outstanding.iter().filter(is_told).partition(|logged| is_before(logged));
+        let last = behind.last().or(before.last()).map(|logged| logged.zxid);
+        out.extend(before.into_iter().map(propose));
+        let (zxid, config) = (Zxid::new(self.epoch, 0), Some(config.text().into_bytes().into()));
         out.push(LeaderAction::Send(id, FromLeader::NewLeader { zxid, config }));
+        out.extend(behind.into_iter().map(propose));
+        link.proposed = last.unwrap_or(link.proposed);
         link.stage = Stage::AwaitAck;
         link.deadline = now + self.options.timing.init();
     }

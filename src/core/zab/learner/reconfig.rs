@@ -62,11 +62,12 @@ impl Learner {
         Ok(())
     }
 
-    /// UPTODATE: what came with NEWLEADER holds, unless it is a proposal that is still under way.
+    /// UPTODATE: what came with NEWLEADER holds, unless it is a proposal that is still under way. A Java leader tells
+    /// that too, and an observer does not even hear of it otherwise before the commit.
     pub(super) fn take_offer(&mut self, out: &mut Vec<LearnerAction>) -> Result<(), DownReason> {
         let Some(offered) = self.offered.take() else { return Ok(()) };
         let version = offered.version();
-        let is_under_way = self.tail.uncommitted().any(|zxid| zxid.0 == version);
+        let is_under_way = version > self.tail.last_committed().max(Zxid::new(self.epoch, 0)).0;
         let configurations = &mut self.options.configurations;
         let before = configurations.committed().clone();
         if is_under_way || !configurations.commit(&offered) {

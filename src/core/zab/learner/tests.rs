@@ -395,6 +395,24 @@ fn offered(script: &mut Script, config: &str) -> Vec<LearnerAction> {
     done
 }
 
+/// A Java leader offers it to observers too, who hear of the proposal itself only when it is committed. Found by
+/// simulation.
+#[test]
+fn what_new_leader_offers_is_not_activated_before_it_is_committed() {
+    let change = at(2, 1);
+    let config = membership(&[2, 3, 4], &[1], change.0);
+    let mut script = Script::promised(LearnerKind::Observer);
+    script.learner.options.configurations = configurations(&[2, 3], &[1], 5);
+    script.learner.options.reconfig = reconfigurable().learner.options.reconfig;
+    offered(&mut script, &config.text());
+    script.learner.on_configurations_saved(&mut script.out);
+    script.saved(EpochFile::Current);
+    assert_eq!(configured(&script.hears(FromLeader::UpToDate)), []);
+    let FromLeader::Proposal { zxid, payload } = reconfig(change, &[2, 3, 4], &[1]) else { unreachable!() };
+    let done = script.hears(FromLeader::InformAndActivate { zxid, payload, designated: ServerId(3) });
+    assert_eq!(configured(&done), [(change.0, change.0)]);
+}
+
 fn promised() -> Script {
     let mut script = Script::promised(LearnerKind::Follower);
     script.learner.options = reconfigurable().learner.options;

@@ -188,6 +188,43 @@ fn a_reconfig_that_was_not_completed_is_completed_by_a_quorum_of_both() {
     assert_eq!(script.take(), [Down(DownReason::Reconfigured { leader: None, zxid: at(1, 3) })]);
 }
 
+/// NEWLEADER told them of it, and they took it for activated: an observer then voted for a leader by a configuration
+/// that was never committed, and told others of it. Found by simulation.
+#[test]
+fn who_comes_while_a_reconfig_is_under_way_is_not_told_that_it_holds() {
+    let mut script = established();
+    let (before, change, behind) = (at(2, 1), at(2, 2), at(2, 3));
+    script.propose(before);
+    script.reconfigure(change, &[2, 3, 4], &[]);
+    script.propose(behind);
+    let told = |done: Vec<LeaderAction>| -> Vec<String> {
+        let of = |packet: FromLeader| match packet {
+            FromLeader::NewLeader { config, .. } => {
+                let config = Membership::of_peer(&config.unwrap_or_default()).expect("good");
+                Some(format!("NEWLEADER {:x}", config.version()))
+            }
+            FromLeader::Proposal { zxid, .. } => Some(format!("PROPOSAL {zxid}")),
+            _ => None,
+        };
+        done.into_iter()
+            .filter_map(|action| if let Send(_, packet) = action { of(packet) } else { None })
+            .collect()
+    };
+    script.accept(B);
+    script.says(B, info(2, LearnerKind::Follower, 2));
+    let follower = script.says(B, promise(at(1, 3)));
+    let [before, change, behind] = [before, change, behind].map(|zxid| format!("PROPOSAL {zxid}"));
+    assert_eq!(told(follower), [before, "NEWLEADER 5".to_owned(), change, behind]);
+    script.accept(C);
+    script.says(C, info(4, LearnerKind::Observer, 2));
+    assert_eq!(told(script.says(C, promise(at(1, 3)))), ["NEWLEADER 5"]);
+    // All of what was proposed counts once it is acknowledged.
+    script.says(B, FromLearner::Ack(at(2, 0)));
+    script.durable(at(2, 3));
+    let done = script.says(B, FromLearner::Ack(at(2, 3)));
+    assert_eq!(committed(&done), [at(2, 2), at(2, 3)]);
+}
+
 #[test]
 fn where_reconfig_is_disabled_a_transaction_of_that_kind_is_like_any_other() {
     let mut script = Script::established();
