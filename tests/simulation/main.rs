@@ -12,6 +12,7 @@
 //! ```sh
 //! SIM_SEED=7 cargo test --test simulation one_seed -- --ignored --nocapture               # one seed, with all that happens
 //! SIM_SEEDS=0.. cargo test --release --test simulation forever -- --ignored --nocapture   # until one fails
+//! # The same for ensembles whose servers change: one_reconfigured_seed, reconfigured_forever.
 //! ```
 
 mod bugs;
@@ -30,6 +31,8 @@ mod setup;
 mod shards;
 mod trace;
 mod world;
+
+use std::ops::Range;
 
 use run::{Story, tell, tell_all};
 use setup::Setup;
@@ -55,10 +58,15 @@ fn one_seed() {
 #[test]
 #[ignore = "runs until a seed fails, or to the end of SIM_SEEDS=from..to"]
 fn forever() {
+    tell_all(seeds());
+}
+
+/// The seeds of SIM_SEEDS.
+fn seeds() -> Range<u64> {
     let text = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..".to_owned());
     let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to, or from..");
     let from = from.parse().expect("SIM_SEEDS begins with a number");
-    tell_all(from..to.parse().unwrap_or(u64::MAX));
+    from..to.parse().unwrap_or(u64::MAX)
 }
 
 #[test]
@@ -114,6 +122,12 @@ fn servers_come_go_and_change_their_roles() {
 #[test]
 fn whatever_goes_wrong_during_reconfigs_everybody_agrees_on_who_decides() {
     run::play_all(0..RECONFIG_SEEDS, "one_reconfigured_seed", reconfigured);
+}
+
+#[test]
+#[ignore = "runs until a seed fails, or to the end of SIM_SEEDS=from..to"]
+fn reconfigured_forever() {
+    run::play_all(seeds(), "one_reconfigured_seed", reconfigured);
 }
 
 #[test]

@@ -23,9 +23,10 @@ use crate::time::Instant;
 /// Besides, what followers and a leader say of an election that is over decides at once, when they are a
 /// quorum and the leader itself says that it leads.
 ///
-/// Votes are counted as Java counts them, with three exceptions: nobody waits for a better vote when all
+/// Votes are counted as Java counts them, with four exceptions: nobody waits for a better vote when all
 /// voters have voted for the same but those whose connection has ended, as a killed leader's does; what
-/// followers and leaders say counts while settling as well; and a server without a vote only follows what
+/// followers and leaders say counts while settling as well, and if they are a quorum of the committed
+/// configuration, whatever this server knows to be proposed; and a server without a vote only follows what
 /// others have decided. Besides, who votes for less than this server in the same round is told so at once,
 /// where Java leaves that to the next notification, 200 ms later.
 #[derive(Debug)]
@@ -336,18 +337,19 @@ impl Election {
     }
 
     /// Whether a quorum says the same as `said`, and the leader agrees to lead.
+    ///
+    /// To follow a quorum of the committed configuration is enough, and may be all there is: a proposal that they have
+    /// never heard of needs this server, which it keeps from following, for a quorum.
     fn has_elected(&self, ballots: &BTreeMap<ServerId, Ballot>, said: &Ballot) -> bool {
-        let leader = said.vote.leader;
-        let leads = if leader == self.electorate.me {
-            self.round == said.round
-        } else {
-            ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading)
-        };
-        leads
-            && self
-                .electorate
-                .quorum
-                .contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
+        let (leader, quorum) = (said.vote.leader, &self.electorate.quorum);
+        let says_so = |id| ballots.get(&id).is_some_and(|ballot| ballot.agrees_with(said));
+        match leader == self.electorate.me {
+            true => self.round == said.round && quorum.contains_quorum(says_so),
+            false => {
+                let leads = ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading);
+                leads && quorum.committed().contains_quorum(says_so)
+            }
+        }
     }
 
     /// Looks whether the proposal has a quorum, and how long to wait for a better one.

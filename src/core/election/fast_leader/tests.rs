@@ -388,6 +388,18 @@ fn who_is_in_no_configuration_follows_what_others_have_decided_and_is_no_observe
     assert_eq!(table.does(), ["decided: Following 3/9/2 r4"]);
 }
 
+/// A leader whose proposal nobody got came back, and needed itself for a quorum of what it had proposed: it never
+/// followed those that had elected another leader meanwhile. Found by simulation.
+#[test]
+fn who_proposed_what_nobody_heard_of_follows_a_quorum_of_the_others() {
+    let mut both = configurations(&[1, 2, 3], &[], 5);
+    both.see(&membership(&[2, 3], &[], 7));
+    let mut table = Table::new(3, 3);
+    table.goes_by(&both).does();
+    table.hears(2, Leading, vote(4, 9, 2), 7).hears(1, Following, vote(4, 9, 2), 7);
+    assert_eq!(table.does(), ["decided: Following 4/9/2 r7"]);
+}
+
 /// A leader died in a reconfig that adds server 4, which then may be needed to elect another, and is not told to
 /// vote by its committed configuration.
 #[test]
