@@ -267,7 +267,8 @@ impl Server {
         let me = ServerId(self.id as i64);
         let electorate = Electorate::of(me, &configurations, setup.reconfigs);
         let last_logged = setup.mischief.vote(seat.last_logged());
-        let own = configurations.committed().election_addresses(me);
+        // Where a server is that was removed, it knows without the configuration.
+        let own = first_servers(setup).election_addresses(me);
         let peers = addresses(&configurations);
         let election = ElectionPeer::start(electorate, own, peers, ELECTION, last_logged, now, &mut first);
         let shards = (0..setup.shards).map(|number| {

@@ -289,12 +289,13 @@ impl Election {
         }
         let initial = self.initial_vote();
         let is_better = self.is_better(message.vote, self.current_vote());
+        let is_joined = self.joins(message.round);
         let Phase::Looking(looking) = &mut self.phase else { return };
-        let is_ahead = message.round > self.round;
-        if message.round < self.round || (is_ahead && looking.settled_at.is_some() && !is_better) {
+        let is_behind = message.round < self.round && !is_joined;
+        if is_behind || (is_joined && looking.settled_at.is_some() && !is_better) {
             return; // Who is behind has been answered; who is ahead joins what is being settled.
         }
-        if is_ahead {
+        if is_joined {
             self.round = message.round;
             looking.received.clear();
             let adopts = self.is_better(message.vote, initial);
@@ -311,12 +312,21 @@ impl Election {
     /// Who votes may know of a proposed configuration that this server does not know of yet, in which it votes too: it
     /// says for whom it would. To others that is a question, as all that it says.
     fn second(&mut self, message: &Notification, now: Instant, out: &mut Vec<ElectionAction>) {
-        let is_ahead = message.round > self.round;
         let is_better = message.round == self.round && self.is_better(message.vote, self.current_vote());
-        if self.electorate.adopts && (is_ahead || is_better) {
+        if self.electorate.adopts && (self.joins(message.round) || is_better) {
             self.round = message.round;
             self.propose(message.vote, now, out);
         }
+    }
+
+    /// Whether somebody else's round becomes this server's. A later one does; who proposes nobody takes any, as nobody
+    /// else would join its own: to others, who proposes nobody says nothing.
+    fn joins(&self, round: i64) -> bool {
+        round > self.round || (round < self.round && self.proposes_nobody())
+    }
+
+    fn proposes_nobody(&self) -> bool {
+        !self.electorate.quorum.is_voter(self.current_vote().leader)
     }
 
     /// What a follower or leader says.
@@ -359,8 +369,8 @@ impl Election {
             return; // Not even one's own vote counts, in an ensemble of one.
         }
         let (vote, round) = (looking.proposal, self.round);
-        if !self.electorate.quorum.is_voter(vote.leader) {
-            return; // Nothing is proposed yet.
+        if self.proposes_nobody() {
+            return;
         }
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
@@ -426,7 +436,8 @@ impl Election {
     /// Whether who says this would say something else if it knew this server's vote. What was sent before may
     /// have come while it still followed the leader that is lost, and have counted for nothing.
     fn is_behind(&self, message: &Notification, round: i64) -> bool {
-        message.round < round || (message.round == round && self.is_better(self.current_vote(), message.vote))
+        (message.round < round && !self.proposes_nobody())
+            || (message.round == round && self.is_better(self.current_vote(), message.vote))
     }
 
     fn is_better(&self, new: Vote, current: Vote) -> bool {

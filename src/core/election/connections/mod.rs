@@ -150,7 +150,8 @@ impl Connections {
     }
 
     /// The servers are others from now on, as in [`Connections::new`]. Who is new is connected to; who is gone
-    /// is a stranger, whose connection holds as long as it does.
+    /// is a stranger, whose connection holds as long as it does. A server that is not among them itself stays where
+    /// it was, and must go on to tell that.
     pub fn reconfigure(
         &mut self,
         advertised: Vec<HostPort>,
@@ -158,8 +159,10 @@ impl Connections {
         now: Instant,
         out: &mut Vec<ConnectionAction>,
     ) {
-        self.greeting.clear();
-        InitialMessage { server: self.me, addresses: advertised }.encode(&mut self.greeting);
+        if !advertised.is_empty() {
+            self.greeting.clear();
+            InitialMessage { server: self.me, addresses: advertised }.encode(&mut self.greeting);
+        }
         let me = self.me;
         let configured: BTreeMap<ServerId, Vec<HostPort>> =
             peers.into_iter().filter(|(id, _)| *id != me).collect();

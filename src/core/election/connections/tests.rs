@@ -358,6 +358,15 @@ fn servers_that_join_are_dialled_and_those_that_leave_or_move_are_not_looked_for
     port.connections.on_dialled(LinkId(2), port.now, &mut port.out);
     let mut greeting = Vec::new();
     InitialMessage { server: ServerId(3), addresses: vec![address("new")] }.encode(&mut greeting);
-    let write = ConnectionAction::Write { link: LinkId(2), bytes: greeting };
+    let write = ConnectionAction::Write { link: LinkId(2), bytes: greeting.clone() };
     assert!(port.out.contains(&write), "{:?}", port.out);
+    // A server that is removed stays where it is.
+    port.connections.reconfigure(Vec::new(), [(ServerId(5), vec![address("zk5")])], port.now, &mut port.out);
+    port.out.clear();
+    port.connections.on_dialled(LinkId(3), port.now, &mut port.out);
+    assert!(
+        matches!(&port.out[0], ConnectionAction::Write { bytes, .. } if *bytes == greeting),
+        "{:?}",
+        port.out
+    );
 }

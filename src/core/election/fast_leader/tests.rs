@@ -416,6 +416,28 @@ fn who_votes_in_a_proposed_configuration_only_votes_for_others() {
     assert_eq!(table.does(), ["decided: Following 0/9/2 r2"]);
 }
 
+/// It came from many elections, and those that it might help from none: they took its round for nobody's, and it theirs
+/// for an old one. Found by simulation.
+#[test]
+fn who_proposes_nobody_votes_in_earlier_rounds_too() {
+    let stale = configurations(&[1, 2, 3], &[], 5);
+    let mut both = stale.clone();
+    both.see(&membership(&[2, 3, 4], &[], 7));
+    for configurations in [stale, both] {
+        let mut table = Table::new(4, 3);
+        table.goes_by(&configurations).does();
+        table.election.look(LastLogged { epoch: 0, zxid: Zxid(9) }, table.now, &mut table.out);
+        table.election.look(LastLogged { epoch: 0, zxid: Zxid(9) }, table.now, &mut table.out);
+        table.does();
+        table.hears(1, Looking, vote(0, 9, 1), 1);
+        assert_eq!(table.does(), ["1 2 3: Looking 0/9/1 r1"]);
+        table.hears(2, Looking, vote(0, 9, 2), 3);
+        assert_eq!(table.does(), ["1 2 3: Looking 0/9/2 r3"]);
+        table.hears(1, Looking, vote(0, 9, 3), 2);
+        assert!(!table.does().iter().any(|said| said.contains("r2")), "it has a round now");
+    }
+}
+
 /// All servers died in a reconfig that adds server 4, which had not heard of it, and without which those that had could
 /// elect nobody. Found by simulation.
 #[test]
