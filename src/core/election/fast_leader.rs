@@ -364,14 +364,12 @@ impl Election {
 
     /// Looks whether the proposal has a quorum, and how long to wait for a better one.
     fn count(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
-        let Phase::Looking(looking) = &mut self.phase else { return };
-        if self.last_logged.zxid == Zxid::UNKNOWN {
-            return; // Not even one's own vote counts, in an ensemble of one.
-        }
-        let (vote, round) = (looking.proposal, self.round);
-        if self.proposes_nobody() {
+        // Of an untrusted server not even its own vote counts, in an ensemble of one.
+        if self.proposes_nobody() || self.last_logged.zxid == Zxid::UNKNOWN {
             return;
         }
+        let Phase::Looking(looking) = &mut self.phase else { return };
+        let (vote, round) = (looking.proposal, self.round);
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
         // A leader that has just gone may be back in a moment, but is not to be followed in haste.
