@@ -3,7 +3,10 @@
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=.git/logs/HEAD");
+    // In a linked worktree it is not below `.git`; a path that is not there would have every build begin anew.
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+        println!("cargo::rerun-if-changed={log}");
+    }
     println!("cargo::rerun-if-changed=src/build.rs");
     let commit = git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".into());
     let date = git(&["log", "-1", "--date=format-local:%Y-%m-%d %H:%M UTC", "--format=%cd"]);

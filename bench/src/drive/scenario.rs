@@ -117,8 +117,9 @@ fn locks(addrs: &[SocketAddr], clients: usize, end: u64, root: &str) -> Result<F
         wants.push(Wants::Place(now()));
         fleet.ask(index, |xid, out| wire::append_create(xid, &place, true, out))?;
     }
-    let mut heard = now();
-    while now() < end {
+    let (mut heard, mut acquired) = (now(), 0);
+    // The lock is handed on in the order of waiting, so by then each has had it.
+    while now() < end || acquired < clients {
         for Told { index, at, what } in fleet.listen(STEP)? {
             heard = at;
             wants[index] = match (wants[index].clone(), what) {
@@ -131,6 +132,7 @@ fn locks(addrs: &[SocketAddr], clients: usize, end: u64, root: &str) -> Result<F
                     match before(&own, wire::read_names(&body)?) {
                         None => {
                             acquire.record(at - since);
+                            acquired += 1;
                             fleet.ask(index, |xid, out| wire::append_delete(xid, &own, out))?;
                             Wants::Release
                         }

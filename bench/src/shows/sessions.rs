@@ -14,6 +14,7 @@ use crate::server::Subject;
 
 pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
     let count = show.settings.sessions as usize;
+    let quiet = QUIET_MAX.min(show.seconds());
     let (server, folder) = show.start(subject, 1, "")?;
     load::populate(server.addr(), OTHERS, 1, DATA_LEN)?;
     let probe = server.probe()?;
@@ -31,20 +32,20 @@ pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
     found("memory each", each, "bytes");
 
     let idle = probe.cpu()?;
-    thread::sleep(QUIET);
+    thread::sleep(quiet);
     let idle = probe.cpu()? - idle;
     let pinging = probe.cpu()?;
     for _ in 0..PINGS {
         fleet.ping_all()?;
         let begun = Instant::now();
         // The answers come meanwhile.
-        while begun.elapsed() < QUIET / PINGS {
-            fleet.listen(QUIET / PINGS / 10)?;
+        while begun.elapsed() < quiet / PINGS {
+            fleet.listen(quiet / PINGS / 10)?;
         }
     }
     let pinging = (probe.cpu()? - pinging).saturating_sub(idle);
     found("server CPU for each ping", pinging.as_secs_f64() * 1e6 / f64::from(PINGS) / count as f64, "µs");
-    found("server CPU when idle", 100.0 * idle.as_secs_f64() / QUIET.as_secs_f64(), "% of a CPU");
+    found("server CPU when idle", 100.0 * idle.as_secs_f64() / quiet.as_secs_f64(), "% of a CPU");
 
     let identities = fleet.identities().to_vec();
     drop((server, fleet));
@@ -68,5 +69,5 @@ const PART: Part = Part::Sessions;
 const OTHERS: &str = "/others";
 const DATA_LEN: usize = 100;
 const OPEN_WITHIN: Duration = Duration::from_secs(120);
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET_MAX: Duration = Duration::from_secs(2);
 const PINGS: u32 = 4;
