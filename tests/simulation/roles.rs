@@ -535,6 +535,9 @@ impl World {
         self.check(verdict);
         let verdict = self.checks.on_serve(&self.servers, server);
         self.check(verdict);
+        if state == PeerState::Leading {
+            self.checks.durability.on_established(self.servers[server].configurations().committed());
+        }
         self.post(server, life, Role::Snapshotter, Message::Settle);
         self.post(server, life, Role::Election, Message::Epoch(epoch.into()));
         self.tell_shards(server, life, |_| Message::Serve(Service::Everybody));

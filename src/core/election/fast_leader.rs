@@ -149,12 +149,16 @@ impl Election {
         self.count(now, out);
     }
 
-    /// Other servers decide from now on. Who is looking for a leader starts anew, unless they are the same.
+    /// Other servers decide from now on. Who is looking for a leader starts anew, unless they are the same; who has one
+    /// tells so by the role that it has now.
     pub fn reconfigure(&mut self, electorate: Electorate, now: Instant, out: &mut Vec<ElectionAction>) {
         let votes_as_before = self.electorate.quorum.decides_like(&electorate.quorum)
             && self.electorate.observes == electorate.observes;
         self.electorate = electorate;
-        if self.state() == PeerState::Looking && !votes_as_before {
+        let state = self.state_under(self.current_vote().leader);
+        if let Phase::Decided(outcome) = &mut self.phase {
+            outcome.state = state; // What an observer says of its leader counts for nothing.
+        } else if !votes_as_before {
             self.look(self.last_logged, now, out);
         }
     }
@@ -406,14 +410,17 @@ impl Election {
     }
 
     fn decide(&mut self, vote: Vote, out: &mut Vec<ElectionAction>) {
-        let state = match vote.leader == self.electorate.me {
+        let outcome = Outcome { state: self.state_under(vote.leader), vote, round: self.round };
+        self.phase = Phase::Decided(outcome);
+        out.push(ElectionAction::Decided(outcome));
+    }
+
+    fn state_under(&self, leader: ServerId) -> PeerState {
+        match leader == self.electorate.me {
             true => PeerState::Leading,
             false if self.electorate.observes => PeerState::Observing,
             false => PeerState::Following,
-        };
-        let outcome = Outcome { state, vote, round: self.round };
-        self.phase = Phase::Decided(outcome);
-        out.push(ElectionAction::Decided(outcome));
+        }
     }
 
     fn answer(&self, to: ServerId, round: i64, out: &mut Vec<ElectionAction>) {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use ringkeeper_core::config::Membership;
 use ringkeeper_core::id::{ServerId, Zxid};
 use ringkeeper_core::quorum::QuorumVerifier;
 use ringkeeper_core::zab::packet::FromLearner;
@@ -36,6 +37,14 @@ impl Durability {
             must!(PROMISE, self.quorum.contains_quorum(has), "{zxid} is published, the disks have {disks:?}");
         }
         Ok(())
+    }
+
+    /// A leader is established, by this configuration, and everything was checked that it found. It may have completed a
+    /// reconfig of which its file knew, and whose transaction no log that is left has.
+    pub(crate) fn on_established(&mut self, committed: &Membership) {
+        if committed.version() > self.quorum.version() {
+            self.quorum = committed.verifier().clone();
+        }
     }
 
     /// A server is about to be in this epoch even after a crash: its log must not be behind.

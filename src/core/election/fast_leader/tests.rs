@@ -379,6 +379,17 @@ fn a_designated_leader_is_followed_without_a_vote_and_told_to_others_as_java_doe
     assert_eq!(table.hears(3, Looking, vote(0, 0, 3), 1).does(), ["3: Following 4/10/2 r-1"]);
 }
 
+/// It had been an observer when it heard of its leader, and went on to say that it observes: the last that was missing
+/// for a server that came back to find the leader, which it never did. Found by simulation.
+#[test]
+fn who_has_a_leader_tells_so_by_its_present_role() {
+    let mut table = Table::new(9, 3);
+    table.hears(2, Leading, vote(3, 9, 2), 4).hears(3, Following, vote(3, 9, 2), 4).does();
+    assert_eq!(table.hears(1, Looking, vote(0, 0, 1), 1).does(), ["1: Observing 3/9/2 r4"]);
+    table.goes_by(&configurations(&[1, 2, 3, 9], &[], 7)).does();
+    assert_eq!(table.hears(1, Looking, vote(0, 0, 1), 1).does(), ["1: Following 3/9/2 r4"]);
+}
+
 #[test]
 fn who_is_in_no_configuration_follows_what_others_have_decided_and_is_no_observer() {
     let mut table = Table::new(7, 3);
