@@ -234,6 +234,38 @@ fn a_follower_moves_to_other_ports(kinds: &[Kind]) {
 }
 
 #[test]
+fn groups_take_the_place_of_majorities_under_a_ringkeeper() {
+    groups_take_the_place_of_majorities(&[JAVA, Ringkeeper, Ringkeeper]);
+}
+
+#[test]
+fn groups_take_the_place_of_majorities_under_a_java_server() {
+    groups_take_the_place_of_majorities(&[Ringkeeper, Ringkeeper, JAVA]);
+}
+
+/// The third leads, and weighs enough to decide alone from then on.
+fn groups_take_the_place_of_majorities(kinds: &[Kind]) {
+    let mut ensemble = reconfigurable(kinds, 3);
+    start_led_by(&mut ensemble, 3, &[1, 2, 3]);
+    settled(&ensemble, &[1, 2, 3]);
+    let lines = [1, 2, 3].map(|id| line(&ensemble, id, "participant")).join(",");
+    let weights = "group.1=1:2:3,weight.1=1,weight.2=1,weight.3=3";
+    let mut client = connected(&ensemble, 3);
+    let (text, _) = reconfigured(&mut client, &full(&format!("{lines},{weights}")));
+    assert!(text.contains("\nweight.3=3\n"), "{text}");
+    assert_eq!(settled(&ensemble, &[1, 2, 3]), text);
+    let one_more = join(&line(&ensemble, 1, "observer"));
+    assert_eq!(call(&mut client, &one_more).0, BAD_ARGUMENTS, "groups are replaced as a whole");
+    for id in [1, 2] {
+        ensemble.server(id).kill();
+    }
+    write(&ensemble, &[3], "/alone");
+    ensemble.start(&[1, 2]);
+    assert_eq!(settled(&ensemble, &[1, 2, 3]), text);
+    assert_alike(&ensemble, &[1, 2, 3]);
+}
+
+#[test]
 fn one_ringkeeper_grows_to_three() {
     let mut ensemble = reconfigurable(&[Ringkeeper; 3], 1);
     for id in ensemble.ids() {
