@@ -19,11 +19,36 @@ pub(crate) struct Client<A> {
     input: Vec<u8>,
     filled: usize,
     output: Vec<u8>,
-    /// Whether the socket took all that was queued; otherwise the kernel is asked to tell when it takes more.
-    flushed: bool,
+    interest: Interest,
     /// The unanswered requests, the oldest first.
     in_flight: VecDeque<A>,
     first_in_flight: i32,
+}
+
+/// What the kernel is asked to tell of a socket: what comes, and while it has not taken all that was to be sent,
+/// also that it takes more.
+#[derive(Debug, Default)]
+pub(crate) struct Interest {
+    blocked: bool,
+}
+
+impl Interest {
+    /// Has it told as it is now `blocked` or not. The socket has this number in `epoll`.
+    pub(crate) fn follow(
+        &mut self,
+        blocked: bool,
+        epoll: &Epoll,
+        socket: impl AsFd,
+        number: usize,
+    ) -> Result<()> {
+        if blocked != self.blocked {
+            self.blocked = blocked;
+            let wanted =
+                if blocked { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT } else { EpollFlags::EPOLLIN };
+            epoll.modify(socket, &mut EpollEvent::new(wanted, number as u64))?;
+        }
+        Ok(())
+    }
 }
 
 impl<A> Client<A> {
@@ -35,7 +60,7 @@ impl<A> Client<A> {
             input: Vec::new(),
             filled: 0,
             output: Vec::new(),
-            flushed: true,
+            interest: Interest::default(),
             in_flight: VecDeque::new(),
             first_in_flight: 1,
         })
@@ -57,14 +82,8 @@ impl<A> Client<A> {
     /// Sends what is queued, as far as the socket takes it; while it does not take all, `epoll`, where the
     /// connection has this number, also tells when it takes more.
     pub(crate) fn flush(&mut self, epoll: &Epoll, number: usize) -> Result<()> {
-        let flushed = self.send()?;
-        if flushed != self.flushed {
-            self.flushed = flushed;
-            let wanted =
-                if flushed { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT };
-            epoll.modify(&self.stream, &mut EpollEvent::new(wanted, number as u64))?;
-        }
-        Ok(())
+        let blocked = !self.send()?;
+        self.interest.follow(blocked, epoll, &self.stream, number)
     }
 
     fn send(&mut self) -> Result<bool> {
@@ -143,8 +162,8 @@ impl<A> Client<A> {
     }
 
     /// Gives up what is in flight.
-    pub(crate) fn take_in_flight(&mut self) -> VecDeque<A> {
-        std::mem::take(&mut self.in_flight)
+    pub(crate) fn take_in_flight(&mut self) -> Vec<A> {
+        self.in_flight.drain(..).collect()
     }
 
     /// Gives the connection back.

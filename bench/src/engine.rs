@@ -8,6 +8,7 @@
 //!   for what happened to be in flight (the "coordinated omission" of closed loops). What the generator is
 //!   late itself is recorded too: that much of each latency is not the server's.
 
+mod link;
 mod reconnect;
 
 use std::net::SocketAddr;
@@ -21,49 +22,11 @@ use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags
 use nix::time::{ClockId, clock_gettime};
 use tracing::warn;
 
-use crate::client::Client;
 use crate::recording::{Recording, Second};
 use crate::schedule::Schedule;
-use crate::session::Session;
-use crate::wire::Reply;
 
+pub(crate) use link::{Asked, Failure, Link, Queue, Work, ZooKeeper};
 use reconnect::Reconnector;
-
-/// What connections ask for, and what becomes of it.
-pub(crate) trait Work {
-    /// Queues the next operation of a connection: one request or several, of which the last one counts.
-    fn ask(&mut self, connection: usize, queue: &mut Queue<'_>);
-
-    /// Takes a successful reply to a request that was queued with `tag`.
-    ///
-    /// # Errors
-    /// When it is not what the request should bring.
-    fn replied(&mut self, _connection: usize, _tag: u32, _reply: &Reply<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    /// A connection is lost, with all that was in flight on it.
-    fn lost(&mut self, _connection: usize) {}
-}
-
-/// Where [`Work::ask`] puts requests.
-pub(crate) struct Queue<'a> {
-    client: &'a mut Client<Asked>,
-    intended: u64,
-}
-
-/// A request that waits for its reply.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    pub(crate) operation: usize,
-    pub(crate) tag: u32,
-    /// How long the payload of a successful reply is, where that is known.
-    pub(crate) reply_len: Option<usize>,
-    /// Whether the operation ends with it.
-    last: bool,
-    /// In ns of the monotonic clock, like all times here.
-    intended: u64,
-}
 
 /// When to ask.
 #[derive(Clone, Copy, Debug)]
@@ -82,27 +45,23 @@ pub(crate) enum Errors {
 }
 
 /// A load that runs.
-pub(crate) struct Engine<W> {
+pub(crate) struct Engine<W: Work> {
     epoll: Epoll,
     addrs: Vec<SocketAddr>,
-    slots: Vec<Slot>,
+    /// `None` while a connection is lost.
+    links: Vec<Option<W::Link>>,
     work: W,
     errors: Errors,
     pace: Pace,
     asked: u64,
     asks_max: u64,
     recording: Recording,
-    reconnector: Reconnector,
+    reconnector: Reconnector<W::Link>,
     on_second: Option<OnSecond>,
     stall_checked: u64,
 }
 
 type OnSecond = Box<dyn FnMut(&Second)>;
-
-struct Slot {
-    /// `None` while the connection is lost.
-    client: Option<Client<Asked>>,
-}
 
 enum Pace {
     Closed {
@@ -115,31 +74,6 @@ enum Pace {
         /// The connection whose turn it is.
         turn: usize,
     },
-}
-
-impl Queue<'_> {
-    /// Adds a request that ends its operation. `write` appends its frame, with the xid that it is given.
-    pub(crate) fn last(
-        &mut self,
-        operation: usize,
-        tag: u32,
-        reply_len: Option<usize>,
-        write: impl FnOnce(i32, &mut Vec<u8>),
-    ) {
-        let intended = self.intended;
-        self.client.queue(Asked { operation, tag, reply_len, last: true, intended }, write);
-    }
-
-    /// Adds a request that another one of the same operation follows.
-    pub(crate) fn first(
-        &mut self,
-        operation: usize,
-        reply_len: Option<usize>,
-        write: impl FnOnce(i32, &mut Vec<u8>),
-    ) {
-        let intended = self.intended;
-        self.client.queue(Asked { operation, tag: 0, reply_len, last: false, intended }, write);
-    }
 }
 
 impl<W: Work> Engine<W> {
@@ -155,11 +89,11 @@ impl<W: Work> Engine<W> {
         (errors, asks_max): (Errors, u64),
     ) -> Result<Engine<W>> {
         let epoll = Epoll::new(EpollCreateFlags::empty())?;
-        let mut slots = Vec::with_capacity(connections);
+        let mut links = Vec::with_capacity(connections);
         for (index, &addr) in addrs.iter().cycle().take(connections).enumerate() {
-            let client = Client::new(Session::open(addr)?.into_stream())?;
-            epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-            slots.push(Slot { client: Some(client) });
+            let link = W::Link::new(W::Link::open(addr, ANSWER_TIMEOUT)?)?;
+            epoll.add(&link, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+            links.push(Some(link));
         }
         let reconnector = Reconnector::new()?;
         epoll.add(&reconnector, EpollEvent::new(EpollFlags::EPOLLIN, RECONNECTED))?;
@@ -179,7 +113,7 @@ impl<W: Work> Engine<W> {
         let mut engine = Engine {
             epoll,
             addrs: addrs.to_vec(),
-            slots,
+            links,
             work,
             errors,
             pace,
@@ -248,8 +182,7 @@ impl<W: Work> Engine<W> {
         if let Pace::Open { timer, .. } = &self.pace {
             timer.unset()?;
         }
-        let in_flight = |slot: &Slot| slot.client.as_ref().is_some_and(|client| client.in_flight() > 0);
-        while self.slots.iter().any(in_flight) {
+        while self.links.iter().flatten().any(|link| link.in_flight() > 0) {
             self.turn(0)?;
         }
         Ok(())
@@ -258,8 +191,8 @@ impl<W: Work> Engine<W> {
     /// Waits for what is in flight, ends the sessions, and returns what was recorded.
     pub(crate) fn finish(mut self) -> Result<Recording> {
         self.drain()?;
-        for client in self.slots.into_iter().filter_map(|slot| slot.client) {
-            let closed = Session::resume(client.into_stream())?.close();
+        for link in self.links.into_iter().flatten() {
+            let closed = link.close();
             match self.errors {
                 Errors::End => closed?,
                 // The server may be gone by now, which ends its sessions too.
@@ -301,9 +234,9 @@ impl<W: Work> Engine<W> {
         loop {
             let Pace::Open { schedule, turn, .. } = &mut self.pace else { return Ok(()) };
             // While nobody is connected, requests wait, and their time goes on.
-            let count = self.slots.len();
+            let count = self.links.len();
             let mut turns = (*turn..*turn + count).map(|index| index % count);
-            let Some(index) = turns.find(|&index| self.slots[index].client.is_some()) else { return Ok(()) };
+            let Some(index) = turns.find(|&index| self.links[index].is_some()) else { return Ok(()) };
             let sent_at = now();
             if self.asked >= self.asks_max {
                 return Ok(());
@@ -322,42 +255,32 @@ impl<W: Work> Engine<W> {
             self.flush(index)?;
         }
         // What was lost in this turn may still have an event.
-        let Some(client) = self.slots[index].client.as_mut() else { return Ok(()) };
-        client.receive()?;
-        let received_at = now();
+        let Some(link) = self.links[index].as_mut() else { return Ok(()) };
+        let received_at = link.receive()?;
         let Engine { work, recording, errors, on_second, pace, .. } = self;
         let mut ended = 0;
         let is_closed = matches!(pace, Pace::Closed { .. });
-        client.take_frames(
-            |asked, reply| {
-                ended += u64::from(asked.last);
-                let from = recording.from();
-                let intended = match (is_closed, received_at >= from) {
-                    (true, true) => asked.intended.max(from),
-                    _ => asked.intended,
-                };
-                if reply.code != 0 && *errors == Errors::Count {
-                    recording.failed(asked.operation, reply.code, intended, received_at);
-                    return Ok(());
-                }
-                reply.check_code()?;
-                let (len, expected) = (reply.payload.len(), asked.reply_len);
-                ensure!(
-                    expected.is_none_or(|expected| expected == len),
-                    "a reply has {len} bytes instead of {}",
-                    expected.unwrap_or(0)
-                );
-                work.replied(index, asked.tag, &reply)?;
-                if asked.last
-                    && let Some(second) = recording.succeeded(asked.operation, intended, received_at)
-                    && let Some(on_second) = on_second
-                {
-                    on_second(second);
-                }
-                Ok(())
-            },
-            || {},
-        )?;
+        link.take_replies(|asked, answer| {
+            ended += u64::from(asked.last);
+            let from = recording.from();
+            let intended = match (is_closed, received_at >= from) {
+                (true, true) => asked.intended.max(from),
+                _ => asked.intended,
+            };
+            if let Err(failure) = answer {
+                ensure!(*errors == Errors::Count, "{}", failure.what);
+                recording.failed(asked.operation, failure.code, intended, received_at);
+                return Ok(());
+            }
+            work.replied(index, asked.tag);
+            if asked.last
+                && let Some(second) = recording.succeeded(asked.operation, intended, received_at)
+                && let Some(on_second) = on_second
+            {
+                on_second(second);
+            }
+            Ok(())
+        })?;
         if is_closed { self.ask(index, ended) } else { Ok(()) }
     }
 
@@ -373,13 +296,13 @@ impl<W: Work> Engine<W> {
 
     fn queue(&mut self, index: usize, intended: u64) {
         self.asked += 1;
-        if let Some(client) = self.slots[index].client.as_mut() {
-            self.work.ask(index, &mut Queue { client, intended });
+        if let Some(link) = self.links[index].as_mut() {
+            self.work.ask(index, &mut Queue { link, intended });
         }
     }
 
     fn flush(&mut self, index: usize) -> Result<()> {
-        self.slots[index].client.as_mut().map_or(Ok(()), |client| client.flush(&self.epoll, index))
+        self.links[index].as_mut().map_or(Ok(()), |link| link.flush(&self.epoll, index))
     }
 
     /// Where errors are counted, what breaks a connection only loses it.
@@ -394,9 +317,9 @@ impl<W: Work> Engine<W> {
     }
 
     fn lose(&mut self, index: usize) {
-        let Some(mut client) = self.slots[index].client.take() else { return };
+        let Some(mut link) = self.links[index].take() else { return };
         let lost_at = now();
-        for asked in client.take_in_flight().into_iter().filter(|asked| asked.last) {
+        for asked in link.take_in_flight().into_iter().filter(|asked| asked.last) {
             self.recording.failed(asked.operation, CONNECTION_LOSS, asked.intended, lost_at);
         }
         self.work.lost(index);
@@ -405,9 +328,9 @@ impl<W: Work> Engine<W> {
 
     fn take_reconnected(&mut self) -> Result<()> {
         for (index, session) in self.reconnector.take()? {
-            let client = Client::new(session?.into_stream())?;
-            self.epoll.add(&client, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-            self.slots[index].client = Some(client);
+            let link = W::Link::new(session?)?;
+            self.epoll.add(&link, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+            self.links[index] = Some(link);
             if let Pace::Closed { outstanding } = self.pace {
                 let asked = self.ask(index, outstanding as u64);
                 self.or_lose(index, asked)?;
@@ -422,12 +345,12 @@ impl<W: Work> Engine<W> {
             return Ok(());
         }
         self.stall_checked = looked_at;
-        let wait = |slot: &Slot| Some(looked_at.saturating_sub(slot.client.as_ref()?.oldest()?.intended));
+        let wait = |link: &W::Link| Some(looked_at.saturating_sub(link.oldest()?.intended));
         let waits: Vec<(usize, Duration)> = self
-            .slots
+            .links
             .iter()
             .enumerate()
-            .filter_map(|(index, slot)| Some((index, Duration::from_nanos(wait(slot)?))))
+            .filter_map(|(index, link)| Some((index, Duration::from_nanos(wait(link.as_ref()?)?))))
             .collect();
         for &(index, wait) in &waits {
             if wait > LOSE_AFTER && self.errors == Errors::Count {
@@ -461,6 +384,9 @@ pub(crate) fn generator_cpu() -> Result<Duration> {
 /// generator late for a moment.
 pub(crate) const AHEAD: Duration = Duration::from_millis(20);
 
+/// Long, because a server under test may be starting or collecting garbage; bounded, so that no run hangs.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// No server is silent for so long unless it hangs.
 pub(crate) const STALL_MAX: Duration = Duration::from_secs(20);
 
@@ -471,7 +397,7 @@ const LOSE_AFTER: Duration = Duration::from_secs(15);
 const STALL_LOOK: Duration = Duration::from_millis(200);
 const EVENTS_PER_TURN_MAX: usize = 64;
 
-/// ZooKeeper's code for it, which only clients use.
+/// ZooKeeper's code for it, which only clients use; gRPC's are all positive.
 const CONNECTION_LOSS: i32 = -4;
 
 /// No connection has these numbers.

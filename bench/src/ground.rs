@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use crate::affinity::Cpus;
+use crate::etcd;
 use crate::host::Host;
 use crate::server::{Programs, Subject};
 
@@ -33,6 +34,9 @@ pub(crate) struct Ground {
     /// The ringkeeper to measure [default: the one that cargo makes of this source tree]
     #[arg(long)]
     pub(crate) ringkeeper: Option<PathBuf>,
+    /// The etcd that `load` starts [default: the one on the PATH, or else the one that tests/setup fetches]
+    #[arg(long)]
+    pub(crate) etcd: Option<PathBuf>,
 }
 
 /// Where a single server and the load generator run, each on a CPU of its own.
@@ -76,7 +80,8 @@ impl Ground {
             None => PathBuf::new(),
         };
         let (java, java_libs) = (self.java.clone(), self.java_libs.clone());
-        let programs = Programs { java, java_libs, java_heap_mb, ringkeeper, data_len };
+        let etcd = etcd::start::program(self.etcd.as_deref());
+        let programs = Programs { java, java_libs, java_heap_mb, ringkeeper, etcd, data_len };
         subjects.iter().try_for_each(|&subject| programs.check(subject))?;
         Ok(programs)
     }

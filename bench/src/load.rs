@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
 
-use crate::engine::{Engine, Errors, Pacing, Queue, Work, generator_cpu, now};
+use crate::engine::{Engine, Errors, Pacing, Queue, Work, ZooKeeper, generator_cpu, now};
 use crate::latency::Latency;
 use crate::paths::Paths;
 use crate::process::{MachineCpu, Probe, Usage};
@@ -190,6 +190,8 @@ impl Serialize for Shape {
 }
 
 impl Work for Choice {
+    type Link = ZooKeeper;
+
     fn ask(&mut self, _connection: usize, queue: &mut Queue<'_>) {
         let (request, child) = self.next();
         queue.last(0, 0, Some(request.reply_len()), |xid, out| request.append(xid, child, out));

@@ -11,6 +11,7 @@
 //! | `engine`       | the loop under all loads, closed or open, on a `schedule` of when |
 //! |                | to ask; `client`, `session` and `wire` below it; what it finds is |
 //! |                | a `recording`; `fleet` drives thousands of sessions instead       |
+//! | `etcd`         | the same connection with etcd's protocol, for `drive`             |
 //! | `load`         | closed loops with what servers used meanwhile                     |
 //! | `open_loop`    | an open loop with the same; `mix` chooses the operations          |
 //! | `server`       | servers under load, `members` three of them, `large_tree` data    |
@@ -25,6 +26,7 @@ mod device;
 mod drive;
 mod engine;
 mod ensemble;
+mod etcd;
 mod fleet;
 mod floor;
 mod goals;
@@ -75,7 +77,7 @@ enum Command {
     Storage(Box<storage::Settings>),
     /// Measures ensembles of three: writes, a mix, and how long a killed leader is missed
     Ensemble(Box<ensemble::Settings>),
-    /// Runs a load of your choice on any ZooKeeper-compatible servers
+    /// Runs a load of your choice on any ZooKeeper-compatible servers, or on etcd
     Load(Box<drive::Settings>),
     /// Shows what large numbers do: sessions, watches, children, shards, growing trees
     Shows(Box<shows::Settings>),

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use ringkeeper_kit::ports::Port;
 
 use crate::affinity::Cpus;
+use crate::etcd;
 use crate::process::Probe;
 use crate::server::{Folder, POLL_INTERVAL, Programs, START_TIMEOUT, Server, Subject};
 
@@ -22,7 +23,7 @@ pub(crate) struct Members {
     subject: Subject,
     programs: Programs,
     cpus: Cpus,
-    /// The lines of zoo.cfg that all have in common.
+    /// The lines of the configuration that all have in common.
     config: String,
     members: Vec<Member>,
 }
@@ -33,8 +34,10 @@ struct Member {
     server: Option<Server>,
     folder: Folder,
     client_port: Arc<Port>,
+    /// The lines of the configuration that are its own.
+    own: String,
     /// The quorum port and the election port, held as long as the ensemble is there.
-    _peer_ports: [Port; 2],
+    peer_ports: [Port; 2],
 }
 
 impl Members {
@@ -60,7 +63,6 @@ impl Members {
         image: Option<&Folder>,
         more: &str,
     ) -> Result<Members> {
-        let mut config = TIMES.to_owned() + more;
         let mut members = Vec::new();
         for id in 1..=count {
             let path = dir.join(format!("{subject}-{id}"));
@@ -69,15 +71,14 @@ impl Members {
                 None => Folder::fresh(path)?,
             };
             fs::create_dir_all(folder.data())?;
-            fs::write(folder.data().join("myid"), id.to_string())?;
-            let (quorum, election) = (Port::claim(), Port::claim());
-            if count > 1 {
-                let (quorum, election) = (quorum.number(), election.number());
-                config += &format!("server.{id}={}:{quorum}:{election}\n", Ipv4Addr::LOCALHOST);
-            }
-            let client_port = Arc::new(Port::claim());
-            members.push(Member { server: None, folder, client_port, _peer_ports: [quorum, election] });
+            let (client_port, peer_ports) = (Arc::new(Port::claim()), [Port::claim(), Port::claim()]);
+            members.push(Member { server: None, folder, client_port, own: String::new(), peer_ports });
         }
+        let config = match subject {
+            Subject::Etcd => of_etcd(&mut members),
+            Subject::Java | Subject::Ringkeeper | Subject::Echo => of_zookeeper(&members)?,
+        };
+        let config = config + more;
         let (programs, cpus) = (programs.clone(), cpus.clone());
         let mut members = Members { subject, programs, cpus, config, members };
         for index in 0..members.members.len() {
@@ -145,11 +146,11 @@ impl Members {
     }
 
     fn launch(&mut self, index: usize) -> Result<()> {
-        let member = &mut self.members[index];
-        let port = member.client_port.clone();
-        let server =
-            Server::spawn_at(port, self.subject, &self.programs, &self.cpus, &member.folder, &self.config);
-        member.server = Some(server?);
+        let Members { subject, programs, cpus, config, members } = self;
+        let member = &mut members[index];
+        let (port, more) = (member.client_port.clone(), format!("{}{config}", member.own));
+        let server = Server::spawn_at(port, *subject, programs, cpus, &member.folder, &more)?;
+        member.server = Some(server);
         Ok(())
     }
 
@@ -183,6 +184,28 @@ impl Members {
             thread::sleep(POLL_INTERVAL);
         }
     }
+}
+
+/// The lines of zoo.cfg by which servers know each other; who is who stands beside their data.
+fn of_zookeeper(members: &[Member]) -> Result<String> {
+    let mut config = TIMES.to_owned();
+    for (id, member) in (1..).zip(members) {
+        fs::write(member.folder.data().join("myid"), format!("{id}"))?;
+        if members.len() > 1 {
+            let [quorum, election] = member.peer_ports.each_ref().map(Port::number);
+            config += &format!("server.{id}={}:{quorum}:{election}\n", Ipv4Addr::LOCALHOST);
+        }
+    }
+    Ok(config)
+}
+
+/// The same for etcd, whose members have one port for their peers.
+fn of_etcd(members: &mut [Member]) -> String {
+    let peers: Vec<u16> = members.iter().map(|member| member.peer_ports[0].number()).collect();
+    for (id, (member, peer)) in (1..).zip(members.iter_mut().zip(&peers)) {
+        member.own = etcd::start::member(id, *peer);
+    }
+    etcd::start::cluster(&peers)
 }
 
 /// What a server says that has nobody above it.

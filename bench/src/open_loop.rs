@@ -6,11 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::engine::{AHEAD, Engine, Errors, Pacing, Queue, Work, generator_cpu, now};
+use crate::engine::{AHEAD, Engine, Errors, Pacing, Queue, Work, ZooKeeper, generator_cpu, now};
 use crate::latency::{Latency, Recorder};
 use crate::mix::{Kind, Mix};
 use crate::process::{MachineCpu, Probe, Usage};
-use crate::wire::Reply;
 
 /// How often to ask, for how long, and over how many connections, in turn.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +84,8 @@ pub(crate) fn run(
 }
 
 impl Work for Mix {
+    type Link = ZooKeeper;
+
     fn ask(&mut self, _connection: usize, queue: &mut Queue<'_>) {
         let (kind, child) = self.next();
         let tag = if kind == Kind::Create { child } else { NOTHING_CREATED };
@@ -93,11 +94,10 @@ impl Work for Mix {
         queue.last(kind as usize, tag, reply_len, |xid, out| request.append(xid, child, out));
     }
 
-    fn replied(&mut self, _connection: usize, tag: u32, _reply: &Reply<'_>) -> Result<()> {
+    fn replied(&mut self, _connection: usize, tag: u32) {
         if tag != NOTHING_CREATED {
             self.created(tag);
         }
-        Ok(())
     }
 }
 

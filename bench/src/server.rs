@@ -21,6 +21,7 @@ use ringkeeper_kit::ports::Port;
 use serde::Serialize;
 
 use crate::affinity::Cpus;
+use crate::etcd;
 use crate::process::Probe;
 use crate::session::Session;
 
@@ -33,6 +34,9 @@ pub(crate) enum Subject {
     Ringkeeper,
     /// The echo floor.
     Echo,
+    /// etcd, which only the command `load` speaks to: of all others each asks for what it does not have.
+    #[value(skip)]
+    Etcd,
 }
 
 /// How to start each subject.
@@ -43,12 +47,14 @@ pub(crate) struct Programs {
     pub(crate) java_libs: PathBuf,
     pub(crate) java_heap_mb: u32,
     pub(crate) ringkeeper: PathBuf,
+    pub(crate) etcd: PathBuf,
     pub(crate) data_len: usize,
 }
 
 /// A running server. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Server {
+    subject: Subject,
     child: Child,
     port: Arc<Port>,
     log: PathBuf,
@@ -127,13 +133,13 @@ impl Server {
         let dir = folder.path();
         fs::create_dir_all(dir.join(DATA))?;
         let addr = loopback(&port);
-        let config = dir.join("zoo.cfg");
-        fs::write(&config, configuration(dir, addr)? + more)?;
+        let config = dir.join(if subject == Subject::Etcd { "etcd.yaml" } else { "zoo.cfg" });
+        fs::write(&config, configuration(subject, dir, addr)? + more)?;
         let log = dir.join("server.log");
         let output = File::create(&log)?;
         let mut command = launched(&programs.command(subject, &config, addr)?)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        Ok(Server { child: cpus.spawn(&mut command)?, port, log, fresh: None })
+        Ok(Server { subject, child: cpus.spawn(&mut command)?, port, log, fresh: None })
     }
 
     /// Where clients connect.
@@ -143,6 +149,10 @@ impl Server {
 
     /// What an ensemble's server that serves says that it is: `leader` or `follower`.
     pub(crate) fn mode(&self) -> Option<String> {
+        if self.subject == Subject::Etcd {
+            let session = etcd::Session::open(self.addr(), WORD_TIMEOUT).ok()?;
+            return Some(if session.leads() { "leader" } else { "follower" }.to_owned());
+        }
         let answer = self.word("srvr").ok()?;
         answer.lines().find_map(|line| line.strip_prefix("Mode: ").map(str::to_owned))
     }
@@ -306,6 +316,9 @@ impl Programs {
             Subject::Ringkeeper => {
                 ensure!(self.ringkeeper.exists(), "there is no {}", self.ringkeeper.display());
             }
+            Subject::Etcd => {
+                etcd::start::release(&self.etcd)?;
+            }
             Subject::Echo => {}
         }
         Ok(())
@@ -347,6 +360,11 @@ impl Programs {
                 command.arg("start-foreground").arg(config);
                 command
             }
+            Subject::Etcd => {
+                let mut command = Command::new(&self.etcd);
+                command.arg("--config-file").arg(config);
+                command
+            }
             Subject::Echo => {
                 let mut command = Command::new(env::current_exe()?);
                 command.arg("echo-floor").arg(addr.to_string()).arg(self.data_len.to_string());
@@ -362,14 +380,19 @@ impl fmt::Display for Subject {
             Subject::Java => "java",
             Subject::Ringkeeper => "ringkeeper",
             Subject::Echo => "echo",
+            Subject::Etcd => "etcd",
         })
     }
 }
 
-fn configuration(dir: &Path, addr: SocketAddr) -> Result<String> {
+fn configuration(subject: Subject, dir: &Path, addr: SocketAddr) -> Result<String> {
+    let data = dir.join(DATA).canonicalize()?;
+    if subject == Subject::Etcd {
+        return Ok(etcd::start::server(&data, addr.port()));
+    }
     Ok(format!(
         "tickTime=2000\ndataDir={}\nclientPort={}\nclientPortAddress={}\nmaxClientCnxns=0\n",
-        dir.join(DATA).canonicalize()?.display(),
+        data.display(),
         addr.port(),
         addr.ip(),
     ))

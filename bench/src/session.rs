@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::engine::ANSWER_TIMEOUT;
 use crate::wire::{self, Identity};
 
 /// An open session on its own connection.
@@ -179,9 +180,6 @@ impl Session {
         Ok(answer)
     }
 }
-
-/// Long, because a server under test may be starting or collecting garbage; bounded, so that no run hangs.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longer than any pause of a load: sessions under load need no pings.
 const SESSION_TIMEOUT_MS: i32 = 30_000;

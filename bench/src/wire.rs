@@ -179,13 +179,7 @@ pub(crate) fn multi_create_request(xid: i32, paths: &[String], data: &[u8]) -> V
 }
 
 /// Appends a multi that sets nodes at any version, all of them or none.
-pub(crate) fn append_multi_set(
-    xid: i32,
-    paths: &Paths,
-    children: impl Iterator<Item = u32>,
-    data: &[u8],
-    out: &mut Vec<u8>,
-) {
+pub(crate) fn append_multi_set(xid: i32, paths: &Paths, children: Vec<u32>, data: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     put_int(out, 0);
     put_int(out, xid);

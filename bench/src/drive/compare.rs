@@ -35,6 +35,9 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
             outcome.workload,
             outcome.servers
         )?;
+        for line in &outcome.mapping {
+            writeln!(out, "   {line}")?;
+        }
     }
     writeln!(out, "\n{table}\n\n{READS_AS}")?;
     Ok(())

@@ -1,17 +1,19 @@
-//! `load`: a load of one's choice on any ensemble that speaks ZooKeeper's protocol.
+//! `load`: a load of one's choice on any ensemble that speaks ZooKeeper's protocol, or on etcd.
 //!
 //! | module     | what it is about                                                       |
 //! |------------|------------------------------------------------------------------------|
 //! | `workload` | operations and mixes, and the workloads that others published          |
-//! | `work`     | what connections ask for, request by request                           |
+//! | `plan`     | which operation comes next; `work` asks ZooKeeper for it, `keys` etcd  |
 //! | `scenario` | many clients at once: herds, storms of sessions, locks, barriers       |
 //! | `tree`     | the znodes of a load: made before, removed behind                      |
 //! | `target`   | the servers: named, or started here; what they use; what befalls them  |
 //! | `outcome`  | what is kept as JSON and .hgrm; `page` shows it, `compare` compares it |
 
 pub(crate) mod compare;
+mod keys;
 mod outcome;
 mod page;
+mod plan;
 mod progress;
 mod scenario;
 mod svg;
@@ -30,13 +32,14 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::affinity::Cpus;
-use crate::engine::{AHEAD, Engine, Errors, Pacing, generator_cpu, now};
+use crate::engine::{AHEAD, Engine, Errors, Pacing, Work, generator_cpu, now};
 use crate::ground::{self, Ground};
 use crate::side_by_side::seconds;
 
+use keys::{EtcdWork, Keys};
 use outcome::{OperationFound, Outcome, Round};
 use progress::Progress;
-use target::{Fault, Start, Target};
+use target::{Fault, Protocol, Start, Target};
 use tree::Tree;
 use work::MixedWork;
 use workload::{Choice, Scenario, Workload};
@@ -50,6 +53,9 @@ pub(crate) struct Settings {
     /// Starts servers here instead, and ends them behind the load
     #[arg(long)]
     pub(crate) start: Option<Start>,
+    /// What the servers speak [default: zookeeper, but of an etcd that is started its own]
+    #[arg(long)]
+    pub(crate) protocol: Option<Protocol>,
     /// How many to start, as one ensemble
     #[arg(long, default_value_t = 1, value_parser = count_of_servers)]
     pub(crate) count: u32,
@@ -93,18 +99,25 @@ pub(crate) struct Settings {
 /// Runs the load, and keeps what it found.
 pub(crate) fn run(settings: &Settings) -> Result<()> {
     let workload = settings.choice.resolve()?;
+    let protocol = settings.protocol()?;
+    let mapping = match protocol {
+        Protocol::ZooKeeper => Vec::new(),
+        Protocol::Etcd => keys::mapping(&workload)?,
+    };
     if let Some(cpus) = &settings.load_cpus {
         cpus.pin_this_thread()?;
     }
     if cfg!(debug_assertions) {
         tracing::warn!("this is a debug build, whose load generator is slow");
     }
-    let target = Target::reach(settings)?;
+    let target = Target::reach(settings, protocol)?;
+    mapping.iter().for_each(|line| info!("as etcd has it, {line}"));
     let mut rounds = Vec::new();
     let result = (1..=settings.rounds).try_for_each(|round| {
         info!("round {round} of {}: {workload}", settings.rounds);
         let found = match workload.scenario {
-            None => mixed(settings, &workload, &target)?,
+            None if protocol == Protocol::Etcd => on_etcd(settings, &workload, &target)?,
+            None => on_zookeeper(settings, &workload, &target)?,
             Some(scenario) => many(settings, scenario, &workload, &target)?,
         };
         found.say();
@@ -115,22 +128,59 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
     // Whatever became of the load: no server stays behind.
     target.end()?;
     result?;
-    let outcome = Outcome::new(settings, &workload, servers, rounds)?;
+    let outcome = Outcome::new(settings, &workload, (protocol, mapping), servers, rounds)?;
     fs::create_dir_all(&settings.ground.out)
         .with_context(|| format!("cannot make {}", settings.ground.out.display()))?;
     outcome.keep(&settings.ground.out)
 }
 
+impl Settings {
+    /// What the servers speak.
+    fn protocol(&self) -> Result<Protocol> {
+        let speaks = match self.start {
+            Some(Start::Etcd) => Some(Protocol::Etcd),
+            Some(Start::Ringkeeper | Start::Java) => Some(Protocol::ZooKeeper),
+            None => None,
+        };
+        let protocol = self.protocol.or(speaks).unwrap_or(Protocol::ZooKeeper);
+        ensure!(
+            speaks.is_none_or(|speaks| speaks == protocol),
+            "the servers that are to be started speak another --protocol"
+        );
+        let lines = self.zoo_cfg.len();
+        ensure!(protocol == Protocol::ZooKeeper || lines == 0, "etcd reads no zoo.cfg: leave --zoo-cfg out");
+        Ok(protocol)
+    }
+}
+
+/// A mix on a tree of ZooKeeper's.
+fn on_zookeeper(settings: &Settings, workload: &Workload, target: &Target) -> Result<Round> {
+    let tree = Tree::make(target.addrs(), workload, &unique_root())?;
+    let round = mixed(settings, workload, target, MixedWork::new(workload, &tree))?;
+    if settings.start.is_none() {
+        tree.remove(target.addrs())?;
+    }
+    Ok(round)
+}
+
+/// A mix on keys of etcd's.
+fn on_etcd(settings: &Settings, workload: &Workload, target: &Target) -> Result<Round> {
+    let keys = Keys::make(target.addrs(), workload, &unique_root())?;
+    let round = mixed(settings, workload, target, EtcdWork::new(workload, &keys))?;
+    if settings.start.is_none() {
+        keys.remove(target.addrs())?;
+    }
+    Ok(round)
+}
+
 /// A mix of operations, at a fixed depth or rate.
-fn mixed(settings: &Settings, workload: &Workload, target: &Target) -> Result<Round> {
+fn mixed(settings: &Settings, workload: &Workload, target: &Target, work: impl Work) -> Result<Round> {
     let addrs = target.addrs().to_vec();
-    let tree = Tree::make(&addrs, workload, &unique_root())?;
     let names: Vec<String> = workload.mix.iter().map(|(kind, _)| kind.to_string()).collect();
     let pacing = match workload.rate {
         Some(per_second) => Pacing::Open { per_second },
         None => Pacing::Closed { outstanding: workload.outstanding },
     };
-    let work = MixedWork::new(workload, &tree);
     let connections = workload.connections;
     let mut engine =
         Engine::start(&addrs, connections, pacing, work, names.len(), (Errors::Count, u64::MAX))?;
@@ -155,9 +205,6 @@ fn mixed(settings: &Settings, workload: &Workload, target: &Target) -> Result<Ro
             OperationFound::new(name, latency, errors.clone(), seconds)
         })
         .collect();
-    if settings.start.is_none() {
-        tree.remove(&addrs)?;
-    }
     Ok(Round {
         planned: settings.seconds,
         seconds,

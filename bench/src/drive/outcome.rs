@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-use super::target::ServerSample;
+use super::target::{Protocol, ServerSample};
 use super::workload::Workload;
 use super::{Files, Settings, file_stem, page};
 use crate::ground;
@@ -29,6 +29,11 @@ pub(crate) struct Outcome {
     pub(crate) workload: String,
     /// Which servers were asked.
     pub(crate) servers: String,
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
+    /// What stood for ZooKeeper's operations where the servers have others.
+    #[serde(default)]
+    pub(crate) mapping: Vec<String>,
     /// The machine of the load generator, as [`crate::host::Host`] has it; absent if it can't be told.
     pub(crate) host: Option<serde_json::Value>,
     pub(crate) optimised: bool,
@@ -61,7 +66,7 @@ pub(crate) struct OperationFound {
     /// Successful ones.
     pub(crate) count: u64,
     pub(crate) per_second: f64,
-    /// By ZooKeeper's code; -4 are lost connections.
+    /// By ZooKeeper's code, or gRPC's, which is positive; -4 are lost connections.
     pub(crate) errors: BTreeMap<i32, u64>,
     /// `None` if nothing succeeded.
     pub(crate) latency: Option<Latency>,
@@ -109,6 +114,7 @@ impl Outcome {
     pub(super) fn new(
         settings: &Settings,
         workload: &Workload,
+        (protocol, mapping): (Protocol, Vec<String>),
         servers: String,
         rounds: Vec<Round>,
     ) -> Result<Outcome> {
@@ -120,6 +126,8 @@ impl Outcome {
             command: ground::command(),
             workload: workload.to_string(),
             servers,
+            protocol,
+            mapping,
             host,
             optimised: !cfg!(debug_assertions),
             rounds,
@@ -202,6 +210,8 @@ pub(crate) mod tests {
             command: "load <all>".into(),
             workload: "w".into(),
             servers: "s".into(),
+            protocol: Protocol::Etcd,
+            mapping: vec!["get: <Range>".into()],
             host: None,
             optimised: true,
             rounds: rounds.into_iter().map(round).collect(),
@@ -231,8 +241,10 @@ pub(crate) mod tests {
         outcome(vec![vec![operation("get", 1..=10)]]).keep(dir.path()).unwrap();
         let read = Outcome::read(&dir.path().join("stem.json")).unwrap();
         assert_eq!(read.rounds[0].operations[0].count, 10);
+        assert_eq!((read.protocol, &read.mapping[0][..]), (Protocol::Etcd, "get: <Range>"));
         assert!(dir.path().join("stem-1-get.hgrm").exists());
         let page = fs::read_to_string(dir.path().join("stem.html")).unwrap();
+        assert!(page.contains("get: &lt;Range&gt;"), "what stands for what");
         assert!(page.contains("load &lt;all&gt;") && !page.contains("http://"), "self-contained and escaped");
         assert!(Outcome::read(&dir.path().join("stem.html")).is_err());
     }

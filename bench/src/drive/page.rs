@@ -15,6 +15,10 @@ pub(super) fn render(outcome: &Outcome) -> String {
         escape(servers),
         escape(command)
     );
+    if !outcome.mapping.is_empty() {
+        let items: String = outcome.mapping.iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
+        body += &format!("<p>etcd's operations in place of ZooKeeper's:</p>\n<ul>{items}</ul>\n");
+    }
     if !outcome.optimised {
         body += "<p class=\"warning\">Measured with a debug build: the figures mean nothing.</p>\n";
     }

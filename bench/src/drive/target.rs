@@ -23,7 +23,8 @@ use tracing::{info, warn};
 
 use super::Settings;
 use crate::device::{Device, DeviceUse};
-use crate::engine::now;
+use crate::engine::{ANSWER_TIMEOUT, now};
+use crate::etcd;
 use crate::members::Members;
 use crate::process::{Probe, Sample, Usage};
 use crate::server::{Folder, Subject};
@@ -34,6 +35,19 @@ pub(crate) enum Start {
     Ringkeeper,
     /// The release whose jars are in --java-libs
     Java,
+    /// The program that --etcd names
+    Etcd,
+}
+
+/// What servers speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+pub(crate) enum Protocol {
+    #[default]
+    ZooKeeper,
+    /// etcd's gRPC, with its operations in place of ZooKeeper's
+    Etcd,
 }
 
 /// The servers under a load.
@@ -113,7 +127,7 @@ enum Whom {
 
 impl Target {
     /// Finds the servers that the operator named, or starts those that he asked for.
-    pub(super) fn reach(settings: &Settings) -> Result<Target> {
+    pub(super) fn reach(settings: &Settings, protocol: Protocol) -> Result<Target> {
         let Some(start) = settings.start else {
             let mut addrs = Vec::new();
             for name in &settings.servers {
@@ -121,18 +135,24 @@ impl Target {
                 addrs.extend(found.take(1));
             }
             ensure!(!addrs.is_empty(), "no server is named");
-            let description = format!("Servers: {}", settings.servers.join(", "));
+            let mut description = format!("Servers: {}", settings.servers.join(", "));
+            if protocol == Protocol::Etcd {
+                let session = etcd::Session::open(addrs[0], ANSWER_TIMEOUT)?;
+                description += &format!(", etcd {}", session.version());
+            }
             return Ok(Target { addrs, description, keeper: None });
         };
         let subject = match start {
             Start::Ringkeeper => Subject::Ringkeeper,
             Start::Java => Subject::Java,
+            Start::Etcd => Subject::Etcd,
         };
         let host = settings.ground.look()?;
         let programs = settings.ground.programs(&[subject], settings.java_heap_mb, 0)?;
         let name = match start {
             Start::Ringkeeper => "ringkeeper".to_owned(),
             Start::Java => format!("Java {}", programs.java_release()?),
+            Start::Etcd => format!("etcd {}", etcd::start::release(&programs.etcd)?),
         };
         let description = format!(
             "Servers: {} × {name}, started on CPUs {}; load generator on {}",

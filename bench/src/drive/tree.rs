@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 
-use crate::engine::{Engine, Errors, Pacing, Queue, Work};
+use crate::engine::{Engine, Errors, Pacing, Queue, Work, ZooKeeper};
 use crate::paths::Paths;
 use crate::session::Session;
 use crate::wire;
@@ -80,6 +80,8 @@ pub(crate) fn remove_all(addrs: &[SocketAddr], root: &str) -> Result<()> {
 struct Deletes(Vec<String>);
 
 impl Work for Deletes {
+    type Link = ZooKeeper;
+
     fn ask(&mut self, _connection: usize, queue: &mut Queue<'_>) {
         if let Some(path) = self.0.pop() {
             queue.last(0, 0, None, |xid, out| wire::append_delete(xid, &path, out));

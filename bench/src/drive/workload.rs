@@ -183,7 +183,7 @@ impl Choice {
 }
 
 impl Workload {
-    fn plain() -> Workload {
+    pub(super) fn plain() -> Workload {
         Workload {
             name: "get-set".to_owned(),
             scenario: None,

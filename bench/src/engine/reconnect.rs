@@ -10,17 +10,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::session::Session;
+use super::Link;
 
 /// Threads that connect, and a descriptor that is readable when one has.
-pub(super) struct Reconnector {
+pub(super) struct Reconnector<L: Link> {
     wake: Arc<EventFd>,
-    sender: Sender<(usize, Result<Session>)>,
-    receiver: Receiver<(usize, Result<Session>)>,
+    sender: Sender<Opened<L>>,
+    receiver: Receiver<Opened<L>>,
 }
 
-impl Reconnector {
-    pub(super) fn new() -> Result<Reconnector> {
+/// The number of a connection, and its new session.
+type Opened<L> = (usize, Result<<L as Link>::Session>);
+
+impl<L: Link> Reconnector<L> {
+    pub(super) fn new() -> Result<Reconnector<L>> {
         let (sender, receiver) = channel();
         let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         Ok(Reconnector { wake: Arc::new(wake), sender, receiver })
@@ -34,7 +37,7 @@ impl Reconnector {
         let first = (index + 1) % addrs.len();
         addrs.rotate_left(first);
         thread::spawn(move || {
-            let session = open_any(&addrs);
+            let session = open_any::<L>(&addrs);
             // Nobody listens any more when the load is over.
             if sender.send((index, session)).is_ok() {
                 let _ = wake.write(1);
@@ -43,24 +46,24 @@ impl Reconnector {
     }
 
     /// The sessions that were opened.
-    pub(super) fn take(&self) -> Result<Vec<(usize, Result<Session>)>> {
+    pub(super) fn take(&self) -> Result<Vec<Opened<L>>> {
         self.wake.read()?;
         Ok(self.receiver.try_iter().collect())
     }
 }
 
-impl AsFd for Reconnector {
+impl<L: Link> AsFd for Reconnector<L> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
 }
 
-fn open_any(addrs: &[SocketAddr]) -> Result<Session> {
+fn open_any<L: Link>(addrs: &[SocketAddr]) -> Result<L::Session> {
     let begun = Instant::now();
     let mut refusal = None;
     while begun.elapsed() < GIVEN_UP_AFTER {
         for &addr in addrs {
-            match Session::open_within(addr, PATIENCE) {
+            match L::open(addr, PATIENCE) {
                 Ok(session) => return Ok(session),
                 Err(error) => refusal = Some(error),
             }

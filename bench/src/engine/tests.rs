@@ -14,6 +14,8 @@ struct Reads {
 }
 
 impl Work for Reads {
+    type Link = ZooKeeper;
+
     fn ask(&mut self, _connection: usize, queue: &mut Queue<'_>) {
         let (request, child) = (&self.request, self.asked % 10);
         let reply_len = Some(request.reply_len());
@@ -21,10 +23,9 @@ impl Work for Reads {
         self.asked += 1;
     }
 
-    fn replied(&mut self, _connection: usize, tag: u32, _reply: &Reply<'_>) -> Result<()> {
+    fn replied(&mut self, _connection: usize, tag: u32) {
         assert_eq!(tag, self.replies % 10, "one connection's replies come in order");
         self.replies += 1;
-        Ok(())
     }
 }
 
@@ -88,6 +89,8 @@ fn where_errors_are_counted_a_lost_connection_is_opened_anew_at_another_server()
 struct Lossy(Reads);
 
 impl Work for Lossy {
+    type Link = ZooKeeper;
+
     fn ask(&mut self, connection: usize, queue: &mut Queue<'_>) {
         self.0.ask(connection, queue);
     }

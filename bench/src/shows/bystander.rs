@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::engine::{Engine, Errors, Pacing, Queue, Work, now};
+use crate::engine::{Engine, Errors, Pacing, Queue, Work, ZooKeeper, now};
 use crate::latency::Latency;
 use crate::paths::Paths;
 use crate::wire::Request;
@@ -58,6 +58,8 @@ impl Bystander {
 struct Reads(Request);
 
 impl Work for Reads {
+    type Link = ZooKeeper;
+
     fn ask(&mut self, _connection: usize, queue: &mut Queue<'_>) {
         let Reads(request) = self;
         queue.last(0, 0, Some(request.reply_len()), |xid, out| request.append(xid, 0, out));

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::bystander::Bystander;
 use super::{Part, Show};
-use crate::engine::{Engine, Errors, Pacing, Queue, Work};
+use crate::engine::{Engine, Errors, Pacing, Queue, Work, ZooKeeper};
 use crate::load::{self, Load, Operation, Shape};
 use crate::paths::Paths;
 use crate::server::{Server, Subject};
@@ -71,6 +71,8 @@ struct Deletes {
 }
 
 impl Work for Deletes {
+    type Link = ZooKeeper;
+
     fn ask(&mut self, _connection: usize, queue: &mut Queue<'_>) {
         let Deletes { request, next } = self;
         queue.last(0, 0, Some(request.reply_len()), |xid, out| request.append(xid, *next, out));

@@ -17,7 +17,7 @@ pub(super) fn layouts(show: &mut Show, subject: Subject) -> Result<()> {
             ("split, 1 shard", "ringkeeper.layout=split\nringkeeper.shards=1\n"),
             ("split, 2 shards", "ringkeeper.layout=split\nringkeeper.shards=2\n"),
         ],
-        Subject::Java | Subject::Echo => &[("one executor", "")],
+        Subject::Java | Subject::Echo | Subject::Etcd => &[("one executor", "")],
     };
     for (name, more) in layouts {
         let (server, _folder) = show.start(subject, 1, more)?;

@@ -92,7 +92,7 @@ impl Occupied {
         let memory = server.probe()?.memory()?;
         let live_heap_bytes = match subject {
             Subject::Java => live_heap(&bench.settings.ground.java, server.pid())?,
-            Subject::Ringkeeper | Subject::Echo => None,
+            Subject::Ringkeeper | Subject::Echo | Subject::Etcd => None,
         };
         Ok(Occupied { subject, znodes, moment, memory, live_heap_bytes })
     }

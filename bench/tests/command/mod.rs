@@ -31,7 +31,18 @@ pub fn kept(out: &Path, extension: &str) -> String {
 
 /// Runs the command on ringkeepers that it starts, and returns what it kept.
 pub fn load(dir: &Path, name: &str, arguments: &[&str]) -> serde_json::Value {
-    let output = bench(&["load", "--start", "ringkeeper", "--name", name])
+    load_on(bench(&["load", "--start", "ringkeeper", "--name", name]), dir, arguments)
+}
+
+/// The same on the etcd that tests/setup fetches.
+pub fn load_etcd(dir: &Path, arguments: &[&str]) -> serde_json::Value {
+    let mut command = plain(&["load", "--start", "etcd"]);
+    command.arg("--etcd").arg(ringkeeper_kit::deps::etcd());
+    load_on(command, dir, arguments)
+}
+
+fn load_on(mut command: Command, dir: &Path, arguments: &[&str]) -> serde_json::Value {
+    let output = command
         .args(arguments)
         .arg("--out")
         .arg(dir.join("out"))

@@ -51,6 +51,14 @@ pub fn python() -> PathBuf {
     fetched("python", "kit/python/requirements.txt").join("bin/python")
 }
 
+/// The server of etcd, the measure that the bench can take besides.
+///
+/// # Panics
+/// When it was not fetched yet; the message says what to run.
+pub fn etcd() -> PathBuf {
+    fetched("etcd", "kit/etcd.txt").join("usr/bin/etcd")
+}
+
 /// A program or header that one of the Debian packages of `tests/setup` brings.
 ///
 /// # Panics
