@@ -1,5 +1,6 @@
 //! Where a command measures, with which programs, and where its report goes: the same for all commands.
 
+use std::fmt::{self, Write};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +14,9 @@ use tracing::{info, warn};
 
 use crate::affinity::Cpus;
 use crate::etcd;
-use crate::host::Host;
-use crate::server::{Programs, Subject};
+use crate::host::{self, Host};
+use crate::report;
+use crate::server::{Folder, Programs, Subject};
 
 /// What the operator can choose of it.
 #[derive(Args, Clone, Debug, Serialize)]
@@ -60,7 +62,82 @@ pub(crate) fn or_note<T>(failures: &mut Vec<String>, what: &str, result: Result<
         .ok()
 }
 
+/// What every run tells of itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct About {
+    pub(crate) date: String,
+    /// What repeats the run.
+    pub(crate) command: String,
+    pub(crate) host: Host,
+    pub(crate) optimised: bool,
+    /// Before the run.
+    pub(crate) load_average: f64,
+    /// Whether it was a try of the command.
+    #[serde(skip)]
+    quick: bool,
+}
+
+/// What a command begins to measure with.
+pub(crate) struct Site {
+    pub(crate) about: About,
+    pub(crate) programs: Programs,
+    /// Holds all folders of the run.
+    pub(crate) root: Folder,
+}
+
+/// What is started, and what runs beside it.
+pub(crate) struct Needs<'a> {
+    /// Without it, a debug build is refused.
+    pub(crate) quick: bool,
+    pub(crate) subjects: &'a [Subject],
+    pub(crate) java_heap_mb: u32,
+    /// Of the znodes that the echo floor makes believe to have.
+    pub(crate) data_len: usize,
+    pub(crate) load_cpus: &'a Cpus,
+}
+
+impl About {
+    /// The name of the run's files; `command` is a part of it, if there is one.
+    pub(crate) fn name(&self, command: Option<&str>) -> String {
+        let commit = self.host.commit.trim_end_matches('+');
+        let command = command.map_or(String::new(), |command| format!("-{command}"));
+        format!("{}-{commit}{command}", self.date)
+    }
+
+    /// What each report begins with.
+    pub(crate) fn write(&self, title: &str, out: &mut String) -> fmt::Result {
+        writeln!(out, "# {title}, {}, commit {}\n", self.date, self.host.commit)?;
+        if self.quick || !self.optimised {
+            writeln!(out, "**A try of the command: these figures mean nothing.**\n")?;
+        }
+        writeln!(out, "Repeat it with\n\n    {}\n", self.command)?;
+        report::write_host(&self.host, out)
+    }
+}
+
 impl Ground {
+    /// Prepares a run of `command`: finds its programs, makes its folder, looks at the machine, and keeps the
+    /// calling thread, which is to be the load generator, on its CPUs from now on.
+    pub(crate) fn prepare(&self, command: &str, needs: &Needs<'_>) -> Result<Site> {
+        ensure!(
+            needs.quick || !cfg!(debug_assertions),
+            "this is a debug build, whose load generator is slow: use cargo run --release"
+        );
+        let host = self.look()?;
+        let programs = self.programs(needs.subjects, needs.java_heap_mb, needs.data_len)?;
+        let root = Folder::fresh(self.dir.join(command))?;
+        let about = About {
+            date: today(),
+            command: self::command(),
+            host,
+            optimised: !cfg!(debug_assertions),
+            load_average: host::load_average()?,
+            quick: needs.quick,
+        };
+        needs.load_cpus.pin_this_thread()?;
+        Ok(Site { about, programs, root })
+    }
+
     /// Makes the folder of the servers' data, and looks at the machine.
     pub(crate) fn look(&self) -> Result<Host> {
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
@@ -99,12 +176,9 @@ impl Ground {
     }
 }
 
-/// Refuses to measure with a load generator that was not optimised.
-pub(crate) fn ensure_optimised() -> Result<()> {
-    ensure!(
-        !cfg!(debug_assertions),
-        "this is a debug build, whose load generator is slow: use cargo run --release"
-    );
+/// Refuses the echo floor where a server is needed that keeps what it is given.
+pub(crate) fn ensure_servers(subjects: &[Subject]) -> Result<()> {
+    ensure!(!subjects.contains(&Subject::Echo), "an echo holds nothing: name java, ringkeeper");
     Ok(())
 }
 

@@ -19,9 +19,7 @@ pub(crate) fn render(run: &Run) -> String {
 }
 
 fn write_report(run: &Run, out: &mut String) -> fmt::Result {
-    writeln!(out, "# Side by side, {}, commit {}\n", run.date, run.host.commit)?;
-    writeln!(out, "Repeat it with\n\n    {}\n", run.command)?;
-    write_host(&run.host, out)?;
+    run.about.write("Side by side", out)?;
     write_ground(run, out)?;
     writeln!(out, "\n## Goals\n\n{}", goals_table(&run.goals))?;
     writeln!(out, "\n## Ratios\n\n{RATIOS_READ_AS}\n\n{}", ratios_table(&run.summary))?;

@@ -10,13 +10,13 @@ use serde::Serialize;
 use tracing::info;
 
 use crate::goals::{Goal, goals};
-use crate::ground::{self, Ground, Pinning};
-use crate::host::{self, Host};
+use crate::ground::{self, About, Ground, Needs, Pinning, Site};
+use crate::host;
 use crate::latency::Latency;
 use crate::load::{self, Load, Measured, Operation, Shape, Span};
 use crate::paths::Paths;
 use crate::report;
-use crate::server::{Programs, Server, Subject};
+use crate::server::{Server, Subject};
 use crate::summary::{At, Case, Summary};
 
 /// What the operator can choose.
@@ -66,10 +66,8 @@ pub(crate) struct Settings {
 /// All that a run found: the evidence, and what it comes to.
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
-    pub(crate) date: String,
-    /// What repeats the run.
-    pub(crate) command: String,
-    pub(crate) host: Host,
+    #[serde(flatten)]
+    pub(crate) about: About,
     pub(crate) settings: Settings,
     /// Before each round.
     pub(crate) load_averages: Vec<f64>,
@@ -82,40 +80,42 @@ pub(crate) struct Run {
 
 /// Measures, prints the report, and keeps it with the raw figures.
 pub(crate) fn run(settings: Settings) -> Result<()> {
-    ground::ensure_optimised()?;
-    let ground = &settings.ground;
-    let host = ground.look()?;
-    let programs = ground.programs(&settings.subjects, settings.java_heap_mb, settings.data_len.into())?;
-    settings.pinning.load_cpus.pin_this_thread()?;
+    let needs = Needs {
+        quick: false,
+        subjects: &settings.subjects,
+        java_heap_mb: settings.java_heap_mb,
+        data_len: settings.data_len.into(),
+        load_cpus: &settings.pinning.load_cpus,
+    };
+    let site = settings.ground.prepare("side-by-side", &needs)?;
 
     let (mut measured, mut disk_floor, mut load_averages) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=settings.rounds {
         load_averages.push(host::load_average()?);
         for &subject in &settings.subjects {
             info!("round {round} of {}: {subject}", settings.rounds);
-            measure(subject, &programs, &settings, &mut measured)
+            measure(subject, &site, &settings, &mut measured)
                 .with_context(|| format!("round {round}, {subject}"))?;
-            ground::settle(&ground.dir)?;
+            ground::settle(&settings.ground.dir)?;
         }
         disk_floor.push(settings.disk_floor()?);
     }
 
     let summary = Summary::of(&measured, &disk_floor);
     let goals = goals(&summary);
-    let (date, command) = (ground::today(), ground::command());
-    let run = Run { date, command, host, settings, load_averages, summary, goals, measured, disk_floor };
-    let name = format!("{}-{}", run.date, run.host.commit.trim_end_matches('+'));
+    let run = Run { about: site.about, settings, load_averages, summary, goals, measured, disk_floor };
+    let name = run.about.name(None);
     run.settings.ground.keep(&name, report::render(&run), &run)
 }
 
 /// All loads on one fresh server.
 fn measure(
     subject: Subject,
-    programs: &Programs,
+    Site { programs, root, .. }: &Site,
     settings: &Settings,
     measured: &mut Vec<(Case, Measured)>,
 ) -> Result<()> {
-    let server = Server::start(subject, programs, &settings.pinning.server_cpus, &settings.ground.dir)?;
+    let server = Server::start(subject, programs, &settings.pinning.server_cpus, root.path())?;
     load::populate(server.addr(), ZNODES, settings.znodes, settings.data_len.into())?;
     if subject == Subject::Java {
         run_hot(&server, settings)?;

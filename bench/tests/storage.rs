@@ -2,27 +2,14 @@
 
 mod command;
 
-use std::fs;
-
 use serde_json::Value;
 
 #[test]
 fn a_small_run_measures_every_part_on_both_servers_and_cleans_up() {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let (out, data) = (dir.path().join("out"), dir.path().join("data"));
-    let output = command::bench(&["storage", "--quick", "--znodes", "5000", "--tail", "1000"])
-        .args(["--caches", "warm"])
-        .args(["--rate", "500", "--seconds", "2", "--warmup", "1", "--snap-count", "20"])
-        .args(["--connections", "4"])
-        .arg("--out")
-        .arg(&out)
-        .arg("--dir")
-        .arg(&data)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-
-    let run: Value = serde_json::from_str(&command::kept(&out, "json")).unwrap();
+    let (run, report) = command::report(
+        "storage --quick --znodes 5000 --tail 1000 --caches warm --rate 500 --seconds 2 \
+         --warmup 1 --snap-count 20 --connections 4",
+    );
     let found = &run["found"];
     for subject in ["java", "ringkeeper"] {
         let of = |part: &str| -> Vec<&Value> {
@@ -61,6 +48,5 @@ fn a_small_run_measures_every_part_on_both_servers_and_cleans_up() {
         assert_eq!(mixed[0]["snapshots_written"], 0, "{subject}");
         assert!(mixed[1]["snapshots_written"].as_u64().unwrap() > 0, "{subject}");
     }
-    assert!(command::kept(&out, "md").contains("these figures mean nothing"));
-    assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "the servers' folders are gone");
+    assert!(report.contains("## Restart"));
 }

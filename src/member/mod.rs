@@ -149,7 +149,7 @@ impl MemberRole {
                 }
             }
             driver.digests.look(driver.seat.member().digests(), driver.at.now);
-            driver.flush();
+            driver.end_turn();
         }
     }
 }
@@ -372,12 +372,14 @@ impl Driver {
         self.followers.serve(mode);
     }
 
-    /// Sends what the turn has made, and takes turns that were held back.
-    fn flush(&mut self) {
+    /// Takes turns that were held back, and sends what this turn has made.
+    fn end_turn(&mut self) {
         let mut duties = Vec::new();
         while self.followers.are_ready() && self.seat.on_ready(self.at, &mut duties) {
             self.perform(std::mem::take(&mut duties));
         }
+        self.seat.end_turn(self.at, &mut duties);
+        self.perform(duties);
         self.learners.flush();
         if let Some(leader) = &self.leader {
             leader.flush();

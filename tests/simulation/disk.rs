@@ -50,6 +50,7 @@ pub(crate) struct Writer {
 /// What a start finds.
 pub(crate) struct Found {
     pub(crate) pipeline: Pipeline,
+    /// What the log has beyond the snapshot.
     pub(crate) records: Vec<Logged>,
     pub(crate) writer: Writer,
 }
@@ -103,7 +104,10 @@ impl Disk {
                 if state < record.after {
                     return Err(format!("{} continues {}, the state is {state}", record.zxid, record.after));
                 }
-                records.push(Logged { zxid: record.zxid, payload: record.payload.into() });
+                // What is before the snapshot may be in no history, if a leader sent that.
+                if record.zxid > state {
+                    records.push(Logged { zxid: record.zxid, payload: record.payload.into() });
+                }
                 pipeline.recover(record.payload).map_err(|error| error.to_string())
             };
             recovery.read(&segment.bytes, segment.is_named, each).map_err(|error| error.to_string())?;

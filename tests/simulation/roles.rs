@@ -248,10 +248,30 @@ impl World {
         tell: impl FnOnce(&mut Seat<Socket>, Moment, &mut Vec<Duty<Socket>>),
     ) {
         let (mut out, at) = (Vec::new(), self.at(server));
+        let turn = self.rng.u64(0..=self.setup.turn_us_max) * US;
         let Some(process) = self.servers[server].process(life) else { return };
         tell(&mut process.seat, at, &mut out);
+        let begins = !std::mem::replace(&mut process.is_in_turn, true);
+        self.perform_all(server, life, out);
+        match turn {
+            _ if !begins => {}
+            0 => self.on_turn_ends(server, life),
+            _ => self.after(turn, Event::TurnEnds(server, life)),
+        }
+    }
+
+    pub(crate) fn on_turn_ends(&mut self, server: usize, life: u32) {
+        let (mut out, at) = (Vec::new(), self.at(server));
+        let Some(process) = self.servers[server].process(life) else { return };
+        process.is_in_turn = false;
+        process.seat.end_turn(at, &mut out);
+        self.perform_all(server, life, out);
+    }
+
+    fn perform_all(&mut self, server: usize, life: u32, duties: Vec<Duty<Socket>>) {
+        let Some(process) = self.servers[server].process(life) else { return };
         // An observer publishes what its log gets in the same turn.
-        for duty in &out {
+        for duty in &duties {
             if let Duty::Act(Action::Append(records)) = duty {
                 for (zxid, payload) in payloads(records) {
                     self.checks.ephemerals.on_logged(zxid, self.now);
@@ -259,7 +279,7 @@ impl World {
                 }
             }
         }
-        for duty in out {
+        for duty in duties {
             self.perform(server, life, duty);
         }
         for conn in self.dropped.take() {

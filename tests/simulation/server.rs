@@ -62,6 +62,8 @@ pub(crate) struct Process {
     pub(crate) electorate: Configurations,
     pub(crate) election_links: BTreeMap<election::LinkId, (ConnId, usize)>,
     pub(crate) seat: Seat<Socket>,
+    /// Whether the commit role is within a turn, to which what comes belongs.
+    pub(crate) is_in_turn: bool,
     /// What came on connections that nobody reads yet, and whether they have ended.
     pub(crate) early: BTreeMap<ConnId, (Vec<u8>, bool)>,
     pub(crate) learners: BTreeMap<LinkId, Input>,
@@ -289,6 +291,7 @@ impl Server {
             electorate: configurations,
             election_links: BTreeMap::new(),
             seat,
+            is_in_turn: false,
             early: BTreeMap::new(),
             learners: BTreeMap::new(),
             leader: None,

@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) laggards: u64,
     /// How long a write of the log takes at most, in microseconds.
     pub(crate) write_us_max: u64,
+    /// How long a turn of the commit role takes at most, in microseconds: what comes meanwhile belongs to it.
+    pub(crate) turn_us_max: u64,
     /// Whether a server may be told of another leader than was elected: whatever elections come to, nothing may be lost.
     pub(crate) bad_elections: bool,
     /// Whether clients change who the servers are.
@@ -112,6 +114,7 @@ impl Setup {
             latency_us: (200, 1500),
             laggards: 50,
             write_us_max: 8000,
+            turn_us_max: 300,
             bad_elections: false,
             reconfigs: false,
             faults: Vec::new(),
@@ -141,6 +144,7 @@ impl Setup {
             latency_us: *rng.choice(&[(100, 400), (200, 2000), (200, 20_000), (5000, 60_000)]).expect("some"),
             laggards: *rng.choice(&[10, 40, 1000]).expect("some"),
             write_us_max: *rng.choice(&[500, 5000, 30_000]).expect("some"),
+            turn_us_max: *rng.choice(&[0, 300, 5000]).expect("some"),
             bad_elections: rng.u8(0..5) == 0,
             faults,
             pause_ms_max: *rng.choice(&[100, 400, 1500]).expect("some"),

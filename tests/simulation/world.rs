@@ -90,6 +90,7 @@ pub(crate) enum Event {
     ConfigurationsWritten(usize, u32, Configurations),
     SnapshotWritten(usize, u32),
     TurnDue(usize, u32, usize),
+    TurnEnds(usize, u32),
     Redial {
         server: usize,
         life: u32,
@@ -240,6 +241,7 @@ impl World {
             }
             Event::SnapshotWritten(server, life) => self.on_snapshot_written(server, life),
             Event::TurnDue(server, life, shard) => self.on_turn_due(server, life, shard),
+            Event::TurnEnds(server, life) => self.on_turn_ends(server, life),
             Event::Redial { server, life, attempt, leader, until } => {
                 self.dial_leader(server, life, attempt, leader, until);
             }
@@ -270,6 +272,7 @@ impl World {
             | Event::Written(server, ..)
             | Event::Post(server, ..)
             | Event::TurnDue(server, ..)
+            | Event::TurnEnds(server, _)
             | Event::DialOver(server, ..)
             | Event::Redial { server, .. } => Some(*server),
             // The kernel of a stopped process still accepts connections, and writes what it was given.

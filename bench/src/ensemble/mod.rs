@@ -21,8 +21,7 @@ use serde::Serialize;
 
 use crate::affinity::Cpus;
 use crate::goals::Goal;
-use crate::ground::{self, Ground};
-use crate::host::{self, Host};
+use crate::ground::{self, About, Ground, Needs, Site};
 use crate::load::Measured;
 use crate::server::{Folder, Programs, Subject};
 use crate::side_by_side::seconds;
@@ -104,14 +103,9 @@ pub(crate) enum Part {
 /// All that a run found.
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
-    pub(crate) date: String,
-    /// What repeats the run.
-    pub(crate) command: String,
-    pub(crate) host: Host,
+    #[serde(flatten)]
+    pub(crate) about: About,
     pub(crate) settings: Settings,
-    pub(crate) optimised: bool,
-    /// When the run began.
-    pub(crate) load_average: f64,
     pub(crate) goals: Vec<Goal>,
     /// Of the loads.
     pub(crate) summary: Summary,
@@ -129,17 +123,16 @@ pub(crate) struct Found {
 
 /// Measures, prints the report, and keeps it with the raw figures.
 pub(crate) fn run(settings: Settings) -> Result<()> {
-    if !settings.quick {
-        ground::ensure_optimised()?;
-    }
-    ensure!(!settings.subjects.contains(&Subject::Echo), "an echo forms no ensemble: name java, ringkeeper");
-    let host = settings.ground.look()?;
-    let data_len = settings.data_len.into();
-    let programs = settings.ground.programs(&settings.subjects, settings.java_heap_mb, data_len)?;
-    let root = Folder::fresh(settings.ground.dir.join("ensemble"))?;
+    ground::ensure_servers(&settings.subjects)?;
+    let needs = Needs {
+        quick: settings.quick,
+        subjects: &settings.subjects,
+        java_heap_mb: settings.java_heap_mb,
+        data_len: settings.data_len.into(),
+        load_cpus: &settings.load_cpus,
+    };
+    let Site { about, programs, root } = settings.ground.prepare(NAME, &needs)?;
     let bench = Bench { root, programs, settings };
-    let load_average = host::load_average()?;
-    bench.settings.load_cpus.pin_this_thread()?;
     let mut found = Found::default();
     if bench.settings.parts.contains(&Part::Loads) {
         loads::measure(&bench, &mut found);
@@ -150,19 +143,9 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
 
     let Bench { settings, .. } = bench;
     let summary = Summary::of(&found.loads, &[]);
-    let run = Run {
-        date: ground::today(),
-        command: ground::command(),
-        goals: goals::goals(&summary, &found),
-        optimised: !cfg!(debug_assertions),
-        load_average,
-        host,
-        settings,
-        summary,
-        found,
-    };
-    let name = format!("{}-{}-ensemble", run.date, run.host.commit.trim_end_matches('+'));
-    run.settings.ground.keep(&name, report::render(&run), &run)?;
+    let goals = goals::goals(&summary, &found);
+    let run = Run { about, settings, goals, summary, found };
+    run.settings.ground.keep(&run.about.name(Some(NAME)), report::render(&run), &run)?;
     ensure!(run.found.failures.is_empty(), "not everything could be measured: see the report");
     Ok(())
 }
@@ -193,3 +176,6 @@ impl fmt::Display for Part {
         })
     }
 }
+
+/// Of the command, its folder and its report.
+const NAME: &str = "ensemble";

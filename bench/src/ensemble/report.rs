@@ -6,7 +6,7 @@ use comfy_table::Table;
 
 use super::loads::LOADS;
 use super::{Found, Run};
-use crate::report::{NONE, figures_table, goals_table, number, numbers_right, table, with_range, write_host};
+use crate::report::{NONE, figures_table, goals_table, number, numbers_right, table, with_range};
 use crate::server::Subject;
 use crate::summary::{Case, Figures, Spread, Summary};
 
@@ -18,12 +18,7 @@ pub(super) fn render(run: &Run) -> String {
 }
 
 fn write_report(run: &Run, out: &mut String) -> fmt::Result {
-    writeln!(out, "# Ensembles of three, {}, commit {}\n", run.date, run.host.commit)?;
-    if run.settings.quick || !run.optimised {
-        writeln!(out, "**A try of the command: these figures mean nothing.**\n")?;
-    }
-    writeln!(out, "Repeat it with\n\n    {}\n", run.command)?;
-    write_host(&run.host, out)?;
+    run.about.write("Ensembles of three", out)?;
     write_ground(run, out)?;
     for failure in &run.found.failures {
         writeln!(out, "- **not measured**: {failure}")?;
@@ -58,7 +53,7 @@ fn write_ground(run: &Run, out: &mut String) -> fmt::Result {
         out,
         "- how quiet the machine was: load average {:.2} before the run; other processes took at most {:.0} % \
          of its CPU time during a load",
-        run.load_average,
+        run.about.load_average,
         100.0 * others
     )
 }

@@ -22,10 +22,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tracing::info;
 
-use crate::ground::{self, Ground, Pinning};
-use crate::host::{self, Host};
+use crate::ground::{self, About, Ground, Needs, Pinning, Site};
 use crate::process::Probe;
-use crate::report::{numbers_right, table, write_host};
+use crate::report::{numbers_right, table};
 use crate::server::{Folder, Programs, Server, Subject};
 
 /// What the operator can choose.
@@ -92,12 +91,9 @@ pub(crate) enum Part {
 /// All that a run found.
 #[derive(Debug, Serialize)]
 struct Run {
-    date: String,
-    command: String,
-    host: Host,
+    #[serde(flatten)]
+    about: About,
     settings: Settings,
-    optimised: bool,
-    load_average: f64,
     figures: Vec<Figure>,
     failures: Vec<String>,
 }
@@ -114,17 +110,17 @@ struct Figure {
 
 /// Shows, prints the report, and keeps it with the figures.
 pub(crate) fn run(settings: Settings) -> Result<()> {
-    if !settings.quick {
-        ground::ensure_optimised()?;
-    }
-    ensure!(!settings.subjects.contains(&Subject::Echo), "an echo holds nothing: name java, ringkeeper");
+    ground::ensure_servers(&settings.subjects)?;
     // Servers inherit the limit.
     crate::fleet::allow_descriptors(settings.sessions as usize + 1000)?;
-    let host = settings.ground.look()?;
-    let programs = settings.ground.programs(&settings.subjects, settings.java_heap_mb, 100)?;
-    let root = Folder::fresh(settings.ground.dir.join("shows"))?;
-    let load_average = host::load_average()?;
-    settings.pinning.load_cpus.pin_this_thread()?;
+    let needs = Needs {
+        quick: settings.quick,
+        subjects: &settings.subjects,
+        java_heap_mb: settings.java_heap_mb,
+        data_len: 100,
+        load_cpus: &settings.pinning.load_cpus,
+    };
+    let Site { about, programs, root } = settings.ground.prepare(NAME, &needs)?;
     let mut show = Show { settings, programs, root, figures: Vec::new() };
     let mut failures = Vec::new();
     for part in show.settings.parts.clone() {
@@ -141,17 +137,8 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
         }
     }
     let Show { settings, figures, .. } = show;
-    let run = Run {
-        date: ground::today(),
-        command: ground::command(),
-        optimised: !cfg!(debug_assertions),
-        host,
-        settings,
-        load_average,
-        figures,
-        failures,
-    };
-    let name = format!("{}-{}-shows", run.date, run.host.commit.trim_end_matches('+'));
+    let run = Run { about, settings, figures, failures };
+    let name = run.about.name(Some(NAME));
     let mut report = String::new();
     write_report(&run, &mut report).expect("a string takes all that is written");
     run.settings.ground.keep(&name, report, &run)?;
@@ -206,17 +193,12 @@ fn resident(probe: &Probe) -> Result<f64> {
 }
 
 fn write_report(run: &Run, out: &mut String) -> fmt::Result {
-    writeln!(out, "# Large numbers, {}, commit {}\n", run.date, run.host.commit)?;
-    if run.settings.quick || !run.optimised {
-        writeln!(out, "**A try of the command: these figures mean nothing.**\n")?;
-    }
-    writeln!(out, "Repeat it with\n\n    {}\n", run.command)?;
-    write_host(&run.host, out)?;
+    run.about.write("Large numbers", out)?;
     let pinning = &run.settings.pinning;
     writeln!(
         out,
         "- server on CPU {}, load generator on CPU {}; load average {:.2} before the run",
-        pinning.server_cpus, pinning.load_cpus, run.load_average
+        pinning.server_cpus, pinning.load_cpus, run.about.load_average
     )?;
     for failure in &run.failures {
         writeln!(out, "- **not shown**: {failure}")?;
@@ -261,3 +243,6 @@ impl fmt::Display for Part {
         })
     }
 }
+
+/// Of the command, its folder and its report.
+const NAME: &str = "shows";

@@ -27,8 +27,7 @@ use tracing::info;
 use crate::affinity::Cpus;
 use crate::device::Device;
 use crate::goals::Goal;
-use crate::ground::{self, Ground, Pinning};
-use crate::host::{self, Host};
+use crate::ground::{self, About, Ground, Needs, Pinning, Site};
 use crate::server::{Folder, Programs, Server, Subject};
 use crate::side_by_side::seconds;
 
@@ -119,14 +118,9 @@ pub(crate) enum Part {
 /// All that a run found.
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
-    pub(crate) date: String,
-    /// What repeats the run.
-    pub(crate) command: String,
-    pub(crate) host: Host,
+    #[serde(flatten)]
+    pub(crate) about: About,
     pub(crate) settings: Settings,
-    pub(crate) optimised: bool,
-    /// When the run began.
-    pub(crate) load_average: f64,
     /// Whether restarts with a cold page cache were asked for, but could not be had.
     pub(crate) cold_missing: bool,
     pub(crate) goals: Vec<Goal>,
@@ -146,36 +140,27 @@ pub(crate) struct Found {
 
 /// Measures, prints the report, and keeps it with the raw figures.
 pub(crate) fn run(settings: Settings) -> Result<()> {
-    if !settings.quick {
-        ground::ensure_optimised()?;
-    }
-    let host = settings.ground.look()?;
-    let data_len = settings.data_len.into();
-    let programs = settings.ground.programs(&settings.subjects, settings.java_heap_mb, data_len)?;
-    let bench = Bench {
-        root: Folder::fresh(settings.ground.dir.join("storage"))?,
-        device: Device::find(&host.disk.device_number),
-        programs,
-        settings,
+    ground::ensure_servers(&settings.subjects)?;
+    let needs = Needs {
+        quick: settings.quick,
+        subjects: &settings.subjects,
+        java_heap_mb: settings.java_heap_mb,
+        data_len: settings.data_len.into(),
+        load_cpus: &settings.pinning.load_cpus,
     };
-    let load_average = host::load_average()?;
-    bench.settings.pinning.load_cpus.pin_this_thread()?;
+    let Site { about, programs, root } = settings.ground.prepare(NAME, &needs)?;
+    let bench = Bench { root, device: Device::find(&about.host.disk.device_number), programs, settings };
     let found = bench.measure()?;
 
     let Bench { settings, .. } = bench;
     let run = Run {
-        date: ground::today(),
-        command: ground::command(),
+        about,
         goals: goals::goals(&found, settings.rate),
-        optimised: !cfg!(debug_assertions),
         cold_missing: settings.caches.contains(&Cache::Cold) && !restarts::cold_possible(),
-        load_average,
-        host,
         settings,
         found,
     };
-    let name = format!("{}-{}-storage", run.date, run.host.commit.trim_end_matches('+'));
-    run.settings.ground.keep(&name, report::render(&run), &run)?;
+    run.settings.ground.keep(&run.about.name(Some(NAME)), report::render(&run), &run)?;
     ensure!(run.found.failures.is_empty(), "not everything could be measured: see the report");
     Ok(())
 }
@@ -265,3 +250,6 @@ const MILLION: u32 = 1_000_000;
 
 /// What group numbers have digits for, and a disk of an ordinary size room.
 const ZNODES_MAX: i64 = 100_000_000;
+
+/// Of the command, its folder and its report.
+const NAME: &str = "storage";

@@ -8,7 +8,7 @@ use super::images::{Ended, Moment, Occupied};
 use super::mixed::{Mixed, Snapshots};
 use super::{Found, Run, Settings};
 use crate::load::Measured;
-use crate::report::{NONE, goals_table, number, numbers_right, table, with_range, write_host};
+use crate::report::{NONE, goals_table, number, numbers_right, table, with_range};
 use crate::server::Subject;
 use crate::summary::{Case, Spread};
 
@@ -20,12 +20,7 @@ pub(super) fn render(run: &Run) -> String {
 }
 
 fn write_report(run: &Run, out: &mut String) -> fmt::Result {
-    writeln!(out, "# Storage, {}, commit {}\n", run.date, run.host.commit)?;
-    if run.settings.quick || !run.optimised {
-        writeln!(out, "**A trial of the command: these figures mean nothing.**\n")?;
-    }
-    writeln!(out, "Repeat it with\n\n    {}\n", run.command)?;
-    write_host(&run.host, out)?;
+    run.about.write("Storage", out)?;
     write_settings(run, out)?;
     let found = &run.found;
     for failure in &found.failures {
@@ -73,7 +68,7 @@ fn write_settings(run: &Run, out: &mut String) -> fmt::Result {
         out,
         "- how quiet the machine was: load average {:.2} before; other processes took at most {:.0} % of its CPU \
          time during a measurement of bytes or the mix",
-        run.load_average,
+        run.about.load_average,
         100.0 * others
     )?;
     if run.cold_missing && !found.restarts.is_empty() {

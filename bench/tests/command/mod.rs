@@ -13,6 +13,20 @@ pub fn bench(arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs a command that measures servers, with arguments between blanks, and returns what it kept: the figures,
+/// and the report.
+pub fn report(line: &str) -> (serde_json::Value, String) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (out, data) = (dir.path().join("out"), dir.path().join("data"));
+    let arguments: Vec<&str> = line.split_whitespace().collect();
+    let output = bench(&arguments).arg("--out").arg(&out).arg("--dir").arg(&data).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 0, "the servers' folders are gone");
+    let report = kept(&out, "md");
+    assert!(report.contains("these figures mean nothing"), "it is a try: {report}");
+    (serde_json::from_str(&kept(&out, "json")).unwrap(), report)
+}
+
 /// The bench's program with these arguments.
 pub fn plain(arguments: &[&str]) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -22,7 +36,7 @@ pub fn plain(arguments: &[&str]) -> Command {
 }
 
 /// The only file in `out` with this extension.
-pub fn kept(out: &Path, extension: &str) -> String {
+fn kept(out: &Path, extension: &str) -> String {
     let mut files: Vec<PathBuf> = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|found| found == extension));
     assert_eq!(files.len(), 1, "{files:?}");

@@ -153,10 +153,16 @@ impl Leading {
 
     /// What the server is left with: a database as it was published, and what its log has beyond it. What was
     /// committed is published, with no answer to anybody.
-    pub(super) fn end(mut self, history: &mut History, out: &mut Vec<Action>) -> (Pipeline, Tail) {
+    pub(super) fn end(
+        mut self,
+        storage: &mut Storage,
+        history: &mut History,
+        out: &mut Vec<Action>,
+    ) -> (Pipeline, Tail) {
         if !self.was_established {
             return (self.pipeline, self.tail);
         }
+        self.publish(storage, out);
         self.pipeline.on_confirmed(u64::MAX);
         if let Some(mut batch) = self.pipeline.publish() {
             batch.steps.retain(|step| !matches!(step, Step::Reply(_)));
@@ -177,7 +183,10 @@ impl Leading {
             match action {
                 LeaderAction::Send(link, packet) => out.push(Action::ToLearner(link, packet)),
                 LeaderAction::SendTree(link) => out.push(Action::SendTree(link)),
-                LeaderAction::TakeTree(link) => out.push(Action::TakeTree(link)),
+                LeaderAction::TakeTree(link) => {
+                    self.publish(storage, out);
+                    out.push(Action::TakeTree(link));
+                }
                 LeaderAction::ReadLog { link, from, upto } => {
                     out.push(Action::ReadLog { link, from, upto });
                 }
@@ -215,13 +224,19 @@ impl Leading {
             }
             queue.extend(more);
         }
+        if serves {
+            self.publish(storage, out);
+            out.push(Action::Serve);
+        }
+    }
+
+    /// Publishes all that may be, once the log has been handed what there is.
+    pub(super) fn publish(&mut self, storage: &mut Storage, out: &mut Vec<Action>) {
+        storage.flush(out);
         if self.was_established
             && let Some(batch) = self.pipeline.publish()
         {
             out.push(Action::Publish(batch));
-        }
-        if serves {
-            out.push(Action::Serve);
         }
     }
 

@@ -116,7 +116,6 @@ impl Learning {
         self.tell_observers(storage, history, out, |observers, known, done| {
             observers.on_tick(known.last, at.now, done);
         });
-        self.publish(out);
     }
 
     /// The observers' machine, if this server brings any up to date.
@@ -139,7 +138,10 @@ impl Learning {
             match action {
                 MasterAction::Send(link, packet) => out.push(Action::ToLearner(link, packet)),
                 MasterAction::SendTree(link) => out.push(Action::SendTree(link)),
-                MasterAction::TakeTree(link) => out.push(Action::TakeTree(link)),
+                MasterAction::TakeTree(link) => {
+                    self.publish(storage, out);
+                    out.push(Action::TakeTree(link));
+                }
                 MasterAction::ReadLog { link, from, upto } => out.push(Action::ReadLog { link, from, upto }),
                 MasterAction::Close(link, reason) => out.push(Action::CloseLearner(link, reason)),
                 MasterAction::Forward(link, request) => {
@@ -200,7 +202,8 @@ impl Learning {
     }
 
     /// What the server is left with: a database as it was published, and what its log has beyond it.
-    pub(super) fn end(self) -> (Pipeline, Tail) {
+    pub(super) fn end(mut self, storage: &mut Storage, out: &mut Vec<Action>) -> (Pipeline, Tail) {
+        self.publish(storage, out);
         (self.replica.into_pipeline(), self.learner.into_tail())
     }
 
@@ -247,7 +250,7 @@ impl Learning {
                         let version = Zxid(committed.version());
                         self.replica.show_configuration(text.as_bytes(), version, self.wall);
                     }
-                    self.publish(out);
+                    self.publish(storage, out);
                     out.push(Action::Serve);
                 }
                 LearnerAction::Pong(zxid) => {
@@ -274,7 +277,6 @@ impl Learning {
             MasterAction::Send(link, packet) => Some(Action::ToLearner(link, packet)),
             _ => None,
         }));
-        self.publish(out);
     }
 
     /// Has observers told of what came from the leader, which takes no more than packets.
@@ -288,7 +290,10 @@ impl Learning {
         }
     }
 
-    fn publish(&mut self, out: &mut Vec<Action>) {
+    /// Publishes all that was applied and answered, once the log has been handed what there is: no server shows
+    /// what its log lacks.
+    pub(super) fn publish(&mut self, storage: &mut Storage, out: &mut Vec<Action>) {
+        storage.flush(out);
         if let Some(batch) = self.replica.publish() {
             out.push(Action::Publish(batch));
         }

@@ -20,8 +20,9 @@
 //!
 //! # What a driver does
 //!
-//! It hands in what comes (turns of shards, packets, the log's promises, time), takes the [`Action`]s, and
-//! performs them in their order; those that say so are answered when they are done. It owns the sockets: which
+//! It hands in what comes (turns of shards, packets, the log's promises, time), ends the turn with
+//! [`Member::end_turn`] when there is nothing more at the moment, takes the [`Action`]s, and performs them in
+//! their order; those that say so are answered when they are done. It owns the sockets: which
 //! connection a [`LinkId`] is, what waits to be sent on it and how much may, the dialling of the leader. Which
 //! of them are used when is decided by the member's [`Seat`], which also tells when there must be an election,
 //! and takes its outcome.
@@ -387,15 +388,24 @@ impl Member {
         self.finish(at, out);
     }
 
-    /// Ends a role that is over, begins one that can, and hands the log what there is for it.
+    /// Hands the log what was appended, and publishes what may be. To be called when a driver has handed in all
+    /// that it has at the moment: what came together is written and published together.
+    pub fn end_turn(&mut self, out: &mut Vec<Action>) {
+        match &mut self.role {
+            Role::Leading(leading) => leading.publish(&mut self.storage, out),
+            Role::Learning(learning) => learning.publish(&mut self.storage, out),
+            // It publishes at once what it answers.
+            Role::Looking(_) | Role::Between => self.storage.flush(out),
+        }
+    }
+
+    /// Ends a role that is over, and begins one that can.
     fn finish(&mut self, at: Moment, out: &mut Vec<Action>) {
-        self.storage.flush(out);
         self.end_role(out);
         if self.storage.is_settled()
             && let Some(start) = self.next.take()
         {
             self.begin_role(start, at, out);
-            self.storage.flush(out);
             self.end_role(out);
         }
     }
@@ -436,11 +446,11 @@ impl Member {
         }
         self.role = match std::mem::replace(&mut self.role, Role::Between) {
             Role::Leading(leading) => {
-                let (pipeline, tail) = leading.end(&mut self.history, out);
+                let (pipeline, tail) = leading.end(&mut self.storage, &mut self.history, out);
                 Role::Looking(Box::new(Looking::new(pipeline, tail)))
             }
             Role::Learning(learning) => {
-                let (pipeline, tail) = learning.end();
+                let (pipeline, tail) = learning.end(&mut self.storage, out);
                 Role::Looking(Box::new(Looking::new(pipeline, tail)))
             }
             other => other,

@@ -196,6 +196,11 @@ impl<S> Seat<S> {
         self.tell(at, out, |member, at, actions| member.on_tick(at, actions));
     }
 
+    /// See [`Member::end_turn`].
+    pub fn end_turn(&mut self, at: Moment, out: &mut Vec<Duty<S>>) {
+        self.tell(at, out, |member, _, actions| member.end_turn(actions));
+    }
+
     /// An election has ended.
     pub fn on_elected(&mut self, outcome: Outcome, at: Moment, out: &mut Vec<Duty<S>>) {
         if self.is_stopped {

@@ -9,7 +9,7 @@ use crate::tree::{Delta, Place, Undo};
 /// durable; and how to undo those of the last transaction, or on request all of them.
 #[derive(Debug, Default)]
 pub struct Changes {
-    steps: Vec<Step>,
+    steps: VecDeque<Step>,
     undos: VecDeque<Undo>,
     /// Where in `undos` the last transaction starts.
     start: usize,
@@ -29,12 +29,12 @@ impl Changes {
             self.undos.clear();
         }
         self.start = self.undos.len();
-        self.steps.push(Step::Zxid(zxid));
+        self.steps.push_back(Step::Zxid(zxid));
     }
 
     /// Appends a step that changes nothing.
     pub fn push(&mut self, step: Step) {
-        self.steps.push(step);
+        self.steps.push_back(step);
     }
 
     /// How many steps there are.
@@ -47,12 +47,9 @@ impl Changes {
         self.steps.is_empty()
     }
 
-    /// Takes the first `count` steps out.
+    /// Takes the first `count` steps out, in time that does not depend on how many are left.
     pub fn take_first(&mut self, count: usize) -> Vec<Step> {
-        // The next steps are likely to be about as many: they get their room at once.
-        let mut rest = Vec::with_capacity(count);
-        rest.extend(self.steps.drain(count..));
-        let taken = std::mem::replace(&mut self.steps, rest);
+        let taken: Vec<Step> = self.steps.drain(..count).collect();
         if self.keeps_undos {
             let changed = taken.iter().filter(|step| matches!(step, Step::Delta(..))).count();
             self.undos.drain(..changed);
@@ -75,7 +72,7 @@ impl Changes {
         while self.undos.len() > self.start
             && let Some(undo) = self.undos.pop_back()
         {
-            self.steps.pop();
+            self.steps.pop_back();
             db.undo(undo);
         }
     }
@@ -83,7 +80,7 @@ impl Changes {
 
 impl Trail for Changes {
     fn note(&mut self, delta: Delta, place: Place, undo: Undo) {
-        self.steps.push(Step::Delta(delta, place));
+        self.steps.push_back(Step::Delta(delta, place));
         self.undos.push_back(undo);
     }
 }

@@ -240,11 +240,13 @@ impl Server {
     fn tell(&mut self, tell: impl FnOnce(&mut Member, Moment, &mut Vec<Action>)) {
         let (mut actions, at) = (Vec::new(), self.at());
         tell(&mut self.member, at, &mut actions);
+        self.member.end_turn(&mut actions);
         while !actions.is_empty() {
             let mut more = Vec::new();
             for action in actions {
                 self.perform(action, at, &mut more);
             }
+            self.member.end_turn(&mut more);
             actions = more;
         }
     }

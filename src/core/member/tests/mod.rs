@@ -3,3 +3,4 @@
 mod observers;
 mod read_only;
 mod server;
+mod turns;
