@@ -116,6 +116,10 @@ impl Driver {
         self.input(|peer, now, out| peer.reconfigure(electorate, advertised, peers, now, out));
     }
 
+    pub(super) fn on_avoid(&self, pause: Duration) {
+        self.peer.borrow_mut().avoid(pause, self.clock.now());
+    }
+
     pub(super) fn on_epoch(&self, epoch: i64) {
         self.peer.borrow_mut().on_epoch(epoch);
     }

@@ -13,6 +13,7 @@ mod link;
 
 use std::net::TcpStream;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_lite::future;
 use ringkeeper_core::config::{Configurations, Ensemble, HostPort, Membership};
@@ -51,6 +52,9 @@ pub enum ToElection {
     Configure(Configurations),
     /// A reconfig, which is this transaction, has determined who leads from here on.
     Designated(ServerId, Zxid),
+    /// The leader that was elected last is not to be followed again for so long; to be said before
+    /// [`ToElection::Look`].
+    Avoid(Duration),
     /// The epoch of the leader that was elected is established.
     Epoch(i64),
     /// Somebody connected to the election port.
@@ -75,6 +79,7 @@ impl ElectionRole {
         while let Some(message) = inbox.take_one().await {
             match message {
                 ToElection::Look(last_logged) => driver.on_look(last_logged),
+                ToElection::Avoid(pause) => driver.on_avoid(pause),
                 ToElection::Epoch(epoch) => driver.on_epoch(epoch),
                 ToElection::Configure(configurations) => driver.on_configure(configurations),
                 ToElection::Designated(leader, zxid) => driver.on_designated(leader, zxid),

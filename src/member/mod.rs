@@ -261,6 +261,10 @@ impl Driver {
                     self.learners.close(link);
                     self.trees.remove(&link);
                 }
+                Duty::Avoid(pause) => {
+                    info!("the leader does not take this server: it comes back in {} ms", pause.as_millis());
+                    self.election.post(ToElection::Avoid(pause));
+                }
                 Duty::Look(last_logged, reason) => {
                     warn!("{reason}: looking for a leader");
                     self.patience = self.options.connect_patience;

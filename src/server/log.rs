@@ -41,29 +41,30 @@ impl LogKeeper {
         let (mut cuts, stats) = (0, recovered.stats());
         loop {
             let durable = |durable| commit.post(ToCommit::Durable(durable, cuts));
-            match Wal::open(recovered).await {
+            let rest = match Wal::open(recovered).await {
                 Ok(wal) => wal.run(&mut inbox, durable).await,
                 Err(error) => {
                     fatal(Reason::LogWrite, format_args!("cannot open the log for writing: {error}"))
                 }
-            }
-            let Some(change) = inbox.change.take() else { break };
+            };
+            let Some(change) = inbox.change.take() else {
+                on_a_thread(move || drop(rest)).await;
+                break;
+            };
             cuts += 1;
-            let (done, changed) = oneshot::channel();
             let keeper = self.clone();
-            let work = move || drop(done.send(keeper.perform(change)));
-            if let Err(error) = thread::Builder::new().name("log change".into()).spawn(work) {
-                fatal(Reason::LogWrite, format_args!("the log cannot be cut off: no thread: {error}"));
-            }
+            let changed = on_a_thread(move || {
+                drop(rest);
+                keeper.perform(change)
+            });
             match changed.await {
-                Ok(Ok((log, told))) => {
+                Ok((log, told)) => {
                     recovered = log;
                     recovered.count_on(stats.clone());
                     *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = recovered.handle();
                     commit.post(told);
                 }
-                Ok(Err(error)) => fatal(Reason::LeaderMisbehaved, error),
-                Err(_) => fatal(Reason::LogWrite, "the thread that was to cut the log off is gone"),
+                Err(error) => fatal(Reason::LeaderMisbehaved, error),
             }
         }
         commit.post(ToCommit::LogEnded);
@@ -104,6 +105,19 @@ impl LogKeeper {
         snapshot::save(&Os, &self.snapshots, state, Compression::None, &pace, Draft::Received)?;
         let log = wal::read(&self.logs, |_| Ok(()))?;
         Ok(log.make_ready(Arc::new(Os), self.wal, zxid)?)
+    }
+}
+
+/// Waits for what takes the disk's time, which nobody else on this executor has to.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = oneshot::channel();
+    let work = move || drop(done.send(work()));
+    if let Err(error) = thread::Builder::new().name("log change".into()).spawn(work) {
+        fatal(Reason::LogWrite, format_args!("the log cannot be changed or closed: no thread: {error}"));
+    }
+    match result.await {
+        Ok(result) => result,
+        Err(_) => fatal(Reason::LogWrite, "the thread that was to change or close the log is gone"),
     }
 }
 

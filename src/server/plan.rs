@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
-use ringkeeper_core::config::{Config, Ensemble, LargeRequests, Part};
+use ringkeeper_core::config::{Config, ConnectionThrottle, Ensemble, LargeRequests, Part};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
@@ -42,6 +42,7 @@ pub(super) fn pipeline(config: &Config, topology: &Topology) -> PipelineOptions 
             extended_types: security.extended_types,
             enforce_quota: security.enforce_quota,
             reconfig_enabled: security.reconfig_enabled,
+            has_old_peers: false,
         },
         reaper: ReaperOptions {
             check_interval_ms: containers.check_interval_ms,
@@ -66,6 +67,7 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         timing,
         force_snapshot_sync: ensemble.force_snapshot_sync,
         confirm_syncs: true,
+        sync_limits: ensemble.sync_limits,
     };
     MemberOptions {
         zab,
@@ -103,6 +105,7 @@ pub(super) fn shard(config: &Config, topology: &Topology) -> ShardOptions {
             .limits
             .large_requests
             .map(|large| LargeRequests { bytes_max: (large.bytes_max / topology.shards).max(1), ..large }),
+        connection_throttle: connection_throttle(config).map(|whole| whole.part_of(topology.shards)),
         sessionless_timeout: Duration::from_millis(config.sessions.handshake_ms),
         seed: seed(),
         ..ShardOptions::default()
@@ -140,6 +143,14 @@ pub(super) fn purge(config: &Config) -> PurgeOptions {
         logs: storage.log_dir(),
         time: storage.purge,
         retain: storage.snap_retain_count as usize,
+    }
+}
+
+fn connection_throttle(config: &Config) -> Option<ConnectionThrottle> {
+    let throttle = config.limits.connection_throttle?;
+    match config.ensemble.as_ref().map(|ensemble| ensemble.new_sessions) {
+        Some(NewSessions::Local { .. }) => Some(throttle.of_local_sessions()),
+        _ => Some(throttle),
     }
 }
 

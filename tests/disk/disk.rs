@@ -96,6 +96,17 @@ impl Disk {
         self.repair();
     }
 
+    /// From now on nothing that writes comes back, until the disk [goes on](Disk::go_on). What was read before can be
+    /// read.
+    pub(crate) fn hang(&self) {
+        run("fsfreeze", &["--freeze", &text(&self.mount_point())]);
+    }
+
+    /// What was asked of a disk that hangs is done.
+    pub(crate) fn go_on(&self) {
+        run("fsfreeze", &["--unfreeze", &text(&self.mount_point())]);
+    }
+
     /// Takes the file system down, repairs it, and mounts it again.
     pub(crate) fn check(&self) {
         self.unmount();
@@ -243,6 +254,7 @@ fn start_janitor(folder: &Path, device: &str) -> Child {
 /// A server that is just ending may still have a file open: then the file system goes with it.
 const TAKE_APART: &str = r#"
     cat
+    fsfreeze --unfreeze "$1/mounted"
     umount "$1/mounted" || umount --lazy "$1/mounted"
     delpart "$2" 1
     losetup --noheadings --output NAME --associated "$1/image/image" | xargs --no-run-if-empty losetup --detach

@@ -7,6 +7,7 @@ mod disk;
 mod failing;
 mod folders;
 mod full;
+mod hanging;
 mod snapshots;
 mod writes;
 

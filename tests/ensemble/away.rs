@@ -214,6 +214,6 @@ pub(crate) const WHOLE_TREE: &str = "the leader has sent its whole tree";
 pub(crate) const JAVA_GETS_WHOLE_TREE: &str = "Getting a snapshot from leader";
 
 /// Removes all of a server's data but its id.
-fn empty(data_dir: &Path) {
+pub(crate) fn empty(data_dir: &Path) {
     fs::remove_dir_all(data_dir.join("version-2")).expect("a stopped server's data can be removed");
 }

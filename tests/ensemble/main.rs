@@ -5,17 +5,21 @@
 mod away;
 mod digests;
 mod local_sessions;
+mod many_observers;
 mod mixed;
 mod observe;
 mod observer_masters;
+mod old_peers;
 mod orphaned;
 mod read_only;
 mod reconfig;
 mod replacement;
 mod restarts;
 mod rollback;
+mod sessions;
 mod takeover;
 mod through_java;
+mod wiped;
 mod words;
 mod work;
 

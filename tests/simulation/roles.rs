@@ -52,6 +52,11 @@ impl World {
             (Role::Election, Message::Designated(leader, zxid)) => {
                 self.tell_election(server, life, |peer, now, out| peer.designate(leader, zxid, now, out));
             }
+            (Role::Election, Message::Avoid(pause)) => {
+                let now = self.at(server).now;
+                let Some(process) = self.servers[server].process(life) else { return };
+                process.election.avoid(pause, now);
+            }
             (Role::Election, Message::Epoch(epoch)) => {
                 let Some(process) = self.servers[server].process(life) else { return };
                 process.election.on_epoch(epoch);
@@ -310,14 +315,20 @@ impl World {
             }
             Duty::HangUp => self.leave_leader(server, life),
             Duty::LetIn(link, socket) => {
-                let Some(process) = self.servers[server].process(life) else { return };
                 let Some(conn) = socket.take() else { return };
+                if let Some(count) = &mut self.servers[server].sent_away {
+                    *count += 1;
+                    self.hang_up(conn, 1);
+                    return self.on_learner(server, life, link, LearnerEvent::Closed);
+                }
+                let Some(process) = self.servers[server].process(life) else { return };
                 let (bytes, has_ended) = process.early.remove(&conn).unwrap_or_default();
                 process.learners.insert(link, Input { conn, bytes });
                 process.uses.insert(conn, Use::Learner(link));
                 self.after(0, Event::LetIn { server, life, link, has_ended });
             }
             Duty::LetGo(link) => self.let_go(server, life, link),
+            Duty::Avoid(pause) => self.post(server, life, Role::Election, Message::Avoid(pause)),
             Duty::Look(last_logged, reason) => {
                 self.trace.note(self.now, format_args!("server {server} looks: {reason}"));
                 let last_logged = self.setup.mischief.vote(last_logged);

@@ -131,6 +131,25 @@ fn c5_two_that_know_each_other_only_by_a_third_have_one_leader() {
     });
 }
 
+/// Others keep saying who leads, so that it would come again at once.
+#[test]
+fn one_that_its_leader_sends_away_comes_back_less_and_less_often_and_is_in_as_soon_as_it_may() {
+    with_ensembles(3, 1, |world| {
+        let leads = leader(world);
+        for sent_away in [(leads + 1) % 3, 3] {
+            world.kill(sent_away, false);
+            world.servers[leads].sent_away = Some(0);
+            world.start(sent_away);
+            world.run(10_000 * MS);
+            let count = world.servers[leads].sent_away.take().expect("just set");
+            let every_half_tick = 10_000 / (TICK_MS as usize / 2);
+            assert!((every_half_tick / 3..=every_half_tick + 1).contains(&count), "it came {count} times");
+            assert!(world.run_until(1000 * MS, progress::all_serve), "it is not in");
+        }
+        assert_eq!(leader(world), leads);
+    });
+}
+
 #[test]
 fn d1_wall_clocks_that_jump_change_nothing() {
     with_ensembles(3, 1, |world| {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
-use ringkeeper_core::config::{Configurations, ElectionTiming, HostPort, Membership, ReconfigRules};
+use ringkeeper_core::config::{
+    Configurations, ElectionTiming, HostPort, Membership, ReconfigRules, SyncLimits,
+};
 use ringkeeper_core::election::{self, ElectionPeer, Electorate, LastLogged};
 use ringkeeper_core::flow::{CommitBatch, ConnId as ClientConnId, ShardId};
 use ringkeeper_core::format::wal::RecordBatch;
@@ -39,6 +41,8 @@ pub(crate) struct Server {
     pub(crate) life: u32,
     /// Until when the process is stopped, as by SIGSTOP.
     pub(crate) stopped_until: u64,
+    /// How many learners were sent away at once, while all are.
+    pub(crate) sent_away: Option<usize>,
 }
 
 /// How a server sees time.
@@ -190,6 +194,7 @@ pub(crate) enum Message {
     Look(LastLogged),
     Configure(Configurations),
     Designated(ServerId, Zxid),
+    Avoid(Duration),
     Epoch(i64),
     ToLog(ToLog),
     Commit(Arc<CommitBatch>),
@@ -209,6 +214,7 @@ impl Server {
                 timing: Timing { tick_ms: TICK_MS, init_limit: INIT_LIMIT, sync_limit: SYNC_LIMIT },
                 force_snapshot_sync: false,
                 confirm_syncs: setup.confirm_syncs,
+                sync_limits: SyncLimits::default(),
             },
             pipeline: PipelineOptions {
                 server: ServerId(id as i64),
@@ -240,6 +246,7 @@ impl Server {
             process: None,
             life: 0,
             stopped_until: 0,
+            sent_away: None,
         }
     }
 

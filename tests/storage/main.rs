@@ -202,6 +202,7 @@ fn pipeline() -> PipelineOptions {
             extended_types: false,
             enforce_quota: false,
             reconfig_enabled: false,
+            has_old_peers: false,
         },
         reaper: ReaperOptions::default(),
     }

@@ -9,8 +9,8 @@ use super::error::{ConfigError, Problem};
 use super::key::Key;
 use super::key_table::connections::READ_ONLY_MODE;
 use super::key_table::ensemble::{
-    CNX_TIMEOUT, ELECTION_PORT_BIND_RETRY, LEADER_SERVES, MAX_NOTIFICATION_INTERVAL,
-    MIN_NOTIFICATION_INTERVAL, QUORUM_CNXN_TIMEOUT,
+    CNX_TIMEOUT, DIFF_SYNCS_MAX, ELECTION_PORT_BIND_RETRY, LEADER_SERVES, MAX_NOTIFICATION_INTERVAL,
+    MIN_NOTIFICATION_INTERVAL, QUORUM_CNXN_TIMEOUT, SNAP_SYNCS_MAX,
 };
 use super::key_table::parser::{
     INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, OBSERVER_MASTER_PORT,
@@ -25,6 +25,7 @@ use super::my_id;
 use super::notice::Notice;
 use super::sessions::Sessions;
 use super::settings::Settings;
+use super::sync_limits::SyncLimits;
 use super::{AnyKey, Raw, Sources};
 use crate::id::ServerId;
 use crate::session::NewSessions;
@@ -58,6 +59,8 @@ pub struct Ensemble {
     pub snapshot_size_factor: SnapshotSizeFactor,
     /// `forceSnapshotSync`: whether each learner gets the whole tree.
     pub force_snapshot_sync: bool,
+    /// `leader.maxConcurrentSnapSyncs` and `leader.maxConcurrentDiffSyncs`.
+    pub sync_limits: SyncLimits,
     /// `readonlymode.enabled`: how long to look for a leader before clients that will do with reads are served;
     /// `None` if they are not.
     pub read_only_after: Option<Duration>,
@@ -138,6 +141,10 @@ impl Ensemble {
             history_count: settings.get(&COMMIT_LOG_COUNT)? as usize,
             snapshot_size_factor: settings.get(&SNAPSHOT_SIZE_FACTOR)?,
             force_snapshot_sync: settings.get(&FORCE_SNAPSHOT_SYNC)?,
+            sync_limits: SyncLimits {
+                trees_max: settings.get(&SNAP_SYNCS_MAX)? as usize,
+                diffs_max: settings.get(&DIFF_SYNCS_MAX)? as usize,
+            },
             read_only_after: settings
                 .get(&READ_ONLY_MODE)?
                 .then(|| READ_ONLY_AFTER_MIN.max(Duration::from_millis(tick_ms))),

@@ -7,8 +7,8 @@ mod number;
 use std::fmt::Debug;
 
 pub(crate) use choice::{Choice, Digest, ElectionAlg, Flag, MetricsProvider, PeerType, Word};
-pub(crate) use factor::Factor;
 pub use factor::SnapshotSizeFactor;
+pub(crate) use factor::{Factor, Share};
 pub(crate) use number::{Int, Interval, OptionalInt, Port};
 
 use super::error::Problem;

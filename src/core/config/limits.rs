@@ -5,6 +5,7 @@ use super::key_table::connections::{
 };
 use super::key_table::parser::MAX_CLIENT_CNXNS;
 use super::settings::Settings;
+use super::throttle::ConnectionThrottle;
 
 /// How much clients may take (config §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Limits {
     pub outstanding: usize,
     /// `largeRequestThreshold` and `largeRequestMaxBytes`; `None` if no request counts as large.
     pub large_requests: Option<LargeRequests>,
+    /// `connection_throttle_tokens` and what goes with it; `None` if clients connect as they like.
+    pub connection_throttle: Option<ConnectionThrottle>,
 }
 
 /// A bound on what large requests may take together.
@@ -45,6 +48,7 @@ impl Limits {
             frame_bytes: or_zero(frame_bytes),
             record_extra_bytes: or_zero(record_extra_bytes.unwrap_or(frame_bytes.max(EXTRA_BYTES_MIN))),
             outstanding: or_zero(settings.get(&GLOBAL_OUTSTANDING_LIMIT)?),
+            connection_throttle: ConnectionThrottle::prove(settings)?,
             large_requests: (threshold > 0)
                 .then_some(LargeRequests { threshold: or_zero(threshold), bytes_max: or_zero(bytes_max) }),
         })

@@ -28,6 +28,8 @@ mod sessions;
 mod settings;
 mod static_file;
 mod storage;
+mod sync_limits;
+mod throttle;
 
 pub use admin::Admin;
 pub use client_port::{ClientPort, HostPort};
@@ -50,6 +52,8 @@ pub use security::Security;
 pub use sessions::Sessions;
 pub use static_file::pointing_to;
 pub use storage::{PurgeTime, Storage};
+pub use sync_limits::SyncLimits;
+pub use throttle::{ConnectionThrottle, ThrottleWeights};
 
 use members::Members;
 use settings::Settings;

@@ -21,7 +21,7 @@ fn prove_with(text: &str, flags: &str) -> Result<(Config, Vec<Notice>), ConfigEr
 /// What a usable file begins with; what a test adds begins on line 3.
 const HEAD: &str = "dataDir=/d\nclientPort=2181\n";
 
-fn config(text: &str) -> Config {
+pub(super) fn config(text: &str) -> Config {
     let (config, _) = prove_with(&format!("{HEAD}{text}"), "").expect("a good configuration");
     config
 }
@@ -31,7 +31,7 @@ fn config_with(text: &str, flags: &str) -> Config {
     config
 }
 
-fn error(text: &str) -> String {
+pub(super) fn error(text: &str) -> String {
     prove_with(&format!("{HEAD}{text}"), "").expect_err("a bad configuration").to_string()
 }
 
@@ -71,6 +71,7 @@ fn what_is_not_set_has_zookeepers_default() {
             record_extra_bytes: 1_048_575,
             outstanding: 1000,
             large_requests: None,
+            connection_throttle: None,
         }
     );
     assert_eq!(config.client_port, ClientPort { host: None, port: 2181, backlog: -1, keep_alive: false });
@@ -332,7 +333,7 @@ fn what_has_no_effect_is_named_once_and_only_if_it_asks_for_something() {
             "metricsProvider.className is not supported",
         ),
         ("metricsProvider.httpPort=7000", "metricsProvider.httpPort is not supported"),
-        ("connection_throttle_tokens=5", "this throttle does not exist yet"),
+        ("request_throttle_max_requests=5", "this throttle does not exist yet"),
         ("nio.numWorkerThreads=3", "is about the Java server's inside"),
         ("jvm.pause.monitor=true", "is about the Java server's inside"),
         ("zookeeper.snapCount=5", "in this file its name is snapCount"),

@@ -29,6 +29,9 @@ use crate::time::Instant;
 /// configuration, whatever this server knows to be proposed; and a server without a vote only follows what
 /// others have decided. Besides, who votes for less than this server in the same round is told so at once,
 /// where Java leaves that to the next notification, 200 ms later.
+///
+/// A leader that does not take this server is [avoided](Election::avoid) for a while: others keep saying that it
+/// leads, and would send this server back to it at once, again and again.
 #[derive(Debug)]
 pub struct Election {
     electorate: Electorate,
@@ -37,7 +40,15 @@ pub struct Election {
     round: i64,
     /// Whose connection has ended, and who has not come back since.
     gone: BTreeSet<ServerId>,
+    avoided: Option<Avoided>,
     phase: Phase,
+}
+
+/// A leader that is not followed before this, on the word of others that it leads.
+#[derive(Clone, Copy, Debug)]
+struct Avoided {
+    leader: ServerId,
+    until: Instant,
 }
 
 /// Who takes part in an election.
@@ -134,8 +145,8 @@ impl Election {
         out: &mut Vec<ElectionAction>,
     ) -> Election {
         let phase = Phase::Looking(Looking::new(Vote::OBSERVER, now, &timing));
-        let mut election =
-            Election { electorate, timing, last_logged, round: 0, gone: BTreeSet::new(), phase };
+        let (gone, avoided) = (BTreeSet::new(), None);
+        let mut election = Election { electorate, timing, last_logged, round: 0, gone, avoided, phase };
         election.look(last_logged, now, out);
         election
     }
@@ -167,6 +178,14 @@ impl Election {
     pub fn designate(&mut self, leader: ServerId, zxid: Zxid, out: &mut Vec<ElectionAction>) {
         self.round = NO_ROUND;
         self.decide(Vote { epoch: UNKNOWN_EPOCH, zxid, leader }, out);
+    }
+
+    /// The leader that was elected last did not take this server. When it [looks](Election::look) now, it asks for
+    /// that leader only after so long, unless a quorum of servers that look as well elects it anew.
+    pub fn avoid(&mut self, pause: Duration, now: Instant) {
+        if let Phase::Decided(outcome) = &self.phase {
+            self.avoided = Some(Avoided { leader: outcome.vote.leader, until: now + pause });
+        }
     }
 
     /// The epoch that this server leads or follows is established: what it says of its leader carries it
@@ -216,6 +235,8 @@ impl Election {
         }
         match message.state {
             PeerState::Looking => self.on_ballot(from, message, now, out),
+            // Once it is avoided no more, all are asked anew.
+            PeerState::Following | PeerState::Leading if self.avoids(message.vote.leader) => {}
             PeerState::Following | PeerState::Leading => self.on_verdict(from, message, out),
             PeerState::Observing => {}
         }
@@ -237,6 +258,10 @@ impl Election {
     /// Time has passed; to be called at [`Election::next_timeout`], and harmless at other times.
     pub fn on_timeout(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
         let Phase::Looking(looking) = &mut self.phase else { return };
+        if self.avoided.is_some_and(|avoided| avoided.until <= now) {
+            self.avoided = None;
+            return self.broadcast(now, out);
+        }
         if looking.settled_at.is_some_and(|at| at <= now) {
             let proposal = looking.proposal;
             self.decide(proposal, out);
@@ -249,9 +274,11 @@ impl Election {
     /// When something is to be done if nothing happens before; `None` if nothing is.
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Looking(looking) => Some(
-                looking.settled_at.map_or(looking.next_notification, |at| at.min(looking.next_notification)),
-            ),
+            Phase::Looking(looking) => {
+                let avoided_until = self.avoided.map(|avoided| avoided.until);
+                let others = looking.settled_at.into_iter().chain(avoided_until);
+                Some(others.fold(looking.next_notification, Instant::min))
+            }
             Phase::Decided(_) => None,
         }
     }
@@ -411,6 +438,7 @@ impl Election {
 
     fn decide(&mut self, vote: Vote, out: &mut Vec<ElectionAction>) {
         let outcome = Outcome { state: self.state_under(vote.leader), vote, round: self.round };
+        self.avoided = None;
         self.phase = Phase::Decided(outcome);
         out.push(ElectionAction::Decided(outcome));
     }
@@ -443,6 +471,10 @@ impl Election {
     fn is_behind(&self, message: &Notification, round: i64) -> bool {
         (message.round < round && !self.proposes_nobody())
             || (message.round == round && self.is_better(self.current_vote(), message.vote))
+    }
+
+    fn avoids(&self, leader: ServerId) -> bool {
+        self.avoided.is_some_and(|avoided| avoided.leader == leader)
     }
 
     fn is_better(&self, new: Vote, current: Vote) -> bool {

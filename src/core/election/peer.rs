@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::connections::{ConnectionAction, Connections, LinkId, Note};
 use super::fast_leader::{Election, ElectionAction, Electorate, LastLogged, Outcome};
 use crate::config::{ElectionTiming, HostPort, Membership};
@@ -77,6 +79,11 @@ impl ElectionPeer {
     pub fn designate(&mut self, leader: ServerId, zxid: Zxid, now: Instant, out: &mut Vec<Action>) {
         self.election.designate(leader, zxid, &mut self.said);
         self.settle(now, out);
+    }
+
+    /// As [`Election::avoid`].
+    pub fn avoid(&mut self, pause: Duration, now: Instant) {
+        self.election.avoid(pause, now);
     }
 
     /// As [`Election::on_epoch`].

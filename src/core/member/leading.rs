@@ -111,7 +111,7 @@ impl Leading {
         storage: &mut Storage,
         out: &mut Vec<Action>,
     ) {
-        if !self.may_order() {
+        if !self.is_ready_to_order() {
             return;
         }
         let mut done = Vec::new();
@@ -134,7 +134,7 @@ impl Leading {
     pub(super) fn on_tick(&mut self, at: Moment, storage: &mut Storage, out: &mut Vec<Action>) {
         let mut done = Vec::new();
         self.leader.on_tick(at.now, &mut done);
-        if self.may_order() {
+        if self.is_ready_to_order() {
             let mut ordered = Ordered::default();
             self.pipeline.on_tick(at.now, at.wall, &mut ordered);
             self.propose(ordered, at, storage, &mut done);
@@ -199,7 +199,7 @@ impl Leading {
                 }
                 LeaderAction::Committed(zxid) => self.pipeline.on_durable(zxid),
                 LeaderAction::Order(link, request) => {
-                    if self.may_order() {
+                    if self.is_ready_to_order() {
                         if request.op == OpCode::Reconfig.number() {
                             self.prepare_reconfig();
                         }
@@ -270,7 +270,9 @@ impl Leading {
         }
     }
 
-    fn may_order(&self) -> bool {
+    /// Whether something may be ordered now, by what is true of the others now.
+    fn is_ready_to_order(&mut self) -> bool {
+        self.pipeline.spare_old_peers(self.leader.has_old_learners());
         self.was_established && self.leader.is_established() && self.end.is_none() && !self.is_numbered_out()
     }
 

@@ -28,6 +28,10 @@ pub struct Seat<S> {
     masters: Vec<ServerId>,
     /// Learners that came before this server knew that it leads, and observers before it followed.
     early: VecDeque<Early<S>>,
+    /// Since when it follows, or tries to, unless it has come to serve since.
+    tries_since: Option<Instant>,
+    /// How often in a row it tried to follow and did not come to serve.
+    failures: u32,
     /// Turns that wait until those who apply what is published have caught up.
     held: VecDeque<ShardTurn>,
     is_stopped: bool,
@@ -63,6 +67,9 @@ pub enum Duty<S> {
     LetIn(LinkId, S),
     /// A learner's connection is over.
     LetGo(LinkId),
+    /// The leader that was elected last does not take this server: it is not to be tried again for so long, unless
+    /// it is elected anew. An election is asked for next.
+    Avoid(Duration),
     /// Have a leader elected: this is how far the server is, and why.
     Look(LastLogged, DownReason),
     /// No election is needed: a reconfig, which is this transaction, has determined that this server leads.
@@ -111,6 +118,8 @@ impl<S> Seat<S> {
             next_link: 0,
             masters: Vec::new(),
             early: VecDeque::new(),
+            tries_since: None,
+            failures: 0,
             held: VecDeque::new(),
             is_stopped: false,
         }
@@ -158,6 +167,10 @@ impl<S> Seat<S> {
         for action in actions {
             let down = match &action {
                 Action::Down(reason) => Some(reason.clone()),
+                Action::Serve => {
+                    (self.tries_since, self.failures) = (None, 0);
+                    None
+                }
                 _ => None,
             };
             out.push(Duty::Act(action));
@@ -168,7 +181,7 @@ impl<S> Seat<S> {
                     DownReason::Reconfigured { leader: Some(leader), zxid } if !self.is_stopped => {
                         out.push(Duty::Designated(leader, zxid));
                     }
-                    reason => self.look(reason, out),
+                    reason => self.look(reason, at, out),
                 }
             }
         }
@@ -216,6 +229,7 @@ impl<S> Seat<S> {
                 self.attempts += 1;
                 let (attempt, leader) = (Attempt(self.attempts), outcome.vote.leader);
                 self.leader = Some((attempt, leader));
+                self.tries_since = Some(at.now);
                 out.push(match self.master(leader) {
                     Some(master) => Duty::DialMaster(attempt, master),
                     None => Duty::Dial(attempt, leader),
@@ -258,7 +272,7 @@ impl<S> Seat<S> {
                 out.push(Duty::Begin(connection));
                 self.tell(at, out, |member, at, actions| member.follow(leader, at, actions));
             }
-            LeaderEvent::Unreachable => self.hang_up(out),
+            LeaderEvent::Unreachable => self.hang_up(at, out),
             LeaderEvent::Packet(packet) => {
                 self.tell(at, out, |member, at, actions| member.on_leader(packet, at, actions));
             }
@@ -272,7 +286,7 @@ impl<S> Seat<S> {
             LeaderEvent::Closed => {
                 // If the member has not begun to follow yet, it won't hear of it otherwise.
                 if self.member.is_looking() {
-                    self.hang_up(out);
+                    self.hang_up(at, out);
                 }
                 self.tell(at, out, |member, at, actions| member.on_leader_closed(at, actions));
             }
@@ -318,18 +332,37 @@ impl<S> Seat<S> {
         masters.get(turn.checked_rem(masters.len() as u64)? as usize).copied()
     }
 
-    fn hang_up(&mut self, out: &mut Vec<Duty<S>>) {
+    fn hang_up(&mut self, at: Moment, out: &mut Vec<Duty<S>>) {
         self.leader = None;
         out.push(Duty::HangUp);
-        self.look(DownReason::LeaderLost, out);
+        self.look(DownReason::LeaderLost, at, out);
     }
 
-    fn look(&self, reason: DownReason, out: &mut Vec<Duty<S>>) {
-        if !self.is_stopped {
-            out.push(Duty::Look(self.last_logged(), reason));
+    fn look(&mut self, reason: DownReason, at: Moment, out: &mut Vec<Duty<S>>) {
+        if self.is_stopped {
+            return;
         }
+        let is_reconfigured = matches!(reason, DownReason::Reconfigured { .. });
+        if let Some(since) = self.tries_since.take().filter(|_| !is_reconfigured) {
+            self.failures = self.failures.saturating_add(1);
+            let apart = self.time_between_tries().saturating_sub(at.now.since(since));
+            if !apart.is_zero() {
+                out.push(Duty::Avoid(apart));
+            }
+        }
+        out.push(Duty::Look(self.last_logged(), reason));
+    }
+
+    /// From one try to follow to the next: twice as long after each that came to nothing, but no more than half a
+    /// `tickTime`, for a leader that takes this server at last should not wait for it.
+    fn time_between_tries(&self) -> Duration {
+        let most = self.member.options.zab.timing.tick() / 2;
+        (TRY_AGAIN_MIN * 2u32.saturating_pow(self.failures.saturating_sub(1))).min(most)
     }
 }
+
+/// Java's pause between tries to connect to a leader (`leaderConnectDelayDuringRetryMs`).
+const TRY_AGAIN_MIN: Duration = Duration::from_millis(100);
 
 /// How long a learner is kept that came to a server that does not lead: it may have heard of the election a
 /// little earlier, and otherwise finds out sooner if it is let go.

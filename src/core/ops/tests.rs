@@ -281,6 +281,26 @@ fn permissions_count_for_those_who_proved_who_they_are() {
 }
 
 #[test]
+fn while_a_server_of_3_4_follows_what_it_could_not_read_is_refused() {
+    let mut bench = Bench::new();
+    bench.settings.extended_types = true;
+    bench.settings.has_old_peers = true;
+    for (op, record) in [
+        (OpCode::Create2, create("/n", b"", 0)),
+        (OpCode::CreateContainer, create("/n", b"", 4)),
+        (OpCode::CreateTtl, create_ttl("/n", 5, 7)),
+    ] {
+        assert_eq!(bench.code(op, record.clone()), Code::Unimplemented, "{op:?}");
+        bench.settings.has_old_peers = false;
+        assert_eq!(bench.code(op, record), Code::Ok, "{op:?}");
+        bench.must(OpCode::Delete, path_version("/n", -1));
+        bench.settings.has_old_peers = true;
+    }
+    assert_eq!(bench.code(OpCode::Create2, create("/absent/n", b"", 0)), Code::NoNode, "as far as it gets");
+    bench.must(OpCode::Create, create("/n", b"", 0));
+}
+
+#[test]
 fn each_create_makes_its_kind_of_node() {
     let mut bench = Bench::new();
     let owner = |bench: &Bench, path: &str| bench.db.tree().get(path).expect("a node").node.owner();

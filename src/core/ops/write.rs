@@ -24,6 +24,8 @@ pub struct Settings {
     pub enforce_quota: bool,
     /// `reconfigEnabled`.
     pub reconfig_enabled: bool,
+    /// Whether a server of 3.4 follows: what it could not read is refused.
+    pub has_old_peers: bool,
 }
 
 /// What is known of a session that asks for a write.
@@ -213,6 +215,14 @@ impl<'r> Write<'r> {
         db: &Database,
         asker: &mut Asker<'_>,
     ) -> Result<Decided<'r>, Code> {
+        let decided = self.decide_for_all(zxid, db, asker)?;
+        match asker.settings.has_old_peers && !decided.txn.is_known_to_3_4() {
+            true => Err(Code::Unimplemented),
+            false => Ok(decided),
+        }
+    }
+
+    fn decide_for_all(self, zxid: Zxid, db: &Database, asker: &mut Asker<'_>) -> Result<Decided<'r>, Code> {
         match self {
             Write::Create(op, request) => create::decide(op, request, db, asker),
             Write::Delete(request) => delete::decide(request, db, asker).map(Decided::from),

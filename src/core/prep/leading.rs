@@ -120,6 +120,11 @@ impl Pipeline {
         }
     }
 
+    /// From now on some of the other servers are of 3.4, or none is: what they could not read is not ordered.
+    pub fn spare_old_peers(&mut self, there_are: bool) {
+        self.options.settings.has_old_peers = there_are;
+    }
+
     /// A session's client has come to another server, which has looked at the password. Whether the session
     /// is open; then it is that server's.
     pub fn revalidate(&mut self, session: SessionId, timeout_ms: i32, at: Origin, now: Instant) -> bool {

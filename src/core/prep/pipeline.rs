@@ -231,6 +231,9 @@ impl Pipeline {
                 self.changes.push(Step::Close(owner));
             }
         }
+        if self.options.settings.has_old_peers {
+            return; // They do not know how a container goes.
+        }
         for node in self.reaper.due(self.db.tree(), now, wall) {
             let header = self.next_header(SessionId::NONE, 0, wall);
             self.apply(&header, &Txn::DeleteContainer { path: node.path().into() }, log);

@@ -158,6 +158,16 @@ impl<'a> Txn<'a> {
         }
     }
 
+    /// Whether a server of 3.4 can read it. One that cannot takes its connection to the leader for broken.
+    pub fn is_known_to_3_4(&self) -> bool {
+        match self {
+            Txn::Create { kind, .. } => matches!(kind, CreateKind::Create { .. }),
+            Txn::DeleteContainer { .. } | Txn::Reconfig { .. } => false,
+            Txn::Multi(parts) => parts.iter().all(Txn::is_known_to_3_4),
+            _ => true,
+        }
+    }
+
     fn encode_record(&self, out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
         match self {

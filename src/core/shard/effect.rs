@@ -65,6 +65,7 @@ pub enum CloseReason {
     SessionGone(SessionId),
     NotServing,
     NotReadOnlyClient,
+    Throttled,
     Answered,
 }
 
@@ -138,6 +139,10 @@ impl fmt::Display for CloseReason {
                 f,
                 "Refusing session request for not-read-only client: this server looks for a leader, and \
                  serves those alone that ask for no more than reads"
+            ),
+            Throttled => write!(
+                f,
+                "more clients connect than may (connection_throttle_tokens), or this one was chosen by chance for that"
             ),
             Answered => write!(f, "a four-letter word was answered"),
         }

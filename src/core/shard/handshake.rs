@@ -6,6 +6,7 @@ use super::reply;
 use super::stats::Sent;
 use super::{Service, Shard};
 use crate::flow::{ConnId, Submission};
+use crate::id::SessionId;
 use crate::proto::{ConnectRequest, ConnectResponse, OpCode};
 use crate::time::Instant;
 
@@ -19,6 +20,10 @@ impl Shard {
             Ok(request) => request,
             Err(error) => return self.close(id, CloseReason::BadConnectRequest(error)),
         };
+        let is_new = request.session == SessionId::NONE;
+        if self.throttle.as_mut().is_some_and(|throttle| !throttle.admit(is_new, now)) {
+            return self.close(id, CloseReason::Throttled);
+        }
         if self.service == Service::ReadOnly && request.read_only != Some(true) {
             return self.close(id, CloseReason::NotReadOnlyClient);
         }

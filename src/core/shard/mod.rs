@@ -45,6 +45,7 @@ mod reads;
 mod reply;
 mod report;
 mod stats;
+mod throttle;
 mod watch_requests;
 
 use std::collections::VecDeque;
@@ -57,6 +58,7 @@ pub use effect::{CloseReason, Effect, Intake, Next};
 pub use options::ShardOptions;
 pub use report::{ConnReport, Lists, SessionReport, ShardReport};
 pub use stats::{Latency, ReplySizes, ShardStats};
+use throttle::Throttle;
 
 use crate::flow::{ConnId, ShardId, ShardTurn, Submitted};
 use crate::id::SessionId;
@@ -84,6 +86,7 @@ pub struct Shard {
     watches: WatchManager,
     conns: Conns,
     service: Service,
+    throttle: Option<Throttle>,
     /// Connections that have gone and whose watches have not all been forgotten.
     leaving: Vec<Watcher>,
     /// Requests without a reply, of all connections.
@@ -110,6 +113,7 @@ pub struct Shard {
 impl Shard {
     /// A shard that has no connections and starts from this tree.
     pub fn new(id: ShardId, tree: DataTree, options: ShardOptions) -> Shard {
+        let throttle = options.connection_throttle.map(|throttle| Throttle::new(throttle, options.seed));
         Shard {
             id,
             watches: WatchManager::new(options.seed),
@@ -117,6 +121,7 @@ impl Shard {
             tree,
             conns: Conns::default(),
             service: Service::Everybody,
+            throttle,
             leaving: Vec::new(),
             outstanding: 0,
             large_len: 0,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::acl::Policy;
-use crate::config::LargeRequests;
+use crate::config::{ConnectionThrottle, LargeRequests};
 
 /// What a [`super::Shard`] must know of the server's configuration, and its bounds.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct ShardOptions {
     /// `largeRequestThreshold`, and this shard's share of `largeRequestMaxBytes`: a connection whose large request
     /// exceeds that, with those in process, is closed.
     pub large_requests: Option<LargeRequests>,
+    /// This shard's share of what clients may connect (`connection_throttle_tokens`).
+    pub connection_throttle: Option<ConnectionThrottle>,
     /// With more than about so many bytes of watches, a connection is closed.
     pub watches_len_max: usize,
     /// Seeds hashes of what clients choose; they must not know it.
@@ -50,6 +52,7 @@ impl Default for ShardOptions {
             output_len_max: 64 << 20,
             pending_len_max: 4 << 20,
             large_requests: None,
+            connection_throttle: None,
             watches_len_max: 256 << 20,
             seed: 0,
         }

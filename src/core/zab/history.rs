@@ -2,6 +2,8 @@ use std::collections::VecDeque;
 
 use super::packet::Payload;
 use crate::id::Zxid;
+use crate::jute::Reader;
+use crate::proto::TxnHeader;
 
 /// A transaction as it is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +12,14 @@ pub struct Logged {
     pub zxid: Zxid,
     /// Header, record and perhaps a digest.
     pub payload: Payload,
+}
+
+impl Logged {
+    /// Whether a server of 3.4 can read it.
+    pub(super) fn is_known_to_3_4(&self) -> bool {
+        let read = TxnHeader::decode(&mut Reader::new(&self.payload));
+        read.is_ok_and(|(_, txn)| txn.is_known_to_3_4())
+    }
 }
 
 /// The last transactions of the history that all servers share, kept to bring learners up to date without

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use super::history::{History, LogExcerpt, Logged};
 use super::leader::LinkId;
-use super::options::ZabOptions;
+use super::options::{SyncBy, ZabOptions};
 use super::packet::{FromLeader, FromLearner, LearnerInfo, LearnerKind};
 use super::reason::CloseReason;
 use super::sync::{Choice, choose};
@@ -79,6 +79,8 @@ pub struct Known<'a> {
 
 struct Link {
     stage: Stage,
+    /// How it is being brought up to date, until it has acknowledged that.
+    syncing: Option<SyncBy>,
     observer: Option<ServerId>,
     /// When the observer is given up unless it is heard.
     deadline: Instant,
@@ -108,7 +110,8 @@ impl ObserverMaster {
     /// An observer has connected.
     pub fn on_accepted(&mut self, id: LinkId, now: Instant) {
         let deadline = now + self.options.timing.init();
-        self.links.insert(id, Link { stage: Stage::AwaitInfo, observer: None, deadline, last_heard: now });
+        let (stage, last_heard) = (Stage::AwaitInfo, now);
+        self.links.insert(id, Link { stage, syncing: None, observer: None, deadline, last_heard });
     }
 
     /// An observer's connection is gone.
@@ -138,7 +141,7 @@ impl ObserverMaster {
                 self.sync(id, zxid, known, now, out);
             }
             (Stage::AwaitAck, FromLearner::Ack(_)) => {
-                (link.stage, link.deadline) = (Stage::Serving, now + sync);
+                (link.stage, link.syncing, link.deadline) = (Stage::Serving, None, now + sync);
                 out.push(MasterAction::Send(id, FromLeader::UpToDate));
             }
             // The answer to UPTODATE.
@@ -297,8 +300,24 @@ impl ObserverMaster {
     }
 
     fn take_tree(&mut self, id: LinkId, tries: u32, now: Instant, out: &mut Vec<MasterAction>) {
+        if !self.begin_sync(id, SyncBy::Tree, out) {
+            return;
+        }
         self.await_disk(id, Stage::AwaitTree(tries), now);
         out.push(MasterAction::TakeTree(id));
+    }
+
+    /// Whether the observer may be brought up to date so. One too many is sent away.
+    fn begin_sync(&mut self, id: LinkId, by: SyncBy, out: &mut Vec<MasterAction>) -> bool {
+        let others = self.links.iter().filter(|(other, _)| **other != id).map(|(_, link)| link.syncing);
+        if let Err(reason) = by.admit(self.options.sync_limits, others) {
+            self.close(id, reason, out);
+            return false;
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.syncing = Some(by);
+        }
+        true
     }
 
     /// Sends where to start, the history after it, and NEWLEADER.
@@ -312,6 +331,9 @@ impl ObserverMaster {
         out: &mut Vec<MasterAction>,
     ) {
         let is_tree = matches!(start, FromLeader::Snap(_));
+        if !is_tree && !self.begin_sync(id, SyncBy::Diff, out) {
+            return;
+        }
         out.push(MasterAction::Send(id, start));
         if is_tree {
             out.push(MasterAction::SendTree(id));
@@ -371,6 +393,7 @@ const TREES_PER_OBSERVER_MAX: u32 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SyncLimits;
     use crate::testing::configurations;
     use crate::zab::history::HistoryBounds;
     use crate::zab::options::Timing;
@@ -403,6 +426,7 @@ mod tests {
                 timing: Timing { tick_ms: 100, init_limit: 10, sync_limit: 5 },
                 force_snapshot_sync: false,
                 confirm_syncs: true,
+                sync_limits: SyncLimits::default(),
             };
             let mut history = History::new(at(1), HistoryBounds::default());
             (2..=4).for_each(|counter| history.push(logged(counter)));
@@ -483,6 +507,20 @@ mod tests {
             packets(&out[2..])[..],
             [FromLeader::Proposal { .. }, FromLeader::Commit(_), FromLeader::NewLeader { .. }]
         ));
+    }
+
+    #[test]
+    fn an_observer_that_would_be_one_too_many_to_be_brought_up_to_date_at_once_is_sent_away() {
+        let mut follower = Follower::new();
+        follower.master.options.sync_limits = SyncLimits { trees_max: 1, diffs_max: 0 };
+        let refused = follower.brings(at(3));
+        assert_eq!(refused, [MasterAction::Close(LINK, CloseReason::TooManySyncs { most: 0 })]);
+
+        follower.master.options.sync_limits.diffs_max = 1;
+        follower.brings(at(3));
+        follower.packet(FromLearner::Ack(at(0)));
+        follower.master.on_closed(LINK);
+        assert!(matches!(packets(&follower.brings(at(3)))[..], [FromLeader::Diff(_), ..]));
     }
 
     #[test]

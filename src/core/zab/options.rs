@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use crate::config::{Configurations, ReconfigRules};
+use super::reason::CloseReason;
+use crate::config::{Configurations, ReconfigRules, SyncLimits};
 use crate::id::{ServerId, Zxid};
 
 /// How long things may take (zab §10).
@@ -45,6 +46,33 @@ pub struct ZabOptions {
     /// Whether a sync waits until a quorum has confirmed that this server still leads. Java does not ask,
     /// so that a deposed leader can let a client read old data after a sync.
     pub confirm_syncs: bool,
+    /// How many observers may be brought up to date at once.
+    pub sync_limits: SyncLimits,
+}
+
+/// How a learner is being brought up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SyncBy {
+    Tree,
+    Diff,
+}
+
+impl SyncBy {
+    /// Whether an observer may be brought up to date so, while `others` are.
+    pub(super) fn admit(
+        self,
+        limits: SyncLimits,
+        others: impl Iterator<Item = Option<SyncBy>>,
+    ) -> Result<(), CloseReason> {
+        let most = match self {
+            SyncBy::Tree => limits.trees_max,
+            SyncBy::Diff => limits.diffs_max,
+        };
+        match others.filter(|other| *other == Some(self)).count() < most {
+            true => Ok(()),
+            false => Err(CloseReason::TooManySyncs { most }),
+        }
+    }
 }
 
 /// The epochs that a server has on disk (zab §3.1).

@@ -33,6 +33,8 @@ pub enum CloseReason {
     SlowAck { zxid: Zxid, ms: u64 },
     #[error("the learner is no observer: only a leader has followers")]
     NotAnObserver,
+    #[error("{most} learners are being brought up to date at once already: it may come again")]
+    TooManySyncs { most: usize },
     #[error("the learner fell behind what this leader keeps while it was sent the tree")]
     FellBehind,
 }

@@ -37,9 +37,8 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::thread;
-use std::time::Instant;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ringkeeper_core::format::snapshot::{Compression, Packer, SnapshotName, SnapshotWriter};
 use ringkeeper_core::id::Zxid;
@@ -115,7 +114,6 @@ fn put_aside(disk: &dyn Disk, path: &Path, aside: &Path) -> io::Result<()> {
 
 /// How fast a snapshot is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Pace {
     /// The device is left to others at least as long as each piece takes.
     Shared,
@@ -127,25 +125,28 @@ pub enum Pace {
 
 /// A [`Pace`] that another thread may change at any time.
 #[derive(Debug)]
-pub struct SharedPace(AtomicU8);
+pub struct SharedPace {
+    pace: Mutex<Pace>,
+    changed: Condvar,
+}
 
 impl SharedPace {
     /// This pace, until it is changed.
     pub fn new(pace: Pace) -> SharedPace {
-        SharedPace(AtomicU8::new(pace as u8))
+        SharedPace { pace: Mutex::new(pace), changed: Condvar::new() }
     }
 
-    /// Goes on at this pace from the next piece on.
+    /// Goes on at this pace from the next piece on, and leaves the device alone no longer if it is another.
     pub fn set(&self, pace: Pace) {
-        self.0.store(pace as u8, Relaxed);
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+        self.changed.notify_all();
     }
 
-    fn get(&self) -> Pace {
-        match self.0.load(Relaxed) {
-            pace if pace == Pace::Shared as u8 => Pace::Shared,
-            pace if pace == Pace::Full as u8 => Pace::Full,
-            _ => Pace::GiveUp,
-        }
+    /// Leaves the device alone for so long, as long as it is to be shared. Returns the pace then.
+    fn rest(&self, time: Duration) -> Pace {
+        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = self.changed.wait_timeout_while(pace, time, |pace| *pace == Pace::Shared);
+        *rested.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -211,10 +212,8 @@ impl PacedFile<'_> {
         self.disk.write_mapped(&self.file, &self.unwritten[..len], self.len)?;
         self.unwritten.drain(..len);
         self.len = end;
-        match self.pace.get() {
-            Pace::Shared => thread::sleep(self.window_began.elapsed()),
-            Pace::Full => {}
-            Pace::GiveUp => return Err(io::Error::new(io::ErrorKind::Interrupted, "it was given up")),
+        if self.pace.rest(self.window_began.elapsed()) == Pace::GiveUp {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "it was given up"));
         }
         self.window_began = Instant::now();
         Ok(())
@@ -293,6 +292,19 @@ mod tests {
         let given_up = save(&Os, dir.path(), tree_at(1).freeze(), Compression::None, &pace, Draft::Own);
         assert!(given_up.is_err());
         assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0);
+    }
+
+    /// A clean stop waited for as long as the device had hung before.
+    #[test]
+    fn a_rest_ends_when_the_pace_changes() {
+        for changed in [Pace::Full, Pace::GiveUp] {
+            let pace = SharedPace::new(Pace::Shared);
+            std::thread::scope(|scope| {
+                let resting = scope.spawn(|| pace.rest(Duration::from_secs(1_000_000)));
+                pace.set(changed);
+                assert_eq!(resting.join().expect("no panic"), changed);
+            });
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ use ringkeeper_core::format::wal::BLOCK_LEN;
 pub use preparer::WalHandle;
 pub use read::{BoxError, ReadLog, RecoverError, read};
 pub use recover::{Recovered, recover};
-pub use role::{Batches, Wal, WriteFailure};
+pub use role::{Batches, Rest, Wal, WriteFailure};
 pub use segment::Name as SegmentName;
 pub use segment::{SPARES_MAX, Segments};
 pub use stats::{WalFigures, WalStats};

@@ -15,7 +15,8 @@ use super::segment::Segments;
 /// device to the log.
 ///
 /// Start it where threads may run on any CPU: a thread that an executor starts shares the executor's CPU.
-/// Dropping this waits for the thread, which gives up at its next chunk.
+/// Dropping this waits for the thread, which gives up once the write is over that it is at: not for an executor, to
+/// which a disk that hangs is nothing.
 pub(super) struct Preparer {
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
@@ -77,6 +78,14 @@ impl Preparer {
     /// The log is waiting: whatever is being made is made as fast as the device can.
     pub(super) fn hurry(&self) {
         self.shared.hurry.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// Ends the thread's rest, if it has one.
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 
     pub(super) fn handle(&self) -> WalHandle {
@@ -88,6 +97,7 @@ impl Drop for Preparer {
     fn drop(&mut self) {
         self.shared.stop.store(true, Relaxed);
         let _ = self.jobs.send(Job::Stop);
+        self.wake();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -123,6 +133,21 @@ struct Shared {
 impl Default for Shared {
     fn default() -> Shared {
         Shared { hurry: false.into(), stop: false.into(), released: AtomicI64::new(-1) }
+    }
+}
+
+impl Shared {
+    /// Leaves the device alone for so long, unless the log waits, or there will be none. A device that hung for
+    /// seconds would otherwise keep the log waiting for several times as long.
+    fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.stop.load(Relaxed) && !self.hurry.load(Relaxed) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::park_timeout(left);
+        }
     }
 }
 
@@ -173,11 +198,9 @@ impl Worker {
     fn make_paced(&self, number: u64, len: u64) -> io::Result<SegmentHeader> {
         let mut start = Instant::now();
         self.segments.make(number, len, || {
+            self.shared.rest(start.elapsed() * REST_PER_WORK);
             if self.shared.stop.load(Relaxed) {
                 return Err(io::Error::new(io::ErrorKind::Interrupted, "the server stops"));
-            }
-            if !self.shared.hurry.load(Relaxed) {
-                thread::sleep(start.elapsed() * REST_PER_WORK);
             }
             start = Instant::now();
             Ok(())
@@ -267,6 +290,24 @@ mod tests {
         drop(preparer);
         assert!(coming.try_recv().unwrap().expect("answered before the thread ended").is_err());
         assert!(!Name::Next.path_in(dir.path()).exists());
+    }
+
+    /// It slept for three times as long as the device had hung, whoever waited: the log for its next segment, and
+    /// whoever was to end it.
+    #[test]
+    fn a_rest_ends_when_the_log_waits_or_ends() {
+        let resting = || {
+            let shared = Arc::new(Shared::default());
+            let of_thread = shared.clone();
+            let thread = thread::spawn(move || of_thread.rest(Duration::from_secs(1_000_000)));
+            Preparer { jobs: mpsc::channel().0, shared, thread: Some(thread) }
+        };
+        let preparer = resting();
+        preparer.hurry();
+        while !preparer.thread.as_ref().expect("not dropped").is_finished() {
+            thread::yield_now();
+        }
+        drop(resting());
     }
 
     #[test]

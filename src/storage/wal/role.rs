@@ -59,9 +59,10 @@ impl Wal {
     /// One write is in flight at a time and carries everything that came during the one before it, up to
     /// `BATCH_LEN_MAX`. `on_durable` hears of each write that has returned. A write that fails is never
     /// tried again, for nobody can know what is on the disk then: it ends the process.
-    pub async fn run(self, inbox: impl Batches, on_durable: impl FnMut(Durable)) {
-        if let Err(failure) = self.serve(inbox, on_durable).await {
-            fatal(Reason::LogWrite, failure);
+    pub async fn run(self, inbox: impl Batches, on_durable: impl FnMut(Durable)) -> Rest {
+        match self.serve(inbox, on_durable).await {
+            Ok(preparer) => Rest { _preparer: preparer },
+            Err(failure) => fatal(Reason::LogWrite, failure),
         }
     }
 
@@ -69,7 +70,7 @@ impl Wal {
         mut self,
         mut inbox: impl Batches,
         mut on_durable: impl FnMut(Durable),
-    ) -> Result<(), WriteFailure> {
+    ) -> Result<Preparer, WriteFailure> {
         let mut held = None;
         while let Some(mut batch) = next_batch(held.take(), &mut inbox).await {
             held = gather(&mut batch, &mut inbox);
@@ -79,7 +80,8 @@ impl Wal {
             }
         }
         let Active { path, file, .. } = self.active;
-        file.close().await.map_err(|what| WriteFailure { doing: "close", path, what })
+        file.close().await.map_err(|what| WriteFailure { doing: "close", path, what })?;
+        Ok(self.preparer)
     }
 
     async fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteFailure> {
@@ -149,6 +151,12 @@ impl Wal {
         let coming = self.preparer.prepare(self.active.first, number, len);
         open_when_made(coming, Name::Next.path_in(&self.dir), self.method, self.stats.clone())
     }
+}
+
+/// What is left of a log that is closed: the thread that makes its segments, which may be at a write still. Dropping
+/// this waits for it, so do that where waiting for the disk is right; until then nobody else may change the folder.
+pub struct Rest {
+    _preparer: Preparer,
 }
 
 /// The segment that is being written.
@@ -334,7 +342,7 @@ mod tests {
             wal.active.file = LogFile::open(&wal.active.path, method).await.unwrap();
             let heard = RefCell::new(Vec::new());
             let failure = wal.serve(queued(&[10]), |durable| heard.borrow_mut().push(durable)).await;
-            let message = failure.expect_err("no space").to_string();
+            let message = failure.err().expect("no space").to_string();
             assert!(message.starts_with("can't write /dev/full: "), "{message}");
             assert!(message.ends_with("Make room on this filesystem and start again"), "{message}");
             assert!(heard.borrow().is_empty());

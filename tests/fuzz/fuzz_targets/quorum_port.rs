@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use ringkeeper_core::config::{Configurations, Membership, ReconfigRules};
+use ringkeeper_core::config::{Configurations, Membership, ReconfigRules, SyncLimits};
 use ringkeeper_core::durable::Durable;
 use ringkeeper_core::id::{ServerId, SessionId, Zxid};
 use ringkeeper_core::member::{Action, Member, MemberOptions, Moment};
@@ -187,6 +187,7 @@ impl Server {
             timing: Timing { tick_ms: 100, init_limit: 1000, sync_limit: 1000 },
             force_snapshot_sync: false,
             confirm_syncs: true,
+            sync_limits: SyncLimits::default(),
         };
         let options = MemberOptions {
             zab,

@@ -33,6 +33,27 @@ fn one_address_may_have_as_many_connections_as_configured() {
 }
 
 #[test]
+fn no_more_clients_may_connect_than_the_throttle_has_tokens_for() {
+    let ten = |settings: Settings| {
+        settings.config("connection_throttle_tokens", 10).config("connection_throttle_fill_time", i32::MAX)
+    };
+    each(ten, |server| {
+        let mut clients: Vec<Client> =
+            (0..10).map(|_| Client::connect(server.addr()).expect("a session")).collect();
+        let again = ConnectRequest::again(clients[0].granted());
+        for request in [ConnectRequest::default(), again] {
+            let mut excess = Wire::dial(server.addr()).expect("a connection");
+            excess.send_frame(&request.encode()).expect("the server reads");
+            assert_closed_without_a_word(&mut excess, "a client too many");
+        }
+        for client in &mut clients {
+            assert_eq!(client.call(&Request::exists("/", false)).expect("a reply").err, 0);
+        }
+        assert!(server.word("ruok").is_ok(), "words take no tokens");
+    });
+}
+
+#[test]
 fn a_client_that_goes_without_its_last_replies_gives_its_place_back() {
     let two = |settings: Settings| settings.config("maxClientCnxns", 2).config("tickTime", 100);
     each(two, |server| {

@@ -2,7 +2,7 @@
 
 use crate::config::Status::{self, Ensemble, IgnoredJvm, NotYet, Supported};
 use crate::config::key::{AnyKey, Key};
-use crate::config::kind::{Flag, Int, OptionalInt, Text};
+use crate::config::kind::{Flag, Int, OptionalInt, Share, Text};
 
 pub(in crate::config) static JUTE_MAX_BUFFER: Key<Int<i32>> = Key::bare(
     "jute.maxbuffer",
@@ -76,6 +76,74 @@ pub(in crate::config) static CONTAINER_MAX_NEVER_USED: Key<Int<i64>> = Key::bare
     "ms until a container that never had a child is deleted; 0: never",
 );
 
+pub(in crate::config) static THROTTLE_TOKENS: Key<Int<i32>> = Key::property(
+    "connection_throttle_tokens",
+    Int::any(0),
+    Supported,
+    "clients that may connect at once; 0: no limit",
+);
+
+pub(in crate::config) static THROTTLE_FILL_TIME: Key<Int<i32>> =
+    Key::property("connection_throttle_fill_time", Int::any(1), Supported, "ms between refills");
+
+pub(in crate::config) static THROTTLE_FILL_COUNT: Key<Int<i32>> =
+    Key::property("connection_throttle_fill_count", Int::any(1), Supported, "tokens of a refill");
+
+pub(in crate::config) static THROTTLE_FREEZE_TIME: Key<Int<i32>> = Key::property(
+    "connection_throttle_freeze_time",
+    Int::any(-1),
+    Supported,
+    "ms between changes of the drop rate; -1: there is none",
+);
+
+pub(in crate::config) static THROTTLE_DROP_INCREASE: Key<Share> = Key::property(
+    "connection_throttle_drop_increase",
+    Share::or("0.02"),
+    Supported,
+    "step up of the drop rate",
+)
+.refusing();
+
+pub(in crate::config) static THROTTLE_DROP_DECREASE: Key<Share> = Key::property(
+    "connection_throttle_drop_decrease",
+    Share::or("0.002"),
+    Supported,
+    "step down of the drop rate",
+)
+.refusing();
+
+pub(in crate::config) static THROTTLE_DECREASE_RATIO: Key<Share> = Key::property(
+    "connection_throttle_decrease_ratio",
+    Share::or("0"),
+    Supported,
+    "part of the tokens that may be gone where it steps down",
+)
+.refusing();
+
+pub(in crate::config) static THROTTLE_WEIGHT_ENABLED: Key<Flag> = Key::property(
+    "connection_throttle_weight_enabled",
+    Flag::or(false),
+    Supported,
+    "whether kinds of sessions weigh differently",
+);
+
+pub(in crate::config) static THROTTLE_GLOBAL_WEIGHT: Key<Int<i32>> = Key::property(
+    "connection_throttle_global_session_weight",
+    Int::any(3),
+    Supported,
+    "tokens of a new session",
+);
+
+pub(in crate::config) static THROTTLE_RENEW_WEIGHT: Key<Int<i32>> =
+    Key::property("connection_throttle_renew_session_weight", Int::any(2), Supported, "tokens of a return");
+
+pub(in crate::config) static THROTTLE_LOCAL_WEIGHT: Key<Int<i32>> = Key::property(
+    "connection_throttle_local_session_weight",
+    Int::any(1),
+    Supported,
+    "tokens of a local session",
+);
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &JUTE_MAX_BUFFER,
     &JUTE_EXTRA_SIZE,
@@ -89,62 +157,17 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &CONTAINER_CHECK_INTERVAL,
     &CONTAINER_MAX_PER_MINUTE,
     &CONTAINER_MAX_NEVER_USED,
-    &Key::property(
-        "connection_throttle_tokens",
-        Int::<i32>::any(0),
-        NO_THROTTLE,
-        "new connections at once; 0: no limit",
-    ),
-    &Key::property("connection_throttle_fill_time", Int::<i32>::any(1), NO_THROTTLE, "ms between refills"),
-    &Key::property("connection_throttle_fill_count", Int::<i32>::any(1), NO_THROTTLE, "tokens of a refill"),
-    &Key::property(
-        "connection_throttle_freeze_time",
-        Int::<i32>::any(-1),
-        NO_THROTTLE,
-        "ms between changes; -1: none",
-    ),
-    &Key::property(
-        "connection_throttle_drop_increase",
-        Text::or("0.02"),
-        NO_THROTTLE,
-        "step up of the drop rate",
-    ),
-    &Key::property(
-        "connection_throttle_drop_decrease",
-        Text::or("0.002"),
-        NO_THROTTLE,
-        "step down of the drop rate",
-    ),
-    &Key::property(
-        "connection_throttle_decrease_ratio",
-        Text::or("0"),
-        NO_THROTTLE,
-        "fill level to step down at",
-    ),
-    &Key::property(
-        "connection_throttle_weight_enabled",
-        Flag::or(false),
-        NO_THROTTLE,
-        "weigh kinds of sessions",
-    ),
-    &Key::property(
-        "connection_throttle_global_session_weight",
-        Int::<i32>::any(3),
-        NO_THROTTLE,
-        "tokens of a new session",
-    ),
-    &Key::property(
-        "connection_throttle_renew_session_weight",
-        Int::<i32>::any(2),
-        NO_THROTTLE,
-        "tokens of a return",
-    ),
-    &Key::property(
-        "connection_throttle_local_session_weight",
-        Int::<i32>::any(1),
-        NO_THROTTLE,
-        "tokens of a local session",
-    ),
+    &THROTTLE_TOKENS,
+    &THROTTLE_FILL_TIME,
+    &THROTTLE_FILL_COUNT,
+    &THROTTLE_FREEZE_TIME,
+    &THROTTLE_DROP_INCREASE,
+    &THROTTLE_DROP_DECREASE,
+    &THROTTLE_DECREASE_RATIO,
+    &THROTTLE_WEIGHT_ENABLED,
+    &THROTTLE_GLOBAL_WEIGHT,
+    &THROTTLE_RENEW_WEIGHT,
+    &THROTTLE_LOCAL_WEIGHT,
     &Key::property(
         "request_throttle_max_requests",
         Int::<i32>::any(0),

@@ -34,6 +34,20 @@ pub(in crate::config) static MAX_NOTIFICATION_INTERVAL: Key<Int<i32>> = Key::pro
 pub(in crate::config) static LEADER_SERVES: Key<Word> =
     Key::property("leaderServes", Word::turns_off("no"), Ensemble, "no: a leader serves no clients");
 
+pub(in crate::config) static SNAP_SYNCS_MAX: Key<Int<i32>> = Key::property(
+    "leader.maxConcurrentSnapSyncs",
+    Int::<i32>::any(10).at_least(1),
+    Ensemble,
+    "observers sent the whole tree at once",
+);
+
+pub(in crate::config) static DIFF_SYNCS_MAX: Key<Int<i32>> = Key::property(
+    "leader.maxConcurrentDiffSyncs",
+    Int::<i32>::any(100).at_least(1),
+    Ensemble,
+    "observers sent what they missed at once",
+);
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &LEADER_SERVES,
     &CNX_TIMEOUT,
@@ -50,18 +64,8 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         MemberNotYet,
         "ms to gather a quorum's epochs",
     ),
-    &Key::property(
-        "leader.maxConcurrentSnapSyncs",
-        Int::<i32>::any(10),
-        MemberNotYet,
-        "snapshots sent at once",
-    ),
-    &Key::property(
-        "leader.maxConcurrentDiffSyncs",
-        Int::<i32>::any(100),
-        MemberNotYet,
-        "differences sent at once",
-    ),
+    &SNAP_SYNCS_MAX,
+    &DIFF_SYNCS_MAX,
     &Key::property(
         "leaderConnectDelayDuringRetryMs",
         Int::<i32>::any(100),

@@ -58,11 +58,57 @@ impl Kind for Factor {
     }
 }
 
+/// A decimal number from 0 to 1, in millionths. What is beyond either counts as that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    default: &'static str,
+}
+
+impl Share {
+    /// A share with a default, which is one.
+    pub(crate) const fn or(default: &'static str) -> Share {
+        Share { default }
+    }
+}
+
+impl Kind for Share {
+    type Value = u32;
+
+    fn parse(&self, _key: &str, text: &str, _style: Style) -> Result<u32, Problem> {
+        let not_a_number = || Problem::NotANumber { text: text.to_owned() };
+        let share: f64 = text.trim().parse().map_err(|_| not_a_number())?;
+        match share.is_nan() {
+            true => Err(not_a_number()),
+            false => Ok((share.clamp(0.0, 1.0) * f64::from(MILLION)).round() as u32),
+        }
+    }
+
+    fn unset(&self) -> u32 {
+        self.parse("", self.default, Style::Property).unwrap_or(0)
+    }
+
+    fn default_text(&self) -> Option<String> {
+        Some(self.default.to_owned())
+    }
+
+    fn allowed(&self) -> String {
+        "a number such as 0.02".to_owned()
+    }
+}
+
 const MILLION: u32 = 1_000_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_a_decimal_number() {
+        let parse = |text: &str| Share::or("0.02").parse("", text, Style::Property).ok();
+        assert_eq!(["0", "0.002", "1", "7", "-1"].map(parse), [0, 2000, MILLION, MILLION, 0].map(Some));
+        assert_eq!(["", "some", "NaN"].map(parse), [None; 3]);
+        assert_eq!(Share::or("0.02").unset(), 20_000);
+    }
 
     #[test]
     fn a_factor_is_a_part_all_or_nothing() {

@@ -301,6 +301,47 @@ fn a_voter_whose_connection_has_ended_is_not_waited_for() {
     );
 }
 
+/// Everybody else says that it leads, but it closes this server's connections.
+#[test]
+fn a_leader_that_is_avoided_is_asked_for_once_its_time_is_over() {
+    let mut table = Table::new(1, 3);
+    let hears_of = |table: &mut Table, leader: i64| {
+        let follower = 5 - leader;
+        table.hears(leader, Leading, vote(1, 0, leader), 1).hears(follower, Following, vote(1, 0, leader), 1);
+        table.does()
+    };
+    let decided = "decided: Following 1/0/3 r1";
+    assert_eq!(hears_of(&mut table, 3).last().expect("a decision"), decided);
+
+    table.election.avoid(Duration::from_millis(150), table.now);
+    table.election.look(table.election.last_logged, table.now, &mut table.out);
+    table.does();
+    assert_eq!(hears_of(&mut table, 3), [""; 0]);
+    assert_eq!(table.waits(149).does(), [""; 0]);
+    assert_eq!(table.waits(1).does(), ["2 3: Looking 0/0/1 r2"], "all are asked anew: it may have changed");
+    assert_eq!(hears_of(&mut table, 3), [decided]);
+
+    // Another leader is another matter.
+    table.election.avoid(Duration::from_millis(150), table.now);
+    table.election.look(table.election.last_logged, table.now, &mut table.out);
+    table.does();
+    assert_eq!(hears_of(&mut table, 2), ["decided: Following 1/0/2 r1"]);
+    table.election.look(table.election.last_logged, table.now, &mut table.out);
+    table.does();
+    assert_eq!(hears_of(&mut table, 3), [decided], "it is avoided no more");
+}
+
+#[test]
+fn a_leader_that_is_avoided_may_be_elected_anew() {
+    let mut table = Table::new(1, 3);
+    table.hears(3, Leading, vote(1, 0, 3), 1).hears(2, Following, vote(1, 0, 3), 1).does();
+    table.election.avoid(Duration::from_millis(500), table.now);
+    table.election.look(table.election.last_logged, table.now, &mut table.out);
+    table.does();
+    table.hears(3, Looking, vote(1, 0, 3), 2).hears(2, Looking, vote(1, 0, 3), 2);
+    assert_eq!(table.does(), ["2 3: Looking 1/0/3 r2", "decided: Following 1/0/3 r2"]);
+}
+
 #[test]
 fn a_leader_that_has_just_gone_is_not_followed_in_haste() {
     let mut table = Table::new(1, 4);

@@ -2,5 +2,6 @@
 
 mod observers;
 mod read_only;
+mod sent_away;
 mod server;
 mod turns;

@@ -29,7 +29,7 @@ fn dialled(seat: &mut Seat<()>, leader: i64) -> (bool, i64) {
     };
     duties.clear();
     seat.on_leader(attempt, LeaderEvent::Unreachable, AT, &mut duties);
-    assert!(matches!(duties[..], [Duty::HangUp, Duty::Look(..)]), "{duties:?}");
+    assert!(matches!(duties[..], [Duty::HangUp, Duty::Avoid(_), Duty::Look(..)]), "{duties:?}");
     to
 }
 

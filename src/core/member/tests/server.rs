@@ -1,3 +1,4 @@
+use crate::config::SyncLimits;
 use crate::id::{ServerId, Zxid};
 use crate::member::{Action, Member, MemberOptions, Moment};
 use crate::ops::Settings;
@@ -31,6 +32,7 @@ impl Server {
                 timing: Timing { tick_ms: 100, init_limit: 10, sync_limit: 5 },
                 force_snapshot_sync: false,
                 confirm_syncs: true,
+                sync_limits: SyncLimits::default(),
             },
             pipeline: PipelineOptions {
                 server: ServerId(id as i64),

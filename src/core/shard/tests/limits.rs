@@ -1,5 +1,5 @@
 use super::harness::*;
-use crate::config::LargeRequests;
+use crate::config::{ConnectionThrottle, LargeRequests, ThrottleWeights};
 use crate::error::Code;
 use crate::flow::Outcome;
 use crate::proto::OpCode;
@@ -20,6 +20,29 @@ fn beyond_the_limit_of_outstanding_requests_only_who_has_none_is_read_from() {
     }
     assert_eq!((harness.frames(busy).len(), harness.frames(idle).len()), (5, 2));
     assert_eq!(harness.report().outstanding, 0);
+}
+
+#[test]
+fn clients_that_connect_beyond_the_throttle_are_sent_away_before_a_session_is_asked_for() {
+    let throttle = ConnectionThrottle {
+        tokens_max: 3,
+        fill_count: 0,
+        fill_time_ms: 1,
+        freeze_time_ms: None,
+        drop_increase: 0,
+        drop_decrease: 0,
+        decrease_ratio: 0,
+        weights: ThrottleWeights { new: 1, local: 1, renewed: 2 },
+    };
+    let options = ShardOptions { connection_throttle: Some(throttle), ..ShardOptions::default() };
+    let mut harness = Harness::with(options);
+    let conns = [0, 7, 0].map(|session| {
+        let conn = harness.accept();
+        harness.send(conn, &connect(0, session, 10_000, &[0; 16], None));
+        conn
+    });
+    assert_eq!(harness.submitted.len(), 2);
+    assert_eq!(harness.closed[&conns[2]], CloseReason::Throttled);
 }
 
 #[test]

@@ -38,6 +38,7 @@ impl Leader {
         let timing = self.options.timing;
         let Some(link) = self.links.get_mut(&id) else { return };
         (link.learner, link.kind, link.stage) = (learner, info.kind, Stage::AwaitEpoch);
+        link.is_old = info.config_version.is_none();
         link.deadline = now + timing.init() + timing.sync();
         if self.phase == Phase::AwaitInfos {
             self.epoch = self.epoch.max(info.accepted_epoch + 1);

@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use crate::id::{ServerId, Zxid};
 use crate::time::Instant;
 use crate::zab::history::Logged;
+use crate::zab::options::SyncBy;
 use crate::zab::packet::LearnerKind;
 
 /// A connection to a learner or to a leader. Never used again for another.
@@ -12,8 +13,12 @@ pub struct LinkId(pub u64);
 /// A learner, as its leader knows it.
 pub(super) struct Link {
     pub(super) stage: Stage,
+    /// How it is being brought up to date, until it has acknowledged that.
+    pub(super) syncing: Option<SyncBy>,
     pub(super) learner: ServerId,
     pub(super) kind: LearnerKind,
+    /// Whether it is of 3.4, and knows no transactions that came later.
+    pub(super) is_old: bool,
     /// When the learner is given up unless it is heard.
     pub(super) deadline: Instant,
     pub(super) last_heard: Instant,
@@ -123,8 +128,10 @@ impl Link {
     pub(super) fn new(now: Instant, deadline: Instant) -> Link {
         Link {
             stage: Stage::AwaitInfo,
+            syncing: None,
             learner: ServerId(-1),
             kind: LearnerKind::Observer,
+            is_old: false,
             deadline,
             last_heard: now,
             proposed: Zxid::ZERO,

@@ -276,6 +276,11 @@ impl Leader {
         known.map(|link| (link.learner, link.is_follower(), link.stage == Stage::Serving))
     }
 
+    /// Whether one of them is of 3.4. What it could not read must not be proposed.
+    pub fn has_old_learners(&self) -> bool {
+        self.links.values().any(|link| link.is_old)
+    }
+
     /// What is left when the leader is down: the history that is committed, and what this server has in its
     /// log beyond it.
     pub fn into_parts(self) -> (History, VecDeque<Logged>) {

@@ -5,6 +5,7 @@ use super::{Leader, LeaderAction, LinkId, Phase};
 use crate::id::{ServerId, Zxid};
 use crate::time::Instant;
 use crate::zab::history::{History, LogExcerpt, Logged};
+use crate::zab::options::SyncBy;
 use crate::zab::packet::{FromLeader, LearnerKind};
 use crate::zab::reason::CloseReason;
 use crate::zab::sync::{Choice, choose};
@@ -29,6 +30,9 @@ impl Leader {
     pub(super) fn sync(&mut self, id: LinkId, peer: Zxid, now: Instant, out: &mut Vec<LeaderAction>) {
         match choose(peer, self.committed, &self.history) {
             _ if self.options.force_snapshot_sync => self.take_tree(id, 1, now, out),
+            Choice::Send { after, .. } if !self.can_read(id, &self.history, after) => {
+                self.take_tree(id, 1, now, out);
+            }
             Choice::Send { start, after } => self.send_history(id, start, after, None, now, out),
             Choice::TakeSnapshot => self.take_tree(id, 1, now, out),
             Choice::ReadLog => {
@@ -51,7 +55,7 @@ impl Leader {
         let Some(Stage::AwaitLog(peer)) = self.links.get(&id).map(|link| link.stage) else { return };
         let joined = excerpt.and_then(|excerpt| self.history.preceded_by(excerpt));
         match joined.map(|joined| (choose(peer, self.committed, &joined), joined)) {
-            Some((Choice::Send { start, after }, joined)) => {
+            Some((Choice::Send { start, after }, joined)) if self.can_read(id, &joined, after) => {
                 self.send_history(id, start, after, Some(&joined), now, out);
             }
             _ => self.take_tree(id, 1, now, out),
@@ -61,7 +65,7 @@ impl Leader {
     /// The tree as of `zxid`, which was published, was taken for this learner.
     pub fn on_tree_taken(&mut self, id: LinkId, zxid: Zxid, now: Instant, out: &mut Vec<LeaderAction>) {
         let Some(Stage::AwaitTree(tries)) = self.links.get(&id).map(|link| link.stage) else { return };
-        if zxid >= self.history.after() {
+        if zxid >= self.history.after() && self.can_read(id, &self.history, zxid) {
             self.send_history(id, FromLeader::Snap(zxid), zxid, None, now, out);
         } else if tries < TREES_PER_LEARNER_MAX {
             self.take_tree(id, tries + 1, now, out);
@@ -77,7 +81,17 @@ impl Leader {
         }
     }
 
+    /// Whether the learner can read what comes after this, what is not committed yet included. A server of 3.4 knows no
+    /// transactions of later releases, but can be given what they have made.
+    fn can_read(&self, id: LinkId, history: &History, after: Zxid) -> bool {
+        let is_old = self.links.get(&id).is_some_and(|link| link.is_old);
+        !is_old || history.since(after).chain(&self.outstanding).all(Logged::is_known_to_3_4)
+    }
+
     fn take_tree(&mut self, id: LinkId, tries: u32, now: Instant, out: &mut Vec<LeaderAction>) {
+        if !self.begin_sync(id, SyncBy::Tree, now, out) {
+            return;
+        }
         self.await_disk(id, Stage::AwaitTree(tries), now);
         out.push(LeaderAction::TakeTree(id));
     }
@@ -87,6 +101,23 @@ impl Leader {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = stage;
         link.deadline = now + timing.init() + timing.sync();
+    }
+
+    /// Whether the learner may be brought up to date so. An observer that would be one too many is sent away.
+    fn begin_sync(&mut self, id: LinkId, by: SyncBy, now: Instant, out: &mut Vec<LeaderAction>) -> bool {
+        let others = self.links.iter().filter(|(other, _)| **other != id).map(|(_, link)| link.syncing);
+        let admitted = by.admit(self.options.sync_limits, others);
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        match admitted {
+            Err(reason) if !link.is_follower() => {
+                self.close(id, reason, now, out);
+                false
+            }
+            _ => {
+                link.syncing = Some(by);
+                true
+            }
+        }
     }
 
     /// Sends where to start, the history after it, what is not committed yet, and NEWLEADER. From then on
@@ -104,8 +135,11 @@ impl Leader {
         now: Instant,
         out: &mut Vec<LeaderAction>,
     ) {
-        let Some(link) = self.links.get_mut(&id) else { return };
         let is_tree = matches!(start, FromLeader::Snap(_));
+        if !is_tree && !self.begin_sync(id, SyncBy::Diff, now, out) {
+            return;
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
         out.push(LeaderAction::Send(id, start));
         if is_tree {
             out.push(LeaderAction::SendTree(id));
@@ -140,7 +174,7 @@ impl Leader {
     /// The learner has acknowledged NEWLEADER.
     pub(super) fn on_synced(&mut self, id: LinkId, now: Instant, out: &mut Vec<LeaderAction>) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.stage = Stage::AwaitStart;
+        (link.stage, link.syncing) = (Stage::AwaitStart, None);
         match self.phase {
             Phase::AwaitAcks => self.establish_if_quorum(now, out),
             Phase::Established => {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::SyncLimits;
 use crate::proto::{OpCode, Txn};
 use crate::testing::configurations;
 use crate::time::WallTime;
@@ -60,6 +61,7 @@ fn options() -> ZabOptions {
         timing: Timing { tick_ms: TICK_MS as u32, init_limit: 10, sync_limit: 5 },
         force_snapshot_sync: false,
         confirm_syncs: true,
+        sync_limits: SyncLimits::default(),
     }
 }
 
@@ -153,6 +155,74 @@ fn closed(actions: &[LeaderAction]) -> Vec<&CloseReason> {
         .iter()
         .filter_map(|action| if let Close(_, reason) = action { Some(reason) } else { None })
         .collect()
+}
+
+/// ZooKeeper 3.4 breaks off the connection when it gets them, and comes again for more of them.
+#[test]
+fn a_server_of_3_4_is_not_told_of_transactions_that_came_later() {
+    let mut script = Script::established();
+    let txn = Txn::Multi(vec![Txn::DeleteContainer { path: "/c".into() }]);
+    let (zxid, mut payload) = (at(2, 1), Vec::new());
+    let header = crate::proto::TxnHeader { client_id: SessionId(1), cxid: 1, zxid, time: WallTime(0) };
+    header.encode(&txn, &mut payload);
+    script.leader.propose(zxid, payload.into(), script.now, &mut script.out);
+    assert!(!script.leader.has_old_learners());
+
+    let joins = |script: &mut Script, link: LinkId, zxid: Zxid| {
+        script.accept(link);
+        script.says(link, FromLearner::Info(plain_info()));
+        script.says(link, promise(zxid))
+    };
+    assert_eq!(joins(&mut script, B, at(1, 3)), [TakeTree(B)]);
+    assert!(script.leader.has_old_learners());
+    script.leader.on_tree_taken(B, at(1, 3), script.now, &mut script.out);
+    assert_eq!(script.take(), [TakeTree(B)], "it is not in it yet");
+    script.durable(zxid);
+    script.says(A, FromLearner::Ack(zxid));
+    script.leader.on_tree_taken(B, zxid, script.now, &mut script.out);
+    assert!(matches!(script.take()[..2], [Send(B, FromLeader::Snap(_)), SendTree(B)]));
+    script.leader.on_closed(B, script.now, &mut script.out);
+    assert!(!script.leader.has_old_learners());
+
+    let told = joins(&mut script, C, zxid);
+    assert!(
+        matches!(told[..], [Send(C, FromLeader::Diff(_)), Send(C, FromLeader::NewLeader { .. })]),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn observers_that_would_be_too_many_to_be_brought_up_to_date_at_once_are_sent_away() {
+    let join = |script: &mut Script, link: LinkId, id: i64, kind| {
+        script.accept(link);
+        script.says(link, info(id, kind, 1));
+        script.says(link, promise(at(1, 2)))
+    };
+    let (observer, follower) = (LearnerKind::Observer, LearnerKind::Follower);
+    let mut script = Script::established();
+    script.leader.options.sync_limits = SyncLimits { trees_max: 2, diffs_max: 1 };
+    let too_many = CloseReason::TooManySyncs { most: 1 };
+    assert_eq!(closed(&join(&mut script, B, 4, observer)), [] as [&CloseReason; 0]);
+    assert_eq!(closed(&join(&mut script, C, 5, observer)), [&too_many]);
+    assert_eq!(closed(&join(&mut script, C, 2, follower)), [] as [&CloseReason; 0], "it is needed");
+
+    script.says(B, FromLearner::Ack(at(2, 0)));
+    assert_eq!(closed(&join(&mut script, LinkId(9), 5, observer)), [&too_many], "it counts");
+    script.says(C, FromLearner::Ack(at(2, 0)));
+    assert_eq!(closed(&join(&mut script, LinkId(9), 5, observer)), [] as [&CloseReason; 0]);
+
+    script.leader.options.force_snapshot_sync = true;
+    for id in [6, 7] {
+        assert_eq!(join(&mut script, LinkId(id as u64 + 9), id, observer), [TakeTree(LinkId(id as u64 + 9))]);
+    }
+    let refused = join(&mut script, LinkId(30), 8, observer);
+    assert_eq!(closed(&refused), [&CloseReason::TooManySyncs { most: 2 }], "trees and the rest count apart");
+    script.leader.on_closed(LinkId(15), script.now, &mut script.out);
+    assert_eq!(
+        join(&mut script, LinkId(31), 8, observer),
+        [TakeTree(LinkId(31))],
+        "who is gone counts no more"
+    );
 }
 
 /// A server that had promised an epoch to one who then found no quorum could not follow the leader that there was,

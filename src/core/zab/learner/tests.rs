@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::ReconfigRules;
+use crate::config::{ReconfigRules, SyncLimits};
 use crate::id::ServerId;
 use crate::proto::{Txn, TxnHeader};
 use crate::testing::{configurations, membership};
@@ -52,6 +52,7 @@ impl Script {
             timing: Timing { tick_ms: 2000, init_limit: 10, sync_limit: 5 },
             force_snapshot_sync: false,
             confirm_syncs: true,
+            sync_limits: SyncLimits::default(),
         };
         let epochs = Epochs { accepted: 1, current: 1 };
         let tail = Tail::of(at(1, 3), VecDeque::from([logged(at(1, 4))]));

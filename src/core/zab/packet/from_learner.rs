@@ -166,7 +166,8 @@ impl LearnerInfo {
         let id = if data.is_empty() { None } else { Some(ServerId(reader.long()?)) };
         let protocol_version = if data.len() >= 12 { reader.int()? } else { BEFORE_3_4 };
         let config_version = if data.len() >= 20 { Some(reader.long()?) } else { None };
-        let accepted_epoch = packet.zxid.epoch();
+        // -1 is what a Java server says that does not trust its database: it has promised nothing.
+        let accepted_epoch = Some(packet.zxid.epoch()).filter(|epoch| *epoch != u32::MAX).unwrap_or(0);
         Ok(LearnerInfo { kind, accepted_epoch, id, protocol_version, config_version })
     }
 

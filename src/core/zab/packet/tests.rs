@@ -143,6 +143,17 @@ fn a_learner_that_does_not_say_who_it_is_is_older_than_3_4() {
     assert_eq!((info.id, info.accepted_epoch, info.is_supported()), (None, 2, false));
 }
 
+/// With `db.autocreate=false` and an empty disk, Java takes its epochs from the zxid -1. It was refused for a damaged
+/// file, for ever.
+#[test]
+fn a_server_that_does_not_trust_its_database_has_promised_no_epoch() {
+    let info = FromLearner::Info(LearnerInfo { accepted_epoch: u32::MAX, ..info(Some(0)) });
+    let mut bytes = Vec::new();
+    info.encode(&mut bytes);
+    let Ok(FromLearner::Info(read)) = FromLearner::decode(&whole(&bytes)) else { panic!("no info") };
+    assert_eq!(read.accepted_epoch, 0);
+}
+
 #[test]
 fn a_packet_is_cut_off_the_stream_only_when_it_is_whole() {
     let mut bytes = Vec::new();
