@@ -51,6 +51,10 @@ fuzz_target!(|input: Input| match input {
 
 type Record = (Zxid, Vec<u8>);
 
+/// The log begins later than the state ends.
+#[derive(Debug)]
+struct Missing;
+
 fn header(number: u64, blocks: usize) -> SegmentHeader {
     SegmentHeader { number, nonce: 0x5eed + number, len: (blocks * BLOCK_LEN) as u64 }
 }
@@ -117,17 +121,24 @@ impl Damage {
     }
 }
 
-/// What recovery reads until it ends or refuses.
+/// What is replayed until recovery ends or refuses, or a server without a snapshot refuses what does not continue
+/// its state.
 fn recover(segments: &[Vec<u8>]) -> Vec<Record> {
-    let mut read = Vec::new();
+    let mut read: Vec<Record> = Vec::new();
     let mut recovery = Recovery::default();
     for segment in segments {
         let result = recovery.read(segment, false, |record| {
+            let state = read.last().map_or(Zxid(0), |(zxid, _)| *zxid);
+            if state < record.after {
+                return Err(Missing);
+            }
             read.push((record.zxid, record.payload.to_vec()));
-            Ok::<(), std::convert::Infallible>(())
+            Ok(())
         });
-        if let Err(RecoveryError::Corrupt { segment, what }) = result {
-            assert!(segment < segments.len() && !what.to_string().is_empty());
+        if let Err(error) = result {
+            if let RecoveryError::Corrupt { segment, what } = error {
+                assert!(segment < segments.len() && !what.to_string().is_empty());
+            }
             return read;
         }
     }
