@@ -49,8 +49,8 @@ fn what_comes_in_one_turn_is_written_and_published_together() {
 
     actions.clear();
     let cuts = 0;
-    member.on_durable(Durable::promised_by_the_log(first), cuts, AT, &mut actions);
-    member.on_durable(Durable::promised_by_the_log(last), cuts, AT, &mut actions);
+    member.on_durable(Durable::in_a_test(first), cuts, AT, &mut actions);
+    member.on_durable(Durable::in_a_test(last), cuts, AT, &mut actions);
     assert!(actions.is_empty(), "the turn goes on: {actions:?}");
     member.end_turn(&mut actions);
     let [Action::Publish(batch)] = &actions[..] else { panic!("{actions:?}") };
