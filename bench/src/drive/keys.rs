@@ -90,6 +90,7 @@ impl Keys {
             let children = Paths::flat(keys.listed.trim_end_matches('/'));
             session.put_all((0..workload.children).map(|child| children.path(child)), &Bytes::new())?;
         }
+        session.compact()?;
         Ok(keys)
     }
 

@@ -18,12 +18,13 @@ pub(super) enum Method {
     Put,
     DeleteRange,
     Txn,
+    Compact,
     Status,
 }
 
 impl Method {
-    pub(super) const ALL: [Method; 5] =
-        [Method::Range, Method::Put, Method::DeleteRange, Method::Txn, Method::Status];
+    pub(super) const ALL: [Method; 6] =
+        [Method::Range, Method::Put, Method::DeleteRange, Method::Txn, Method::Compact, Method::Status];
 
     /// Where gRPC has it.
     pub(super) fn path(self) -> &'static str {
@@ -32,6 +33,7 @@ impl Method {
             Method::Put => "/etcdserverpb.KV/Put",
             Method::DeleteRange => "/etcdserverpb.KV/DeleteRange",
             Method::Txn => "/etcdserverpb.KV/Txn",
+            Method::Compact => "/etcdserverpb.KV/Compact",
             Method::Status => "/etcdserverpb.Maintenance/Status",
         }
     }
@@ -99,6 +101,11 @@ impl Request {
     pub(crate) fn delete_all(prefix: &str) -> Request {
         let range = DeleteRangeRequest { key: bytes(prefix), range_end: behind(prefix) };
         Request::new(Method::DeleteRange, &range)
+    }
+
+    /// Has the server forget what was overwritten or deleted before a revision, and waits until it has.
+    pub(super) fn compact(revision: i64) -> Request {
+        Request::new(Method::Compact, &CompactionRequest { revision, physical: true })
     }
 
     /// What the server says of itself.
@@ -226,6 +233,17 @@ pub(super) struct TxnResponse {
 pub(super) struct ResponseOp {}
 
 #[derive(Clone, PartialEq, Message)]
+pub(super) struct CompactionRequest {
+    #[prost(int64, tag = "1")]
+    pub(super) revision: i64,
+    #[prost(bool, tag = "2")]
+    pub(super) physical: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CompactionResponse {}
+
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct StatusRequest {}
 
 #[derive(Clone, PartialEq, Message)]
@@ -313,6 +331,7 @@ mod tests {
                 "/etcdserverpb.KV/Txn",
                 b"\x12\x08\x12\x06\x0a\x01a\x12\x01v\x12\x08\x12\x06\x0a\x01b\x12\x01v",
             ),
+            (Request::compact(9), "/etcdserverpb.KV/Compact", b"\x08\x09\x10\x01"),
             (Request::status(), "/etcdserverpb.Maintenance/Status", b""),
         ] {
             assert_eq!(request.method.path(), path);

@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::channel::Channel;
 use super::client::decode;
-use super::messages::{DeleteRangeResponse, Request, StatusResponse, TxnResponse};
+use super::messages::{CompactionResponse, DeleteRangeResponse, Request, StatusResponse, TxnResponse};
 use crate::client::Interest;
 
 /// An open connection to a server that belongs to a cluster with a leader.
@@ -69,6 +69,16 @@ impl Session {
                 ensure!(answer.succeeded, "keys could not be put");
             }
         }
+        Ok(())
+    }
+
+    /// Compacts the history, as clusters do from time to time, which ends what loading keys leaves behind: for each
+    /// read, etcd 3.4 copies a buffer that stays as large as the largest batch of keys had made it, until a batch
+    /// of writes has no keys in it.
+    pub(crate) fn compact(&mut self) -> Result<()> {
+        let status: StatusResponse = self.call(Request::status())?;
+        let revision = status.header.map_or(0, |header| header.revision);
+        let _: CompactionResponse = self.call(Request::compact(revision)).context("cannot compact")?;
         Ok(())
     }
 
