@@ -20,10 +20,10 @@
 //!
 //! | module | what it is | the machine that it drives |
 //! |---|---|---|
-//! | [`net`] | client ports: listening, who may connect, to which shard | |
+//! | [`net`] | client ports: listening, also elsewhere after a reconfig, who may connect, to which shard | |
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
-//! | [`member`] | the commit role of an ensemble's member | [`ringkeeper_core::member`] |
+//! | [`member`] | the commit role of an ensemble's member; the files that say who the servers are | [`ringkeeper_core::member`] |
 //! | [`quorum_port`] | packets and trees between a leader and its learners | [`ringkeeper_core::zab`] |
 //! | [`election`] | role: the election port, for ensembles | [`ringkeeper_core::election`] |
 //! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |

@@ -8,6 +8,7 @@ mod trust;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
 
 use ringkeeper_core::config::{ClientPort, Config};
 use thiserror::Error;
@@ -62,8 +63,9 @@ impl StartError {
     }
 }
 
-/// Serves with this configuration until it is asked to stop; see [`StopRequests`].
-pub fn run(config: Config) -> Result<(), StartError> {
+/// Serves with this configuration, which is that of a file unless none was given, until it is asked to stop; see
+/// [`StopRequests`].
+pub fn run(config: Config, file: Option<&Path>) -> Result<(), StartError> {
     info!("ringkeeper {}", version::FULL);
     let stop_requests = StopRequests::listen()?;
     let cpus = std::thread::available_parallelism()?.get();
@@ -90,7 +92,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
     let address = listener.local_addr()?;
     let is_member = config.ensemble.is_some();
     let (snapshots, logs) = (config.storage.snap_dir(), config.storage.log_dir());
-    let server = Server::start(config, &topology, clock, recovery, listener)?;
+    let server = Server::start(config, file, &topology, clock, recovery, listener)?;
     match is_member {
         false => info!("serving clients on {address}"),
         true => info!("client port: {address}"),
@@ -133,7 +135,7 @@ fn recover(config: &Config, topology: &Topology) -> Result<Recovery, StartError>
 }
 
 fn listen_for_clients(port: &ClientPort) -> Result<TcpListener, StartError> {
-    let backlog = u32::try_from(port.backlog).ok().filter(|backlog| *backlog > 0).unwrap_or(DEFAULT_BACKLOG);
+    let backlog = backlog(port);
     let unresolved = |host: &str, source| StartError::Unresolved { host: host.to_owned(), source };
     let address = match &port.host {
         None => SocketAddr::from((EVERY_INTERFACE, port.port)),
@@ -150,6 +152,11 @@ fn listen_for_clients(port: &ClientPort) -> Result<TcpListener, StartError> {
         }
         listening => Ok(listening?),
     }
+}
+
+/// How many clients may wait to be accepted.
+fn backlog(port: &ClientPort) -> u32 {
+    u32::try_from(port.backlog).ok().filter(|backlog| *backlog > 0).unwrap_or(DEFAULT_BACKLOG)
 }
 
 const EVERY_INTERFACE: [u16; 8] = [0; 8];

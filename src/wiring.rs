@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ringkeeper_core::config::Membership;
 use ringkeeper_core::durable::Durable;
 use ringkeeper_core::election::Outcome;
 use ringkeeper_core::flow::{CommitBatch, ConnId, ShardTurn};
@@ -31,6 +32,10 @@ pub enum ToCommit {
     Peers(FromPeers),
     /// How an election ended.
     Elected(Outcome),
+    /// Another server goes by a newer configuration, and this one from now on too.
+    ConfigurationHeard(Membership),
+    /// A change of the configurations is on disk.
+    ConfigurationsSaved,
     /// This epoch is on disk.
     EpochSaved(EpochFile, u32),
     /// The log was cut off as [`ToLog::Cut`] asked. With a tree: what the disk has now is this state.

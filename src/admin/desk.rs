@@ -1,7 +1,7 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ringkeeper_core::config::Config;
+use ringkeeper_core::config::{Config, Membership};
 use ringkeeper_core::flow::{ConnId, ShardId};
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::member::MemberFigures;
@@ -25,7 +25,7 @@ pub struct DeskOptions {
     /// The configuration, which it quotes and whose whitelist it keeps.
     pub config: Arc<Config>,
     /// The port that clients really connect to, where the configuration leaves it open.
-    pub client_port: u16,
+    pub client_port: Arc<AtomicU16>,
     /// Every shard, by its number.
     pub shards: Vec<Sender<ToShard>>,
     /// The commit role.
@@ -62,6 +62,8 @@ pub struct CommitReport {
     pub sessions: Option<SessionsReport>,
     /// What only a member of an ensemble has.
     pub member: Option<MemberFigures>,
+    /// Who the servers are.
+    pub membership: Option<Arc<Membership>>,
     /// Of the tree's digests.
     pub digests: DigestReport,
 }

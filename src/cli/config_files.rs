@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::{env, fs, io};
 
-use ringkeeper_core::config::{Config, ConfigError, Defines, Notice, Origin, Problem, Raw, Sources};
+use ringkeeper_core::config::{
+    Config, ConfigError, Defines, NEXT_SUFFIX, Notice, Origin, Problem, Raw, Sources,
+};
 
 /// What a server is started from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(super) fn load(start: &Start, words: &[String]) -> Result<(Config, Vec<Notic
 fn prove(start: &Start, defines: &Defines) -> Result<(Config, Vec<Notice>), ConfigError> {
     let (file, raw) = read_raw(start)?;
     let dynamic = read_dynamic(&raw)?;
+    let next = dynamic.is_some().then(|| read_next(&file)).transpose()?.flatten();
     let my_id = match start {
         Start::Arguments { .. } => None,
         Start::Default | Start::File(_) => read_my_id(&file, &raw)?,
@@ -40,6 +43,7 @@ fn prove(start: &Start, defines: &Defines) -> Result<(Config, Vec<Notice>), Conf
         file: &file,
         raw: &raw,
         dynamic: dynamic.as_ref().map(|(file, raw)| (file.as_str(), raw)),
+        next: next.as_ref().map(|(file, raw)| (file.as_str(), raw)),
         defines,
         my_id: my_id.as_deref(),
     })
@@ -67,6 +71,16 @@ fn read_dynamic(raw: &Raw) -> Result<Option<(String, Raw)>, ConfigError> {
     let bytes = fs::read(&name).map_err(|error| unreadable(&name, &name, &error))?;
     let dynamic = parse(&name, &bytes)?;
     Ok(Some((name, dynamic)))
+}
+
+/// The file of the configuration that was proposed last, beside the configuration file, if it is there.
+fn read_next(file: &str) -> Result<Option<(String, Raw)>, ConfigError> {
+    let name = format!("{file}{NEXT_SUFFIX}");
+    match fs::read(&name) {
+        Ok(bytes) => Ok(Some((name.clone(), parse(&name, &bytes)?))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(&name, &name, &error)),
+    }
 }
 
 /// The content of `<dataDir>/myid`, if there is such a file.

@@ -8,6 +8,7 @@ mod tools;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -47,7 +48,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                     Severity::Note => debug!("{notice}"),
                 }
             }
-            match server::run(config) {
+            let file = match &start {
+                Start::File(file) => Some(Path::new(file)),
+                Start::Default | Start::Arguments { .. } => None,
+            };
+            match server::run(config, file) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => refuse(error.headline(), &error, error.exit_status()),
             }

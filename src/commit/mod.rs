@@ -59,7 +59,8 @@ impl Commit {
                         let sessions = || SessionsReport { local: None, global: expiring() };
                         let sessions = question.lists_sessions().then(sessions);
                         let digests = DigestReport::new(pipeline.digests(), pipeline.published());
-                        desk.add_commit(&question, CommitReport { sessions, member: None, digests });
+                        let (member, membership) = (None, None);
+                        desk.add_commit(&question, CommitReport { sessions, member, membership, digests });
                     }
                     ToCommit::Stop => {
                         submit(&mut records, log.as_ref());
@@ -68,6 +69,8 @@ impl Commit {
                     // What only members of ensembles are told.
                     ToCommit::Peers(_)
                     | ToCommit::Elected(_)
+                    | ToCommit::ConfigurationHeard(_)
+                    | ToCommit::ConfigurationsSaved
                     | ToCommit::EpochSaved(..)
                     | ToCommit::LogCut(_)
                     | ToCommit::TreeSaved

@@ -170,6 +170,8 @@ pub enum Outcome {
     CreatedWithStat(Node, Stat),
     /// setData, setACL.
     Changed(Stat),
+    /// reconfig: the data of the configuration's node, and its stat.
+    Reconfigured(Node, Stat),
     /// sync: everything ordered before it is in this or an earlier batch. The reply is the path.
     Synced(Option<Box<str>>),
     /// multi: the parts' results. A failed multi has nothing but [`PartOutcome::Failed`].

@@ -1,9 +1,26 @@
 //! What several modules' tests need: requests as clients write them, and pictures of trees.
 
+use std::sync::Arc;
+
+use crate::config::{Configurations, Membership};
 use crate::id::Zxid;
 use crate::jute::Writer;
 use crate::proto::{AclRef, OpCode};
 use crate::tree::{DataTree, Delta, Node, NodeFields, TreeOptions, parent_of};
+
+/// The configuration of servers with these ids, each on a host of its own.
+pub(crate) fn membership(voters: &[i64], observers: &[i64], version: i64) -> Arc<Membership> {
+    let line = |id: &i64, role: &str| format!("server.{id}=h{id}:2888:3888:{role};2181\n");
+    let voters: String = voters.iter().map(|id| line(id, "participant")).collect();
+    let observers: String = observers.iter().map(|id| line(id, "observer")).collect();
+    let text = format!("{voters}{observers}version={version:x}");
+    Arc::new(Membership::parse(&text, false).expect("good lines"))
+}
+
+/// The same, with no reconfig under way.
+pub(crate) fn configurations(voters: &[i64], observers: &[i64], version: i64) -> Configurations {
+    Configurations::of(membership(voters, observers, version))
+}
 
 /// Everything that can be seen of a tree, in a form that does not depend on the order of siblings.
 pub(crate) fn picture(tree: &DataTree) -> Vec<String> {

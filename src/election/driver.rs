@@ -2,10 +2,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpStream;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ringkeeper_core::config::Ensemble;
+use ringkeeper_core::config::{Configurations, Ensemble, HostPort, Membership};
 use ringkeeper_core::election::{Action, ElectionPeer, Electorate, LastLogged, LinkId, Note, Outcome};
+use ringkeeper_core::id::{ServerId, Zxid};
 use ringkeeper_core::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -20,10 +22,19 @@ pub(super) struct Driver {
     first: Cell<Vec<Action>>,
     links: RefCell<BTreeMap<LinkId, Rc<Link>>>,
     dialler: Dialler,
-    decided: Box<dyn Fn(Outcome)>,
+    me: ServerId,
+    configurations: RefCell<Configurations>,
+    adopts: bool,
+    told: Told,
     clock: Clock,
     happened: Bell,
     stopped: Cell<bool>,
+}
+
+/// Who is told what was found out.
+pub(super) struct Told {
+    pub(super) decided: Box<dyn Fn(Outcome)>,
+    pub(super) adopted: Box<dyn Fn(Membership)>,
 }
 
 impl Driver {
@@ -31,15 +42,16 @@ impl Driver {
         ensemble: &Ensemble,
         last_logged: LastLogged,
         dialler: Dialler,
-        decided: Box<dyn Fn(Outcome)>,
+        told: Told,
         clock: Clock,
     ) -> Driver {
         let mut first = Vec::new();
-        let own = ensemble.election_addresses().find(|(id, _)| *id == ensemble.my_id);
+        let (me, configurations) = (ensemble.my_id, ensemble.configurations.clone());
+        let adopts = ensemble.reconfig.is_some();
         let peer = ElectionPeer::start(
-            Electorate::of(ensemble),
-            own.map(|(_, addresses)| addresses).unwrap_or_default(),
-            ensemble.election_addresses(),
+            Electorate::of(me, &configurations, adopts),
+            configurations.committed().election_addresses(me),
+            addresses(&configurations),
             ensemble.election,
             last_logged,
             clock.now(),
@@ -50,7 +62,10 @@ impl Driver {
             first: Cell::new(first),
             links: RefCell::default(),
             dialler,
-            decided,
+            me,
+            configurations: RefCell::new(configurations),
+            adopts,
+            told,
             clock,
             happened: Bell::default(),
             stopped: Cell::new(false),
@@ -64,6 +79,41 @@ impl Driver {
 
     pub(super) fn on_look(self: &Rc<Driver>, last_logged: LastLogged) {
         self.input(|peer, now, out| peer.look(last_logged, now, out));
+    }
+
+    /// The configurations are these from now on, unless another server has told of a newer one meanwhile.
+    pub(super) fn on_configure(self: &Rc<Driver>, configurations: Configurations) {
+        let known = self.configurations.borrow().committed().version();
+        if configurations.committed().version() >= known {
+            *self.configurations.borrow_mut() = configurations;
+            self.reconfigure();
+        }
+    }
+
+    pub(super) fn on_designated(self: &Rc<Driver>, leader: ServerId, zxid: Zxid) {
+        self.input(|peer, now, out| peer.designate(leader, zxid, now, out));
+    }
+
+    /// Where this server is to listen.
+    pub(super) fn own_addresses(&self) -> Vec<HostPort> {
+        self.configurations.borrow().committed().election_addresses(self.me)
+    }
+
+    fn on_adopt(self: &Rc<Driver>, membership: Membership) {
+        let membership = Arc::new(membership);
+        if self.configurations.borrow_mut().commit(&membership) {
+            info!("the servers are those of configuration {:x}, as others say", membership.version());
+            (self.told.adopted)((*membership).clone());
+            self.reconfigure();
+        }
+    }
+
+    fn reconfigure(self: &Rc<Driver>) {
+        let configurations = self.configurations.borrow().clone();
+        let electorate = Electorate::of(self.me, &configurations, self.adopts);
+        let advertised = configurations.committed().election_addresses(self.me);
+        let peers = addresses(&configurations);
+        self.input(|peer, now, out| peer.reconfigure(electorate, advertised, peers, now, out));
     }
 
     pub(super) fn on_avoid(&self, pause: Duration) {
@@ -174,7 +224,8 @@ impl Driver {
                     }
                 }
                 Action::Note { link, note } => self.tell(link, &note),
-                Action::Decided(outcome) => (self.decided)(outcome),
+                Action::Adopt(membership) => self.on_adopt(membership),
+                Action::Decided(outcome) => (self.told.decided)(outcome),
             }
         }
     }
@@ -187,6 +238,11 @@ impl Driver {
             false => info!("{note}{remote}"),
         }
     }
+}
+
+/// Where each server listens for elections.
+fn addresses(configurations: &Configurations) -> Vec<(ServerId, Vec<HostPort>)> {
+    configurations.servers().map(|id| (id, configurations.knowing(id).election_addresses(id))).collect()
 }
 
 /// How long to sleep when only an event can change anything.

@@ -16,13 +16,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::future;
-use ringkeeper_core::config::Ensemble;
+use ringkeeper_core::config::{Configurations, Ensemble, HostPort, Membership};
 use ringkeeper_core::election::{LastLogged, LinkId, Outcome};
+use ringkeeper_core::id::{ServerId, Zxid};
 
 use crate::net::peers::PeerPort;
 use crate::runtime::{Clock, Inbox, Sender, sleep, spawn};
 use dial::Dialler;
-use driver::Driver;
+use driver::{Driver, Told};
 
 /// The election role, ready to run.
 pub struct ElectionRole {
@@ -36,6 +37,8 @@ pub struct ElectionRole {
     pub sender: Sender<ToElection>,
     /// Who is told how an election ended. Until then this server is looking.
     pub decided: Box<dyn Fn(Outcome) + Send>,
+    /// Who is told of a newer configuration that another server goes by, and this one from now on too.
+    pub adopted: Box<dyn Fn(Membership) + Send>,
     /// The time.
     pub clock: Clock,
 }
@@ -45,6 +48,10 @@ pub struct ElectionRole {
 pub enum ToElection {
     /// The leader is lost, or the followers: look for a leader again.
     Look(LastLogged),
+    /// These are the configurations from now on.
+    Configure(Configurations),
+    /// A reconfig, which is this transaction, has determined who leads from here on.
+    Designated(ServerId, Zxid),
     /// The leader that was elected last is not to be followed again for so long; to be said before
     /// [`ToElection::Look`].
     Avoid(Duration),
@@ -62,18 +69,11 @@ impl ElectionRole {
     /// Looks for a leader and answers other servers until [`ToElection::Stop`]. Ends the process if the
     /// election port can't be had.
     pub async fn run(self) {
-        let ElectionRole { ensemble, last_logged, mut inbox, sender, decided, clock } = self;
-        let own = ensemble.election_addresses().find(|(id, _)| *id == ensemble.my_id);
-        let (addresses, accepted) = (own.map(|(_, addresses)| addresses).unwrap_or_default(), sender.clone());
-        let port = PeerPort::listen(
-            "election port",
-            addresses,
-            ensemble.listens_on_all,
-            ensemble.bind_attempts,
-            move |stream| accepted.post(ToElection::Accepted(stream)),
-        );
+        let ElectionRole { ensemble, last_logged, mut inbox, sender, decided, adopted, clock } = self;
+        let mut port = OwnPort::listen(&ensemble, sender.clone());
         let dialler = Dialler::new(sender, ensemble.election.connect);
-        let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, decided, clock));
+        let told = Told { decided, adopted };
+        let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, told, clock));
         driver.begin();
         spawn(keep_time(driver.clone()));
         while let Some(message) = inbox.take_one().await {
@@ -81,13 +81,59 @@ impl ElectionRole {
                 ToElection::Look(last_logged) => driver.on_look(last_logged),
                 ToElection::Avoid(pause) => driver.on_avoid(pause),
                 ToElection::Epoch(epoch) => driver.on_epoch(epoch),
+                ToElection::Configure(configurations) => driver.on_configure(configurations),
+                ToElection::Designated(leader, zxid) => driver.on_designated(leader, zxid),
                 ToElection::Accepted(stream) => driver.on_accepted(stream),
                 ToElection::Dialled(link, stream) => driver.on_dialled(link, stream),
                 ToElection::Stop => break,
             }
+            port.follow(driver.own_addresses());
         }
         driver.stop();
         port.stop();
+    }
+}
+
+/// This server's own election port, which goes where the configuration says.
+struct OwnPort {
+    addresses: Vec<HostPort>,
+    listens_on_all: bool,
+    sender: Sender<ToElection>,
+    port: PeerPort,
+}
+
+impl OwnPort {
+    fn listen(ensemble: &Ensemble, sender: Sender<ToElection>) -> OwnPort {
+        let addresses = ensemble.configurations.committed().election_addresses(ensemble.my_id);
+        let (listens_on_all, attempts) = (ensemble.listens_on_all, ensemble.bind_attempts);
+        let port = OwnPort::bind(addresses.clone(), listens_on_all, attempts, &sender);
+        OwnPort { addresses, listens_on_all, sender, port }
+    }
+
+    /// A server that the configuration names no more stays where it is. What cannot be had is tried for ever.
+    fn follow(&mut self, addresses: Vec<HostPort>) {
+        if addresses.is_empty() || addresses == self.addresses {
+            return;
+        }
+        let port = OwnPort::bind(addresses.clone(), self.listens_on_all, None, &self.sender);
+        std::mem::replace(&mut self.port, port).stop();
+        self.addresses = addresses;
+    }
+
+    fn bind(
+        addresses: Vec<HostPort>,
+        listens_on_all: bool,
+        attempts_max: Option<u32>,
+        sender: &Sender<ToElection>,
+    ) -> PeerPort {
+        let accepted = sender.clone();
+        PeerPort::listen("election port", addresses, listens_on_all, attempts_max, move |stream| {
+            accepted.post(ToElection::Accepted(stream));
+        })
+    }
+
+    fn stop(self) {
+        self.port.stop();
     }
 }
 

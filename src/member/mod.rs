@@ -10,6 +10,7 @@
 //!
 //! [`Seat`]: ringkeeper_core::member::Seat
 
+mod config_files;
 mod disk;
 
 use std::collections::BTreeMap;
@@ -17,21 +18,22 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkeeper_core::config::HostPort;
+use ringkeeper_core::config::{Configurations, HostPort};
 use ringkeeper_core::election::{Outcome, PeerState};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{Action, Attempt, Duty, LearnerEvent, Member, Moment, Seat};
 use ringkeeper_core::tree::{Frozen, TreeOptions};
 use ringkeeper_core::zab::LinkId;
-use ringkeeper_core::zab::packet::LearnerKind;
 use tracing::{info, warn};
 
+pub use config_files::ConfigFiles;
 pub use disk::{Disk, EpochError, read_epochs};
 
 use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
-use crate::quorum_port::{FromPeers, LeaderConnection, Learners};
+use crate::net::ClientDoor;
+use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
 
@@ -55,6 +57,12 @@ pub struct MemberRole {
     pub desk: Arc<Desk>,
     /// What is on disk besides the log.
     pub disk: Disk,
+    /// The files that say who the servers are, if a reconfig is to change them.
+    pub config_files: Option<ConfigFiles>,
+    /// The port where this server's learners come.
+    pub quorum_port: QuorumPort,
+    /// The port where its clients come.
+    pub client_door: Arc<ClientDoor>,
     /// The time.
     pub clock: Clock,
 }
@@ -62,12 +70,10 @@ pub struct MemberRole {
 /// What a member's commit role must know.
 #[derive(Clone, Debug)]
 pub struct MemberRoleOptions {
-    /// Whether this server votes.
-    pub kind: LearnerKind,
+    /// This server.
+    pub id: ServerId,
     /// Whether this server serves clients while it leads.
     pub leader_serves: bool,
-    /// Where each server's quorum port is.
-    pub quorum_addresses: BTreeMap<ServerId, Vec<HostPort>>,
     /// For an observer that others than the leader bring up to date: where they do.
     pub observer_masters: BTreeMap<ServerId, Vec<HostPort>>,
     /// How long a leader may take to answer at all.
@@ -87,10 +93,17 @@ struct Driver {
     election: Sender<ToElection>,
     followers: Followers,
     disk: Disk,
+    config_files: Option<ConfigFiles>,
+    quorum_port: Option<QuorumPort>,
+    client_door: Arc<ClientDoor>,
+    /// Where the configuration says that clients connect.
+    client_address: Option<HostPort>,
     learners: Learners,
     /// Trees for learners that are to be sent them.
     trees: BTreeMap<LinkId, Frozen>,
     leader: Option<LeaderConnection>,
+    /// How long the next leader is tried to be reached.
+    patience: Duration,
     digests: DigestWatch,
     at: Moment,
 }
@@ -100,17 +113,23 @@ impl MemberRole {
     pub async fn run(self) {
         let MemberRole { member, options, mut inbox, to_self, desk, clock, .. } = self;
         spawn(tick(to_self.clone()));
+        let own = member.configurations().committed().line(options.id);
+        let client_address = own.and_then(|line| line.client.clone());
         let moment = || Moment { now: clock.now(), wall: clock.wall() };
         let mut driver = Driver {
-            seat: Seat::new(member, options.kind)
-                .with_masters(options.observer_masters.keys().copied().collect()),
+            seat: Seat::new(member).with_masters(options.observer_masters.keys().copied().collect()),
             learners: Learners::new(to_self.clone(), options.value_len_max),
+            patience: options.connect_patience,
             options,
             to_self,
             log: Some(self.log),
             election: self.election,
             followers: self.followers,
             disk: self.disk,
+            config_files: self.config_files,
+            quorum_port: Some(self.quorum_port),
+            client_door: self.client_door,
+            client_address,
             trees: BTreeMap::new(),
             leader: None,
             digests: DigestWatch::default(),
@@ -147,6 +166,15 @@ impl Driver {
             }
             ToCommit::LogRoom(room) => seat.tell(at, out, |member, _, _| member.on_log_room(room)),
             ToCommit::Elected(outcome) => self.on_elected(outcome, out),
+            ToCommit::ConfigurationHeard(heard) => {
+                let heard = Arc::new(heard);
+                seat.tell(at, out, |member, at, actions| {
+                    member.on_configuration_heard(&heard, at, actions);
+                });
+            }
+            ToCommit::ConfigurationsSaved => {
+                seat.tell(at, out, |member, at, actions| member.on_configurations_saved(at, actions));
+            }
             ToCommit::EpochSaved(file, epoch) => {
                 seat.tell(at, out, |member, at, actions| member.on_epoch_saved(file, epoch, at, actions));
             }
@@ -187,6 +215,7 @@ impl Driver {
         let report = CommitReport {
             sessions: question.lists_sessions().then(|| member.sessions()),
             member: Some(member.figures(self.at.now)),
+            membership: Some(member.configurations().committed().clone()),
             digests: DigestReport::new(member.digests(), member.published()),
         };
         if question.resets() == Some(Reset::Server) {
@@ -212,8 +241,9 @@ impl Driver {
             match duty {
                 Duty::Act(action) => self.act(action),
                 Duty::Dial(attempt, leader) => {
-                    let addresses = self.options.quorum_addresses.get(&leader).cloned();
-                    self.dial(attempt, addresses, self.options.connect_patience);
+                    let known = self.seat.member().configurations().knowing(leader);
+                    let addresses = known.quorum_addresses(leader);
+                    self.dial(attempt, Some(addresses), self.patience);
                 }
                 Duty::DialMaster(attempt, master) => {
                     info!("server {master} is to bring this observer up to date, in the leader's place");
@@ -237,7 +267,13 @@ impl Driver {
                 }
                 Duty::Look(last_logged, reason) => {
                     warn!("{reason}: looking for a leader");
+                    self.patience = self.options.connect_patience;
                     self.election.post(ToElection::Look(last_logged));
+                }
+                Duty::Designated(leader, zxid) => {
+                    info!("the ensemble was reconfigured, and server {leader} is to lead it");
+                    self.patience = self.options.connect_patience.min(DESIGNATED_PATIENCE);
+                    self.election.post(ToElection::Designated(leader, zxid));
                 }
             }
         }
@@ -268,6 +304,7 @@ impl Driver {
                     leader.push(&packet);
                 }
             }
+            Action::Configure(configurations) => self.configure(configurations),
             Action::SaveEpoch(file, epoch) => self.disk.save_epoch(file, epoch, &self.to_self),
             Action::Append(records) => self.log(ToLog::Records(records)),
             Action::Truncate { zxid, rebuild } => {
@@ -299,6 +336,25 @@ impl Driver {
                 self.trees.clear();
                 self.leader = None;
             }
+        }
+    }
+
+    /// Other servers decide, or are elsewhere.
+    fn configure(&mut self, configurations: Configurations) {
+        let own = configurations.committed().line(self.options.id);
+        if let Some(port) = &mut self.quorum_port {
+            port.follow(configurations.committed().quorum_addresses(self.options.id));
+        }
+        if let Some(address) = own.and_then(|line| line.client.clone())
+            && self.client_address.as_ref() != Some(&address)
+        {
+            self.client_address = Some(address.clone());
+            self.client_door.move_to(address);
+        }
+        self.election.post(ToElection::Configure(configurations.clone()));
+        match &self.config_files {
+            Some(files) => files.save(configurations),
+            None => self.to_self.post(ToCommit::ConfigurationsSaved),
         }
     }
 
@@ -339,6 +395,7 @@ impl Driver {
         self.followers.stop_serving();
         self.election.post(ToElection::Stop);
         self.learners.close_all();
+        self.quorum_port.take().into_iter().for_each(QuorumPort::stop);
         self.leader = None;
         self.log = None;
     }
@@ -361,3 +418,6 @@ async fn tick(ticks: Sender<ToCommit>) {
 const MASTER_PATIENCE: Duration = Duration::from_millis(500);
 /// A turn takes no more than this, so that what is durable is not published late.
 const MESSAGES_PER_TURN_MAX: usize = 64;
+/// How long a leader is tried to be reached that a reconfig has designated: it starts to lead when others start
+/// to follow it, and if it is gone there must be an election.
+const DESIGNATED_PATIENCE: Duration = Duration::from_secs(2);

@@ -2,9 +2,11 @@
 
 mod acceptor;
 mod admission;
+mod door;
 mod listener;
 pub mod peers;
 
 pub use acceptor::{Accepted, Acceptor};
 pub use admission::{Admission, Admitted, Limits, Refusal};
+pub use door::ClientDoor;
 pub use listener::{ListenError, listen};

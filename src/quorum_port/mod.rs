@@ -8,11 +8,13 @@ mod dial;
 mod leader_connection;
 mod learners;
 mod link;
+mod own;
 
 use std::net::TcpStream;
 
 pub use leader_connection::LeaderConnection;
 pub use learners::Learners;
+pub use own::QuorumPort;
 use ringkeeper_core::member::{Attempt, LeaderEvent, LearnerEvent};
 use ringkeeper_core::zab::LinkId;
 

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ringkeeper_core::acl::Policy;
-use ringkeeper_core::config::{Config, ConnectionThrottle, Ensemble, LargeRequests};
+use ringkeeper_core::config::{Config, ConnectionThrottle, Ensemble, LargeRequests, Part};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{MemberOptions, ROLLOVER_AT};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
-use ringkeeper_core::quorum::JointQuorum;
 use ringkeeper_core::session::NewSessions;
 use ringkeeper_core::shard::ShardOptions;
 use ringkeeper_core::snap_trigger::TriggerOptions;
 use ringkeeper_core::tree::TreeOptions;
-use ringkeeper_core::zab::packet::LearnerKind;
 use ringkeeper_core::zab::{Timing, ZabOptions};
 
 use crate::member::MemberRoleOptions;
@@ -65,9 +62,9 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
     };
     let zab = ZabOptions {
         id: ensemble.my_id,
-        quorum: JointQuorum::of(Arc::new(ensemble.verifier.clone())),
+        configurations: ensemble.configurations.clone(),
+        reconfig: ensemble.reconfig,
         timing,
-        config: Some(ensemble.text().into_bytes().into()),
         force_snapshot_sync: ensemble.force_snapshot_sync,
         confirm_syncs: true,
         sync_limits: ensemble.sync_limits,
@@ -83,11 +80,10 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
 
 /// What its driver must know of the others.
 pub(super) fn member_role(config: &Config, ensemble: &Ensemble) -> MemberRoleOptions {
-    let is_observer = ensemble.servers.get(&ensemble.my_id).is_some_and(|line| line.observer);
+    let is_observer = ensemble.configurations.committed().part(ensemble.my_id) == Part::Observer;
     MemberRoleOptions {
-        kind: if is_observer { LearnerKind::Observer } else { LearnerKind::Follower },
+        id: ensemble.my_id,
         leader_serves: ensemble.leader_serves,
-        quorum_addresses: ensemble.quorum_addresses().collect(),
         observer_masters: match is_observer {
             true => ensemble.observer_master_addresses(),
             false => BTreeMap::new(),

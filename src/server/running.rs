@@ -1,7 +1,9 @@
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU16;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_lite::future;
@@ -15,14 +17,14 @@ use ringkeeper_core::tree::{DataTree, SnapshotTree};
 use ringkeeper_core::zab::HistoryBounds;
 
 use super::log::LogKeeper;
-use super::{StartError, plan, trust};
+use super::{StartError, backlog, plan, trust};
 use crate::admin::{Desk, DeskOptions};
 use crate::commit::{Commit, Followers};
 use crate::election::{ElectionRole, ToElection};
-use crate::member::{Disk, MemberRole, read_epochs};
+use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
 use crate::net::peers::PeerPort;
-use crate::net::{Acceptor, Admission, Limits};
-use crate::quorum_port::FromPeers;
+use crate::net::{Acceptor, Admission, ClientDoor, Limits};
+use crate::quorum_port::{FromPeers, QuorumPort};
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
 use crate::shard::ShardRole;
 use crate::snapshotter::{self, SpaceWatch};
@@ -36,10 +38,10 @@ use crate::wiring::{Mode, Published, ToCommit, ToLog, ToShard};
 
 /// A server that serves.
 pub(super) struct Server {
-    acceptor: Acceptor,
+    door: Arc<ClientDoor>,
     commit: Sender<ToCommit>,
     executors: Vec<Running<()>>,
-    peer_ports: Vec<PeerPort>,
+    observer_port: Option<PeerPort>,
     snapshotter: snapshotter::Running,
 }
 
@@ -50,6 +52,7 @@ impl Server {
     /// Starts every role where the topology wants it, and then accepts clients.
     pub(super) fn start(
         config: Config,
+        file: Option<&Path>,
         topology: &Topology,
         clock: Clock,
         recovery: Recovery,
@@ -65,9 +68,11 @@ impl Server {
         let (to_log, log_inbox) = inbox::<ToLog>();
         let (to_shards, shard_inboxes): (Vec<_>, Vec<_>) =
             (0..topology.shards).map(|_| inbox::<ToShard>()).unzip();
+        let client_port = Arc::new(AtomicU16::new(listener.local_addr()?.port()));
+        let door = open_door(&config, topology, listener, client_port.clone(), to_shards.clone())?;
         let desk = Arc::new(Desk::new(DeskOptions {
             config: config.clone(),
-            client_port: listener.local_addr()?.port(),
+            client_port,
             shards: to_shards.clone(),
             commit: to_commit.clone(),
             wal: wal.stats(),
@@ -91,7 +96,7 @@ impl Server {
         let keeper = log_keeper(&config, topology, handle);
         let from_log = to_commit.clone();
         let mut log = Some(start(move || keeper.run(wal, log_inbox, from_log)));
-        let (mut election, mut peer_ports) = (None, Vec::new());
+        let (mut election, mut observer_port) = (None, None);
         let mut commit = match &config.ensemble {
             None => {
                 let (inbox, ticks) = (commit_inbox, to_commit.clone());
@@ -114,18 +119,20 @@ impl Server {
                     member.distrust();
                 }
                 let (to_election, inbox) = inbox::<ToElection>();
-                let (position, decided) = (member.position(), to_commit.clone());
+                let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
+                // The log may know of a reconfig that no file does.
+                let configurations = member.configurations().clone();
                 let role = ElectionRole {
-                    ensemble: ensemble.clone(),
+                    ensemble: Ensemble { configurations, ..ensemble.clone() },
                     last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },
                     inbox,
                     sender: to_election.clone(),
                     decided: Box::new(move |outcome| decided.post(ToCommit::Elected(outcome))),
+                    adopted: Box::new(move |heard| adopted.post(ToCommit::ConfigurationHeard(heard))),
                     clock,
                 };
                 election = Some(start(move || role.run()));
-                peer_ports.push(listen_for_learners(ensemble, to_commit.clone()));
-                peer_ports.extend(listen_for_observers(ensemble, to_commit.clone()));
+                observer_port = listen_for_observers(ensemble, to_commit.clone());
                 let role = MemberRole {
                     member,
                     options: plan::member_role(&config, ensemble),
@@ -140,6 +147,9 @@ impl Server {
                         logs,
                         snapshot_size_factor: ensemble.snapshot_size_factor,
                     },
+                    config_files: config_files(ensemble, file, to_commit.clone()),
+                    quorum_port: QuorumPort::listen(ensemble, to_commit.clone()),
+                    client_door: door.clone(),
                     clock,
                 };
                 Some(start(move || async move {
@@ -166,27 +176,15 @@ impl Server {
             executors.push(executor.start(move || run_all(roles))?);
         }
 
-        let limits =
-            Limits { per_client: config.limits.connections_per_client, total: config.limits.connections };
-        let deal_to = to_shards;
-        let acceptor = Acceptor::start(
-            listener,
-            Admission::new(limits, topology.shards),
-            config.client_port.keep_alive,
-            move |accepted| {
-                let shard = accepted.admitted.shard();
-                deal_to[shard].post(ToShard::Accepted(accepted));
-            },
-        )?;
-        Ok(Server { acceptor, commit: to_commit, executors, peer_ports, snapshotter })
+        Ok(Server { door, commit: to_commit, executors, observer_port, snapshotter })
     }
 
     /// Stops: nobody new is accepted, what was ordered becomes durable and is answered, then everything
     /// ends, and there is a snapshot of the final state.
     pub(super) fn stop(self) {
-        let Server { acceptor, commit, executors, peer_ports, snapshotter } = self;
-        acceptor.stop();
-        peer_ports.into_iter().for_each(PeerPort::stop);
+        let Server { door, commit, executors, observer_port, snapshotter } = self;
+        door.stop();
+        observer_port.into_iter().for_each(PeerPort::stop);
         commit.post(ToCommit::Stop);
         for executor in executors {
             executor.join();
@@ -244,13 +242,34 @@ fn log_keeper(config: &Config, topology: &Topology, handle: Arc<Mutex<WalHandle>
     }
 }
 
-/// Listens on this server's quorum port, whether it leads or not: a learner may come before this server knows.
-fn listen_for_learners(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> PeerPort {
-    let own = ensemble.quorum_addresses().find(|(id, _)| *id == ensemble.my_id);
-    let addresses = own.map(|(_, addresses)| addresses).unwrap_or_default();
-    PeerPort::listen("quorum port", addresses, ensemble.listens_on_all, None, move |stream| {
-        to_commit.post(ToCommit::Peers(FromPeers::Accepted(stream)));
+/// Accepts clients, and deals them to the shards. They wait there until somebody serves them.
+fn open_door(
+    config: &Config,
+    topology: &Topology,
+    listener: TcpListener,
+    port: Arc<AtomicU16>,
+    shards: Vec<Sender<ToShard>>,
+) -> io::Result<Arc<ClientDoor>> {
+    let limits =
+        Limits { per_client: config.limits.connections_per_client, total: config.limits.connections };
+    let (admission, keep_alive) = (Admission::new(limits, topology.shards), config.client_port.keep_alive);
+    ClientDoor::open(listener, backlog(&config.client_port), port, move |listener| {
+        let deal_to = shards.clone();
+        Acceptor::start(listener, admission.clone(), keep_alive, move |accepted| {
+            let shard = accepted.admitted.shard();
+            deal_to[shard].post(ToShard::Accepted(accepted));
+        })
     })
+}
+
+/// The files that a reconfig changes, if there are any.
+fn config_files(
+    ensemble: &Ensemble,
+    file: Option<&Path>,
+    to_commit: Sender<ToCommit>,
+) -> Option<ConfigFiles> {
+    let file = file.filter(|_| ensemble.reconfig.is_some())?;
+    Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, to_commit))
 }
 
 /// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may

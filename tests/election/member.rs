@@ -50,8 +50,14 @@ impl Member {
         text.extend(ports.lines().into_iter().map(|(key, value)| format!("{key}={value}\n")));
         let raw = Raw::parse(text.as_bytes()).expect("no escapes");
         let (defines, my_id) = (Defines::default(), id.to_string());
-        let sources =
-            Sources { file: "zoo.cfg", raw: &raw, dynamic: None, defines: &defines, my_id: Some(&my_id) };
+        let sources = Sources {
+            file: "zoo.cfg",
+            raw: &raw,
+            dynamic: None,
+            next: None,
+            defines: &defines,
+            my_id: Some(&my_id),
+        };
         let (ensemble, _) = Ensemble::prove(&sources).expect("a good configuration").expect("an ensemble");
         let (sender, inbox) = inbox();
         let (told, outcomes) = mpsc::channel();
@@ -62,6 +68,7 @@ impl Member {
             sender: sender.clone(),
             // A test that has seen enough listens no more.
             decided: Box::new(move |outcome| told.send(outcome).unwrap_or_default()),
+            adopted: Box::new(|_| ()),
             clock: Clock::start(),
         };
         let options = ExecutorOptions { name: format!("election {id}"), ..ExecutorOptions::default() };

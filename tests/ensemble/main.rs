@@ -12,6 +12,7 @@ mod observer_masters;
 mod old_peers;
 mod orphaned;
 mod read_only;
+mod reconfig;
 mod replacement;
 mod restarts;
 mod rollback;

@@ -12,6 +12,7 @@ use ringkeeper_kit::wire::{
 use crate::checks::session_order::{Answered, is_ephemeral, is_write};
 use crate::checks::watches::Watches;
 use crate::network::{ConnId, Port};
+use crate::server::line;
 use crate::world::{Event, MS, World};
 
 /// A client with a session, or on its way to one. It asks for several things at a time, on one connection.
@@ -211,6 +212,25 @@ impl Client {
         };
         vec![one]
     }
+
+    /// One server joins, or becomes something else, or leaves; or one joins while another leaves; or all are listed anew.
+    fn reconfig(&mut self, servers: usize) -> Request {
+        let (one, other, what) = (self.rng.usize(0..servers), self.rng.usize(0..servers), self.rng.u8(0..4));
+        let nobody = || Text::from_bytes(None);
+        if what == 3 {
+            let roles = [Some("participant"), Some("participant"), Some("observer"), None];
+            let others = (0..servers).filter(|server| *server != one);
+            let others = others.filter_map(|server| Some(line(server, (*self.rng.choice(&roles)?)?)));
+            let lines: Vec<String> = others.chain([line(one, "participant")]).collect();
+            let members = lines.join(",").as_str().into();
+            return Request::Reconfig { joining: nobody(), leaving: nobody(), members, config: -1 };
+        }
+        let role = if self.rng.u8(0..3) == 0 { "observer" } else { "participant" };
+        let (joins, leaves) = (what != 0, what != 1);
+        let joining = if joins { line(one, role).as_str().into() } else { nobody() };
+        let leaving = if leaves { other.to_string().as_str().into() } else { nobody() };
+        Request::Reconfig { joining, leaving, members: nobody(), config: -1 }
+    }
 }
 
 impl World {
@@ -219,6 +239,7 @@ impl World {
         let (now, host, servers) = (self.now, self.servers.len() + number, self.servers.len());
         let frontier = self.checks.sync.frontier();
         let is_restless = self.is_troubled && self.setup.are_restless;
+        let reconfigures = self.is_troubled && self.setup.reconfigs;
         let client = &mut self.clients[number];
         let mut delay = client.rng.u64(5..60) * MS;
         match client.state {
@@ -249,9 +270,12 @@ impl World {
                     delay = client.timeout_ms * 3 / 2 * MS;
                     self.leave_server(number);
                 } else if client.habit != Habit::Nothing && client.asked.len() < ASKED_MAX {
-                    let wishes = match is_restless && client.rng.u32(0..300) == 0 {
-                        true => vec![Request::CloseSession],
-                        false => client.wish(),
+                    let wishes = if is_restless && client.rng.u32(0..300) == 0 {
+                        vec![Request::CloseSession]
+                    } else if reconfigures && client.rng.u32(0..25) == 0 {
+                        vec![client.reconfig(servers)]
+                    } else {
+                        client.wish()
                     };
                     self.send_wishes(number, wishes, frontier);
                 } else if now - client.last_sent > client.timeout_ms / 4 * MS {

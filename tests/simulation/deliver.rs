@@ -273,6 +273,8 @@ impl World {
 pub(crate) const PROTOCOL: &str = "servers send each other what the protocol says";
 /// How long a leader may take to answer at all.
 pub(crate) const CONNECT_PATIENCE: u64 = INIT_LIMIT as u64 * TICK_MS as u64 * MS;
+/// How long one may take whom a reconfig has determined.
+pub(crate) const DESIGNATED_PATIENCE: u64 = 200 * MS;
 /// How long a follower may take that is to bring an observer up to date.
 pub(crate) const MASTER_PATIENCE: u64 = 100 * MS;
 const REDIAL_AFTER: u64 = 50 * MS;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use ringkeeper_core::config::Configurations;
 use ringkeeper_core::format::wal::{
     BLOCK_LEN, Cursor, Record, RecordBatch, Recovery, SegmentHeader, Sync, encoded_len, shortened,
 };
@@ -17,6 +18,7 @@ use ringkeeper_core::zab::{EpochFile, Epochs, HistoryBounds, LogExcerpt, LogWalk
 pub(crate) struct Disk {
     accepted: Option<u32>,
     current: Option<u32>,
+    configurations: Option<Configurations>,
     snapshots: BTreeMap<Zxid, DataTree>,
     segments: Vec<Segment>,
     next_number: u64,
@@ -94,6 +96,16 @@ impl Disk {
             EpochFile::Accepted => self.accepted = Some(epoch),
             EpochFile::Current => self.current = Some(epoch),
         }
+    }
+
+    /// The files that say who the servers are, where they say something else than at the beginning.
+    pub(crate) fn configurations(&self) -> Option<&Configurations> {
+        self.configurations.as_ref()
+    }
+
+    /// Those files are written.
+    pub(crate) fn save_configurations(&mut self, configurations: Configurations) {
+        self.configurations = Some(configurations);
     }
 
     /// Reads the epochs as a start does, and writes what is missing.

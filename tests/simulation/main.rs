@@ -12,6 +12,7 @@
 //! ```sh
 //! SIM_SEED=7 cargo test --test simulation one_seed -- --ignored --nocapture               # one seed, with all that happens
 //! SIM_SEEDS=0.. cargo test --release --test simulation forever -- --ignored --nocapture   # until one fails
+//! # The same for ensembles whose servers change: one_reconfigured_seed, reconfigured_forever.
 //! ```
 
 mod bugs;
@@ -31,12 +32,15 @@ mod shards;
 mod trace;
 mod world;
 
+use std::ops::Range;
+
 use checks::Counts;
 use run::{Story, tell, tell_all};
 use setup::Setup;
 
 /// What each run of the tests tries.
 const SEEDS: u64 = 2000;
+const RECONFIG_SEEDS: u64 = 300;
 
 #[test]
 fn every_promise_is_kept_whatever_goes_wrong() {
@@ -59,10 +63,15 @@ fn one_seed() {
 #[test]
 #[ignore = "runs until a seed fails, or to the end of SIM_SEEDS=from..to"]
 fn forever() {
+    tell_all(seeds());
+}
+
+/// The seeds of SIM_SEEDS.
+fn seeds() -> Range<u64> {
     let text = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..".to_owned());
     let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to, or from..");
     let from = from.parse().expect("SIM_SEEDS begins with a number");
-    tell_all(from..to.parse().unwrap_or(u64::MAX));
+    from..to.parse().unwrap_or(u64::MAX)
 }
 
 #[test]
@@ -103,4 +112,41 @@ fn epochs_that_are_numbered_out_go_over_into_the_next_without_a_loss() {
         assert!(epochs > 2, "seed {seed}: {epochs} epochs");
         assert_eq!(counts.sessions_lost, 0, "seed {seed}");
     }
+}
+
+#[test]
+fn servers_come_go_and_change_their_roles() {
+    for seed in 0..20 {
+        let setup = Setup::calm(3, 2).reconfigurable();
+        let Story { failure, memberships, .. } = run::play(setup, seed, run::is_loud(seed));
+        assert_eq!(failure, None, "seed {seed}");
+        assert!(memberships > 3, "seed {seed}: only {memberships} configurations were agreed on");
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_during_reconfigs_everybody_agrees_on_who_decides() {
+    run::play_all(0..RECONFIG_SEEDS, "one_reconfigured_seed", reconfigured);
+}
+
+#[test]
+#[ignore = "runs until a seed fails, or to the end of SIM_SEEDS=from..to"]
+fn reconfigured_forever() {
+    run::play_all(seeds(), "one_reconfigured_seed", reconfigured);
+}
+
+#[test]
+#[ignore = "tells all that happens in SIM_SEED"]
+fn one_reconfigured_seed() {
+    let seed = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut rng = fastrand::Rng::with_seed(seed.expect("SIM_SEED is a number"));
+    let setup = reconfigured(&mut rng);
+    let story = run::play(setup, rng.u64(..), true);
+    println!("{story:?}");
+    assert_eq!(story.failure, None);
+}
+
+/// What a seed makes of an ensemble that is reconfigured.
+fn reconfigured(rng: &mut fastrand::Rng) -> Setup {
+    Setup { voters: 3, observers: 2, ..Setup::of(rng) }.reconfigurable()
 }

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use ringkeeper_core::config::{Configurations, Membership};
 use ringkeeper_core::durable::Durable;
-use ringkeeper_core::election::{self, ElectionPeer, PeerState};
+use ringkeeper_core::election::{self, ElectionPeer, Electorate, PeerState};
 use ringkeeper_core::flow::{CommitBatch, Step};
 use ringkeeper_core::format::snapshot::SnapshotWriter;
 use ringkeeper_core::format::wal::RecordBatch;
@@ -14,13 +15,15 @@ use ringkeeper_core::log_room::LogRoom;
 use ringkeeper_core::member::{Action, Attempt, Duty, LeaderEvent, LearnerEvent, Moment, Seat};
 use ringkeeper_core::shard::Service;
 use ringkeeper_core::time::Instant;
-use ringkeeper_core::zab::packet::{FromLeader, FromLearner, LearnerKind, Payload};
+use ringkeeper_core::zab::packet::{FromLeader, FromLearner, Payload};
 use ringkeeper_core::zab::{CloseReason, DownReason, EpochFile, LinkId};
 
-use crate::deliver::{CONNECT_PATIENCE, MASTER_PATIENCE, PROTOCOL, Socket};
+use crate::deliver::{CONNECT_PATIENCE, DESIGNATED_PATIENCE, MASTER_PATIENCE, PROTOCOL, Socket};
 use crate::mischief::Mischief;
 use crate::network::Port;
-use crate::server::{Busy, Input, LeaderLink, Message, Process, Role, ToLog, Use, leader_stream, server_at};
+use crate::server::{
+    Busy, Input, LeaderLink, Message, Process, Role, ToLog, Use, addresses, leader_stream, server_at,
+};
 use crate::world::{Event, MS, TICK, US, World};
 
 impl World {
@@ -43,6 +46,12 @@ impl World {
             (Role::Election, Message::Look(last_logged)) => {
                 self.checks.elections.on_look(server, last_logged);
                 self.tell_election(server, life, |peer, now, out| peer.look(last_logged, now, out));
+            }
+            (Role::Election, Message::Configure(configurations)) => {
+                self.configure_election(server, life, configurations);
+            }
+            (Role::Election, Message::Designated(leader, zxid)) => {
+                self.tell_election(server, life, |peer, now, out| peer.designate(leader, zxid, now, out));
             }
             (Role::Election, Message::Avoid(pause)) => {
                 let now = self.at(server).now;
@@ -72,6 +81,12 @@ impl World {
             }),
             Message::LogRoom(room) => seat.tell(at, out, |member, _, _| member.on_log_room(room)),
             Message::Elected(outcome) => seat.on_elected(outcome, at, out),
+            Message::ConfigurationHeard(heard) => seat.tell(at, out, |member, at, actions| {
+                member.on_configuration_heard(&heard, at, actions);
+            }),
+            Message::ConfigurationsSaved => seat.tell(at, out, |member, at, actions| {
+                member.on_configurations_saved(at, actions);
+            }),
             Message::EpochSaved(file, epoch) => seat.tell(at, out, |member, at, actions| {
                 member.on_epoch_saved(file, epoch, at, actions);
             }),
@@ -151,8 +166,10 @@ impl World {
                     process.election_links.insert(link, (conn, 0));
                 }
                 election::Action::Write { link, bytes } => {
-                    let verdict = self.checks.elections.on_said(server, link, &bytes);
-                    self.check(verdict);
+                    if !self.setup.reconfigs {
+                        let verdict = self.checks.elections.on_said(server, link, &bytes);
+                        self.check(verdict);
+                    }
                     self.after(0, Event::Written(server, life, link));
                     let Some(process) = self.servers[server].process(life) else { return };
                     if let Some((conn, side)) = process.election_links.get(&link).copied() {
@@ -167,10 +184,14 @@ impl World {
                     }
                 }
                 election::Action::Note { .. } => {}
+                election::Action::Adopt(membership) => self.adopt(server, life, membership),
                 election::Action::Decided(mut outcome) => {
-                    let quorum = self.setup.verifier();
-                    let verdict = self.checks.elections.on_decided(server, &outcome, &quorum);
-                    self.check(verdict);
+                    // A reconfig can hand the lead over without a vote.
+                    if !self.setup.reconfigs {
+                        let quorum = self.setup.verifier();
+                        let verdict = self.checks.elections.on_decided(server, &outcome, &quorum);
+                        self.check(verdict);
+                    }
                     if self.is_troubled && self.setup.bad_elections && self.rng.u8(0..4) == 0 {
                         self.mistake(server, &mut outcome);
                     }
@@ -191,18 +212,49 @@ impl World {
         }
     }
 
-    /// Makes it another leader.
+    /// The configurations are these from now on, unless another server has told of a newer one meanwhile.
+    fn configure_election(&mut self, server: usize, life: u32, configurations: Configurations) {
+        let Some(process) = self.servers[server].process(life) else { return };
+        if configurations.committed().version() >= process.electorate.committed().version() {
+            process.electorate = configurations;
+            self.reconfigure_election(server, life);
+        }
+    }
+
+    /// Another server has told of a newer configuration.
+    fn adopt(&mut self, server: usize, life: u32, membership: Membership) {
+        let membership = Arc::new(membership);
+        let Some(process) = self.servers[server].process(life) else { return };
+        if process.electorate.commit(&membership) {
+            self.post(server, life, Role::Commit, Message::ConfigurationHeard(membership));
+            self.reconfigure_election(server, life);
+        }
+    }
+
+    fn reconfigure_election(&mut self, server: usize, life: u32) {
+        let (me, adopts) = (ServerId(server as i64), self.setup.reconfigs);
+        let Some(process) = self.servers[server].process(life) else { return };
+        let configurations = process.electorate.clone();
+        let electorate = Electorate::of(me, &configurations, adopts);
+        let own = configurations.committed().election_addresses(me);
+        let peers = addresses(&configurations);
+        self.tell_election(server, life, |peer, now, out| {
+            peer.reconfigure(electorate, own, peers, now, out);
+        });
+    }
+
+    /// Makes it another leader, who might be one.
     fn mistake(&mut self, server: usize, outcome: &mut election::Outcome) {
-        let leader = self.rng.usize(0..self.setup.voters);
-        outcome.vote.leader = ServerId(leader as i64);
+        let voters: Vec<ServerId> =
+            self.servers[server].configurations().committed().verifier().voters().collect();
+        let wrong = voters[self.rng.usize(0..voters.len())];
+        let leader = wrong.0 as usize;
+        outcome.vote.leader = wrong;
         if let Some(process) = &mut self.servers[server].process {
             process.is_misled = true;
         }
-        outcome.state = match self.servers[server].kind {
-            _ if leader == server => PeerState::Leading,
-            LearnerKind::Follower => PeerState::Following,
-            LearnerKind::Observer => PeerState::Observing,
-        };
+        // What kind of a learner it is, its configuration says.
+        outcome.state = if leader == server { PeerState::Leading } else { PeerState::Following };
     }
 
     pub(crate) fn tell_seat(
@@ -293,7 +345,17 @@ impl World {
             Duty::Look(last_logged, reason) => {
                 self.trace.note(self.now, format_args!("server {server} looks: {reason}"));
                 let last_logged = self.setup.mischief.vote(last_logged);
+                if let Some(process) = self.servers[server].process(life) {
+                    process.patience = CONNECT_PATIENCE;
+                }
                 self.post(server, life, Role::Election, Message::Look(last_logged));
+            }
+            Duty::Designated(leader, zxid) => {
+                self.trace.note(self.now, format_args!("server {server} goes on under {leader}, by {zxid}"));
+                if let Some(process) = self.servers[server].process(life) {
+                    process.patience = DESIGNATED_PATIENCE;
+                }
+                self.post(server, life, Role::Election, Message::Designated(leader, zxid));
             }
         }
     }
@@ -303,7 +365,7 @@ impl World {
         let Some(process) = self.servers[server].process(life) else { return };
         let (stream, bytes) = (leader_stream(), Vec::new());
         process.leader = Some(LeaderLink { attempt, port, conn: None, stream, bytes });
-        let patience = if port == Port::Observers { MASTER_PATIENCE } else { CONNECT_PATIENCE };
+        let patience = if port == Port::Observers { MASTER_PATIENCE } else { process.patience };
         let until = self.now + patience;
         self.dial_leader(server, life, attempt, leader.0 as usize, until);
     }
@@ -355,7 +417,12 @@ impl World {
             }
             Action::CloseLearner(link, reason) => {
                 self.trace.note(self.now, format_args!("server {server} closes {link:?}: {reason}"));
-                if let CloseReason::Unexpected { .. } | CloseReason::LaterConfig { .. } = reason {
+                let is_wrong = match &reason {
+                    CloseReason::Unexpected { .. } => true,
+                    CloseReason::LaterConfig { .. } => !self.setup.reconfigs,
+                    _ => false,
+                };
+                if is_wrong {
                     self.blame(PROTOCOL, format!("server {server}: {reason}"));
                 }
                 self.let_go(server, life, link);
@@ -373,6 +440,7 @@ impl World {
                 let delay = self.disk_delay(server);
                 self.after(delay, Event::EpochWritten(server, life, file, epoch));
             }
+            Action::Configure(configurations) => self.configure(server, life, configurations),
             Action::Append(records) => {
                 let last = records.last();
                 let Some(process) = self.servers[server].process(life) else { return };
@@ -410,7 +478,8 @@ impl World {
                 if let DownReason::OutOfOrder { .. }
                 | DownReason::Unexpected { .. }
                 | DownReason::Undecodable { .. }
-                | DownReason::CannotTruncate { .. } = reason
+                | DownReason::CannotTruncate { .. }
+                | DownReason::BadConfiguration { .. } = reason
                 {
                     self.blame(PROTOCOL, format!("server {server}: {reason}"));
                 }
@@ -421,6 +490,43 @@ impl World {
                 self.leave_leader(server, life);
                 self.tell_shards(server, life, |_| Message::Serve(Service::Nobody));
             }
+        }
+    }
+
+    /// Other servers decide from now on. What is to be written is written in order.
+    fn configure(&mut self, server: usize, life: u32, configurations: Configurations) {
+        let voters =
+            |membership: &Membership| -> Vec<i64> { membership.verifier().voters().map(|id| id.0).collect() };
+        let (committed, last_seen) = (configurations.committed(), configurations.last_seen());
+        self.trace.note(
+            self.now,
+            format_args!(
+                "server {server} goes by {:x}, where {:?} vote, and has seen {:x}, where {:?} do",
+                committed.version(),
+                voters(committed),
+                last_seen.version(),
+                voters(last_seen)
+            ),
+        );
+        let verdict = self.checks.memberships.on_configure(server, &configurations);
+        self.check(verdict);
+        self.post(server, life, Role::Election, Message::Configure(configurations.clone()));
+        let (now, delay) = (self.now, self.disk_delay(server));
+        let Some(process) = self.servers[server].process(life) else { return };
+        process.configured_at = process.configured_at.max(now + delay);
+        let wait = process.configured_at - now;
+        self.after(wait, Event::ConfigurationsWritten(server, life, configurations));
+    }
+
+    pub(crate) fn on_configurations_written(
+        &mut self,
+        server: usize,
+        life: u32,
+        configurations: Configurations,
+    ) {
+        if self.servers[server].process(life).is_some() {
+            self.servers[server].disk.save_configurations(configurations);
+            self.post(server, life, Role::Commit, Message::ConfigurationsSaved);
         }
     }
 
@@ -480,6 +586,9 @@ impl World {
         self.check(verdict);
         let verdict = self.checks.on_serve(&self.servers, server);
         self.check(verdict);
+        if state == PeerState::Leading {
+            self.checks.durability.on_established(self.servers[server].configurations().committed());
+        }
         self.post(server, life, Role::Snapshotter, Message::Settle);
         self.post(server, life, Role::Election, Message::Epoch(epoch.into()));
         self.tell_shards(server, life, |_| Message::Serve(Service::Everybody));
@@ -500,6 +609,10 @@ impl World {
     pub(crate) fn on_epoch_written(&mut self, server: usize, life: u32, file: EpochFile, epoch: u32) {
         if self.servers[server].process(life).is_none() || self.ends_without_room(server) {
             return;
+        }
+        if file == EpochFile::Current {
+            let verdict = self.checks.durability.on_entered(&self.servers[server], epoch);
+            self.check(verdict);
         }
         if self.setup.mischief != Mischief::ForgetEpochs {
             self.servers[server].disk.save_epoch(file, epoch);

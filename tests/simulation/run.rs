@@ -17,6 +17,8 @@ pub(crate) struct Story {
     /// The first promise that was broken.
     pub(crate) failure: Option<Failure>,
     pub(crate) counts: Counts,
+    /// How many configurations were activated.
+    pub(crate) memberships: usize,
     /// How many epochs there were.
     pub(crate) epochs: usize,
     /// Two runs that differ in anything have another.
@@ -45,6 +47,7 @@ pub(crate) fn play(setup: Setup, seed: u64, is_loud: bool) -> Story {
         Story {
             failure: world.failure,
             counts: world.checks.counts,
+            memberships: world.checks.memberships.count(),
             epochs: world.checks.leaders.count(),
             sum: world.trace.sum(),
         }
@@ -53,7 +56,7 @@ pub(crate) fn play(setup: Setup, seed: u64, is_loud: bool) -> Story {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let failure = Failure { promise: "no machine panics", text: text.unwrap_or_default() };
-        Story { failure: Some(failure), counts: Counts::default(), epochs: 0, sum: 0 }
+        Story { failure: Some(failure), counts: Counts::default(), memberships: 0, epochs: 0, sum: 0 }
     })
 }
 
@@ -79,6 +82,15 @@ pub(crate) fn settle(world: &mut World) {
 
 /// Tells the stories of these seeds, on all cores, and fails with those that end badly. Returns what was checked.
 pub(crate) fn tell_all(seeds: Range<u64>) -> Counts {
+    play_all(seeds, "one_seed", Setup::of)
+}
+
+/// The same, with what else a seed makes of the setup. This test tells one of them, if `SIM_SEED` names it.
+pub(crate) fn play_all(
+    seeds: Range<u64>,
+    test: &str,
+    setup: impl Fn(&mut fastrand::Rng) -> Setup + Sync,
+) -> Counts {
     let (next, done, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(0), Mutex::new(Vec::new()));
     let (begin, sum) = (Instant::now(), Mutex::new(Counts::default()));
     let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get());
@@ -88,7 +100,9 @@ pub(crate) fn tell_all(seeds: Range<u64>) -> Counts {
             if seed >= seeds.end {
                 break;
             }
-            let Story { failure, counts, .. } = tell(seed, false);
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let setup = setup(&mut rng);
+            let Story { failure, counts, .. } = play(setup, rng.u64(..), false);
             sum.lock().expect("no panic while it is held").add(&counts);
             if let Some(failure) = failure {
                 println!("seed {seed}: {failure}");
@@ -104,7 +118,7 @@ pub(crate) fn tell_all(seeds: Range<u64>) -> Counts {
     let failed = failed.into_inner().expect("no panic while it is held");
     assert!(
         failed.is_empty(),
-        "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation one_seed -- --ignored --nocapture shows how",
+        "seeds {failed:?} break a promise: SIM_SEED={} cargo test --test simulation {test} -- --ignored --nocapture shows how",
         failed[0]
     );
     sum.into_inner().expect("no panic while it is held")

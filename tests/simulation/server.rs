@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkeeper_core::config::{ElectionTiming, HostPort, SyncLimits};
+use ringkeeper_core::acl::Policy;
+use ringkeeper_core::config::{
+    Configurations, ElectionTiming, HostPort, Membership, ReconfigRules, SyncLimits,
+};
 use ringkeeper_core::election::{self, ElectionPeer, Electorate, LastLogged};
 use ringkeeper_core::flow::{CommitBatch, ConnId as ClientConnId, ShardId};
 use ringkeeper_core::format::wal::RecordBatch;
@@ -13,11 +16,10 @@ use ringkeeper_core::log_room::LogRoom;
 use ringkeeper_core::member::{Attempt, Member, MemberOptions, Moment, Seat};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{PipelineOptions, ReaperOptions};
-use ringkeeper_core::quorum::JointQuorum;
 use ringkeeper_core::shard::{Behind, Service, Shard, ShardOptions};
 use ringkeeper_core::time::{Instant, WallTime};
 use ringkeeper_core::tree::{DataTree, Frozen};
-use ringkeeper_core::zab::packet::{LearnerKind, Payload};
+use ringkeeper_core::zab::packet::Payload;
 use ringkeeper_core::zab::{History, HistoryBounds, LeaderStream, LinkId, LogExcerpt, Timing, ZabOptions};
 
 use crate::deliver::Socket;
@@ -29,7 +31,6 @@ use crate::setup::Setup;
 /// A server, whether it runs or not.
 pub(crate) struct Server {
     pub(crate) id: usize,
-    pub(crate) kind: LearnerKind,
     pub(crate) options: MemberOptions,
     pub(crate) clock: Clock,
     pub(crate) disk: Disk,
@@ -65,6 +66,8 @@ pub(crate) struct Process {
     pub(crate) election: ElectionPeer,
     /// When the election was told to be woken.
     pub(crate) wake_at: Option<Instant>,
+    /// The configurations that the election goes by.
+    pub(crate) electorate: Configurations,
     pub(crate) election_links: BTreeMap<election::LinkId, (ConnId, usize)>,
     pub(crate) seat: Seat<Socket>,
     /// Whether the commit role is within a turn, to which what comes belongs.
@@ -73,6 +76,8 @@ pub(crate) struct Process {
     pub(crate) early: BTreeMap<ConnId, (Vec<u8>, bool)>,
     pub(crate) learners: BTreeMap<LinkId, Input>,
     pub(crate) leader: Option<LeaderLink>,
+    /// How long the next leader may take to answer at all.
+    pub(crate) patience: u64,
     /// Trees for learners that are to be sent them.
     pub(crate) trees: BTreeMap<LinkId, Frozen>,
     pub(crate) log: Log,
@@ -80,6 +85,8 @@ pub(crate) struct Process {
     pub(crate) snapshotter: Snapshotter,
     /// Whether it was told of another leader than was elected.
     pub(crate) is_misled: bool,
+    /// When the last of the configurations that are to be written is on disk.
+    pub(crate) configured_at: u64,
     /// How many cuts the log was asked for.
     pub(crate) cuts_asked: u64,
     /// How many batches were published.
@@ -181,6 +188,8 @@ pub(crate) enum Message {
     Durable(Zxid, u64),
     LogRoom(LogRoom),
     Elected(election::Outcome),
+    ConfigurationHeard(Arc<Membership>),
+    ConfigurationsSaved,
     EpochSaved(ringkeeper_core::zab::EpochFile, u32),
     LogCut(Option<Box<DataTree>>),
     TreeSaved,
@@ -189,6 +198,8 @@ pub(crate) enum Message {
     TreeSent(LinkId),
     Unreachable(Attempt),
     Look(LastLogged),
+    Configure(Configurations),
+    Designated(ServerId, Zxid),
     Avoid(Duration),
     Epoch(i64),
     ToLog(ToLog),
@@ -201,13 +212,12 @@ pub(crate) enum Message {
 
 impl Server {
     pub(crate) fn new(id: usize, setup: &Setup, rng: &mut fastrand::Rng) -> Server {
-        let voters = setup.voters;
         let options = MemberOptions {
             zab: ZabOptions {
                 id: ServerId(id as i64),
-                quorum: JointQuorum::of(Arc::new(setup.verifier())),
+                configurations: Configurations::of(Arc::new(first_servers(setup))),
+                reconfig: setup.reconfigs.then_some(RULES),
                 timing: Timing { tick_ms: TICK_MS, init_limit: INIT_LIMIT, sync_limit: SYNC_LIMIT },
-                config: Some(CONFIG[..].into()),
                 force_snapshot_sync: false,
                 confirm_syncs: setup.confirm_syncs,
                 sync_limits: SyncLimits::default(),
@@ -217,17 +227,20 @@ impl Server {
                 shards: setup.shards,
                 tick_ms: TICK_MS,
                 new_sessions: setup.new_sessions,
-                settings: Settings::default(),
+                settings: Settings {
+                    reconfig_enabled: setup.reconfigs,
+                    policy: Policy { skip_acl: setup.reconfigs, ..Policy::default() },
+                    ..Settings::default()
+                },
                 reaper: ReaperOptions::default(),
             },
             rollover_at: setup.rollover_at,
             read_only_after: setup.read_only.then_some(2 * Duration::from_millis(TICK_MS.into())),
-            has_observers: setup.has_masters && id < voters,
+            has_observers: setup.has_masters && id < setup.voters,
         };
         let drift = setup.drift_ppm_max;
         Server {
             id,
-            kind: if id < voters { LearnerKind::Follower } else { LearnerKind::Observer },
             options,
             clock: Clock {
                 start: rng.u64(0..1 << 40),
@@ -259,6 +272,9 @@ impl Server {
         let epochs = self.disk.recover_epochs(last)?;
         let bounds = HistoryBounds { count_max: setup.history_count, len_max: 1 << 20 };
         let tree = found.pipeline.tree().clone();
+        if let Some(saved) = self.disk.configurations() {
+            self.options.zab.configurations = saved.clone();
+        }
         let may_vote = setup.autocreate || self.disk.is_sound();
         self.disk.take_mark(setup.autocreate);
         let mut member =
@@ -266,23 +282,21 @@ impl Server {
         if !may_vote && setup.mischief != Mischief::TrustNothing {
             member.distrust();
         }
+        let configurations = member.configurations().clone();
         let masters = (0..setup.voters).filter(|_| setup.has_masters && self.id >= setup.voters);
         let masters = masters.map(|id| ServerId(id as i64)).collect();
-        let seat = Seat::new(member, self.kind).with_masters(masters);
+        let seat = Seat::new(member).with_masters(masters);
         let (mut first, now) = (Vec::new(), self.clock.at(now).now);
-        let peers = (0..setup.servers()).map(|id| (ServerId(id as i64), vec![address(id)]));
-        let electorate = Electorate {
-            me: ServerId(self.id as i64),
-            quorum: self.options.zab.quorum.clone(),
-            config: CONFIG.to_vec(),
-        };
+        let me = ServerId(self.id as i64);
+        let electorate = Electorate::of(me, &configurations, setup.reconfigs);
         let last_logged = setup.mischief.vote(seat.last_logged());
-        let mut own = address(self.id);
+        // Where a server is that was removed, it knows without the configuration.
+        let mut own = first_servers(setup).election_addresses(me);
         if setup.have_wildcards {
-            own.host = "0.0.0.0".to_owned();
+            own.iter_mut().for_each(|address| address.host = "0.0.0.0".to_owned());
         }
-        let election =
-            ElectionPeer::start(electorate, vec![own], peers, ELECTION, last_logged, now, &mut first);
+        let peers = addresses(&configurations);
+        let election = ElectionPeer::start(electorate, own, peers, ELECTION, last_logged, now, &mut first);
         let shards = (0..setup.shards).map(|number| {
             let options = ShardOptions {
                 session_timeout_ms_min: 2 * TICK_MS as i32,
@@ -298,17 +312,20 @@ impl Server {
             life: self.life,
             election,
             wake_at: None,
+            electorate: configurations,
             election_links: BTreeMap::new(),
             seat,
             is_in_turn: false,
             early: BTreeMap::new(),
             learners: BTreeMap::new(),
             leader: None,
+            patience: crate::deliver::CONNECT_PATIENCE,
             trees: BTreeMap::new(),
             log: Log { writer: found.writer, queue: VecDeque::new(), busy: None, cuts: 0 },
             shards: shards.collect(),
             snapshotter: Snapshotter { tree, is_settled: false, writing: None },
             is_misled: false,
+            configured_at: 0,
             cuts_asked: 0,
             published: 0,
             uses: BTreeMap::new(),
@@ -327,6 +344,12 @@ impl Server {
 
     pub(crate) fn member(&self) -> Option<&Member> {
         self.process.as_ref().map(|process| process.seat.member())
+    }
+
+    /// The configurations that it goes by, or would if it were started.
+    pub(crate) fn configurations(&self) -> &Configurations {
+        let saved = self.disk.configurations().unwrap_or(&self.options.zab.configurations);
+        self.member().map_or(saved, Member::configurations)
     }
 
     pub(crate) fn is_serving(&self) -> bool {
@@ -359,8 +382,26 @@ pub(crate) fn leader_stream() -> LeaderStream {
     LeaderStream::new(crate::disk::TREE, VALUE_LEN_MAX)
 }
 
-fn address(server: usize) -> HostPort {
-    HostPort { host: format!("zk{server}"), port: 3888 }
+/// The line of a server, as voters or observers have it.
+pub(crate) fn line(server: usize, role: &str) -> String {
+    format!("server.{server}=zk{server}:2888:3888:{role};2181")
+}
+
+/// The servers as all of them know them at the beginning.
+pub(crate) fn first_servers(setup: &Setup) -> Membership {
+    let role = |id| if id < setup.voters { "participant" } else { "observer" };
+    let mut lines: Vec<String> = (0..setup.servers()).map(|id| line(id, role(id))).collect();
+    for (number, group) in setup.groups.iter().enumerate() {
+        let voters: Vec<String> = group.iter().map(|(voter, _)| voter.to_string()).collect();
+        lines.push(format!("group.{number}={}", voters.join(":")));
+        lines.extend(group.iter().map(|(voter, weight)| format!("weight.{voter}={weight}")));
+    }
+    Membership::parse(&lines.join("\n"), false).expect("good lines")
+}
+
+/// Where each server listens for elections.
+pub(crate) fn addresses(configurations: &Configurations) -> Vec<(ServerId, Vec<HostPort>)> {
+    configurations.servers().map(|id| (id, configurations.knowing(id).election_addresses(id))).collect()
 }
 
 /// Which server has one of these addresses.
@@ -374,7 +415,7 @@ pub(crate) const TICK_MS: u32 = 200;
 pub(crate) const INIT_LIMIT: u32 = 10;
 pub(crate) const SYNC_LIMIT: u32 = 5;
 const WALL_START_MS: i64 = 1_700_000_000_000;
-const CONFIG: &[u8] = b"version=0";
+const RULES: ReconfigRules = ReconfigRules { standalone_enabled: false, several_addresses: false };
 const ELECTION: ElectionTiming = ElectionTiming {
     min_notification: Duration::from_millis(50),
     max_notification: Duration::from_millis(800),

@@ -1,11 +1,13 @@
 //! What a run is like: who takes part, how fast things are, and what may go wrong.
 
-use ringkeeper_core::id::ServerId;
+use std::sync::Arc;
+
 use ringkeeper_core::member::ROLLOVER_AT;
-use ringkeeper_core::quorum::{Groups, QuorumVerifier};
+use ringkeeper_core::quorum::QuorumVerifier;
 use ringkeeper_core::session::NewSessions;
 
 use crate::mischief::Mischief;
+use crate::server::first_servers;
 
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -44,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) turn_us_max: u64,
     /// Whether a server may be told of another leader than was elected: whatever elections come to, nothing may be lost.
     pub(crate) bad_elections: bool,
+    /// Whether clients change who the servers are.
+    pub(crate) reconfigs: bool,
     pub(crate) faults: Vec<Fault>,
     /// The time between faults at most, in milliseconds.
     pub(crate) pause_ms_max: u64,
@@ -139,6 +143,7 @@ impl Setup {
             write_us_max: 8000,
             turn_us_max: 300,
             bad_elections: false,
+            reconfigs: false,
             faults: Vec::new(),
             pause_ms_max: 500,
             trouble_ms: 5000,
@@ -179,26 +184,21 @@ impl Setup {
         }
     }
 
+    /// The same, with clients that change who the servers are.
+    pub(crate) fn reconfigurable(self) -> Setup {
+        // Who brings observers up to date is configured otherwise. A server without its disk would not know who
+        // decides. Where groups decide, servers don't come and go one by one.
+        let faults = self.faults.into_iter().filter(|fault| *fault != Fault::Wipe).collect();
+        Setup { reconfigs: true, has_masters: false, groups: &[], faults, ..self }
+    }
+
     pub(crate) fn servers(&self) -> usize {
         self.voters + self.observers
     }
 
-    /// Who decides, for those who go by it.
-    pub(crate) fn verifier(&self) -> QuorumVerifier {
-        let id = |server: usize| ServerId(server as i64);
-        let (voters, observers) = (0..self.voters, self.voters..self.servers());
-        let mut groups = Groups::default();
-        for (number, group) in self.groups.iter().enumerate() {
-            for (voter, weight) in *group {
-                groups.add(id(*voter), number as i64).expect("each in one group");
-                groups.weigh(id(*voter), *weight);
-            }
-        }
-        match self.groups.is_empty() {
-            true => QuorumVerifier::majority(voters.map(id), observers.map(id)),
-            false => QuorumVerifier::hierarchical(voters.map(id), observers.map(id), &groups)
-                .expect("every voter is in a group"),
-        }
+    /// Who decides at the beginning.
+    pub(crate) fn verifier(&self) -> Arc<QuorumVerifier> {
+        first_servers(self).verifier().clone()
     }
 }
 

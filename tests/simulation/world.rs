@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
+use ringkeeper_core::config::{Configurations, Membership, Part};
 use ringkeeper_core::election;
-use ringkeeper_core::id::Zxid;
+use ringkeeper_core::id::{ServerId, Zxid};
 use ringkeeper_core::member::{Attempt, LearnerEvent, Member, Moment};
 use ringkeeper_core::zab::{EpochFile, LinkId};
 
@@ -90,6 +91,7 @@ pub(crate) enum Event {
     Post(usize, u32, Role, Message),
     LogDone(usize, u32),
     EpochWritten(usize, u32, EpochFile, u32),
+    ConfigurationsWritten(usize, u32, Configurations),
     SnapshotWritten(usize, u32),
     TurnDue(usize, u32, usize),
     TurnEnds(usize, u32),
@@ -238,6 +240,9 @@ impl World {
             Event::LogDone(server, life) => self.on_log_done(server, life),
             Event::EpochWritten(server, life, file, epoch) => {
                 self.on_epoch_written(server, life, file, epoch);
+            }
+            Event::ConfigurationsWritten(server, life, configurations) => {
+                self.on_configurations_written(server, life, configurations);
             }
             Event::SnapshotWritten(server, life) => self.on_snapshot_written(server, life),
             Event::TurnDue(server, life, shard) => self.on_turn_due(server, life, shard),
@@ -398,6 +403,19 @@ impl World {
         }
         let at = self.network.arrival(conn, to, self.now + latency * US);
         self.after(at - self.now, Event::Segment { conn, to, segment });
+    }
+
+    /// The newest configuration that a server has activated.
+    pub(crate) fn membership(&self) -> &Membership {
+        let committed = |server: &Server| server.configurations().committed().version();
+        let newest = self.servers.iter().max_by_key(|server| committed(server)).expect("there are servers");
+        newest.configurations().committed()
+    }
+
+    /// The servers that are to serve when nothing goes wrong: one that was removed may follow or not.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Server> {
+        let membership = self.membership();
+        self.servers.iter().filter(|server| membership.part(ServerId(server.id as i64)) != Part::None)
     }
 
     /// The server that leads an established epoch, the newest if there are several.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ringkeeper_core::config::{Ensemble, PeerAddress};
+use ringkeeper_core::config::{Ensemble, Membership, Part, PeerAddress};
 
 use super::facts::Facts;
 
@@ -22,19 +22,19 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
         ("serverId", config.ensemble.as_ref().map_or("0".into(), |ensemble| ensemble.my_id.to_string())),
     ];
     let text = values.map(|(key, value)| format!("{key}={value}\n")).concat();
-    match &config.ensemble {
-        Some(ensemble) => text + &member(ensemble, facts.is_read_only()),
+    match config.ensemble.as_ref().zip(facts.membership()) {
+        Some((ensemble, membership)) => text + &member(ensemble, membership, facts.is_read_only()),
         None => text,
     }
 }
 
 /// What a member of an ensemble has besides; without a leader, the servers are not listed.
-fn member(ensemble: &Ensemble, is_read_only: bool) -> String {
+fn member(ensemble: &Ensemble, membership: &Membership, is_read_only: bool) -> String {
     let ports = |port: fn(&PeerAddress) -> u16| {
-        let own = ensemble.servers.get(&ensemble.my_id).into_iter().flat_map(|line| &line.addresses);
+        let own = membership.line(ensemble.my_id).into_iter().flat_map(|line| &line.addresses);
         own.map(|address| port(address).to_string()).collect::<Vec<_>>().join("|")
     };
-    let is_observer = ensemble.servers.get(&ensemble.my_id).is_some_and(|line| line.observer);
+    let is_observer = membership.part(ensemble.my_id) == Part::Observer;
     let ticks = |limit: Duration| limit.as_millis() / ensemble.tick.as_millis().max(1);
     let values = [
         ("initLimit", ticks(ensemble.init_limit).to_string()),
@@ -45,5 +45,5 @@ fn member(ensemble: &Ensemble, is_read_only: bool) -> String {
         ("peerType", u8::from(is_observer).to_string()),
     ];
     let text = values.map(|(key, value)| format!("{key}={value}\n")).concat();
-    if is_read_only { text } else { format!("{text}membership: \n{}", ensemble.text()) }
+    if is_read_only { text } else { format!("{text}membership: \n{}", membership.text()) }
 }

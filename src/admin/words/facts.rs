@@ -1,4 +1,6 @@
-use ringkeeper_core::config::Config;
+use std::sync::atomic::Ordering;
+
+use ringkeeper_core::config::{Config, Membership};
 use ringkeeper_core::id::{SessionId, Zxid};
 use ringkeeper_core::member::MemberFigures;
 use ringkeeper_core::session::SessionsReport;
@@ -36,6 +38,11 @@ impl<'a> Facts<'a> {
         &self.options.config
     }
 
+    /// The servers of the ensemble, if this server is a member of one.
+    pub(super) fn membership(&self) -> Option<&Membership> {
+        self.commit.as_ref()?.membership.as_deref()
+    }
+
     /// Whether clients that want to write are turned away.
     pub(super) fn is_read_only(&self) -> bool {
         self.mode == Some(Mode::ReadOnly)
@@ -47,7 +54,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn client_port(&self) -> u16 {
-        self.options.client_port
+        self.options.client_port.load(Ordering::Relaxed)
     }
 
     pub(super) fn connections(&self) -> impl Iterator<Item = &ConnReport> {

@@ -78,8 +78,10 @@ impl Word {
         let figures = Needs { roles: true, ..Needs::default() };
         let lists = Lists::default();
         match self {
-            Word::Conf | Word::Dirs | Word::Envi | Word::Isro | Word::Ruok => Needs::default(),
-            Word::Crst | Word::Hash | Word::Mntr | Word::Srst | Word::Srvr | Word::Wchs => figures,
+            Word::Dirs | Word::Envi | Word::Isro | Word::Ruok => Needs::default(),
+            Word::Conf | Word::Crst | Word::Hash | Word::Mntr | Word::Srst | Word::Srvr | Word::Wchs => {
+                figures
+            }
             Word::Cons | Word::Stat => Needs { lists: Lists { connections: true, ..lists }, ..figures },
             Word::Wchc | Word::Wchp => Needs { lists: Lists { watches: true, ..lists }, ..figures },
             Word::Dump => Needs {

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::client_port::HostPort;
+use super::configurations::Configurations;
 use super::election_timing::ElectionTiming;
 use super::error::{ConfigError, Problem};
 use super::key::Key;
@@ -12,20 +13,21 @@ use super::key_table::ensemble::{
     MIN_NOTIFICATION_INTERVAL, QUORUM_CNXN_TIMEOUT, SNAP_SYNCS_MAX,
 };
 use super::key_table::parser::{
-    INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, OBSERVER_MASTER_PORT, PEER_TYPE,
-    QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, SSL_QUORUM, STANDALONE_ENABLED, SYNC_LIMIT,
+    INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, OBSERVER_MASTER_PORT,
+    PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM, STANDALONE_ENABLED,
+    SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC, SNAPSHOT_SIZE_FACTOR};
 use super::kind::{Int, SnapshotSizeFactor};
 use super::members::{Members, PeerAddress, ServerLine};
+use super::membership::{Membership, MembershipBuilder};
 use super::my_id;
 use super::notice::Notice;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::sync_limits::SyncLimits;
-use super::{AnyKey, Sources};
+use super::{AnyKey, Raw, Sources};
 use crate::id::ServerId;
-use crate::quorum::{Groups, QuorumVerifier};
 use crate::session::NewSessions;
 
 /// The ensemble that a configuration makes its server a member of (config §3).
@@ -33,10 +35,12 @@ use crate::session::NewSessions;
 pub struct Ensemble {
     /// This server; there is a line for it.
     pub my_id: ServerId,
-    /// All servers, this one among them.
-    pub servers: BTreeMap<ServerId, ServerLine>,
-    /// Which of them decide.
-    pub verifier: QuorumVerifier,
+    /// All servers, this one among them, and which of them decide; and, if the server knows of a reconfig that
+    /// was not completed, what that was to make of them.
+    pub configurations: Configurations,
+    /// `reconfigEnabled`, and what goes with it; `None` if the servers are those of the file as long as the
+    /// process runs.
+    pub reconfig: Option<ReconfigRules>,
     /// `tickTime`, the unit of the limits.
     pub tick: Duration,
     /// `initLimit`: how long a learner may take to connect and sync.
@@ -66,7 +70,15 @@ pub struct Ensemble {
     pub new_sessions: NewSessions,
     /// `observerMasterPort`: where followers listen for observers; `None` if they don't.
     pub observer_master_port: Option<u16>,
-    groups: Option<Groups>,
+}
+
+/// By which rules an ensemble may be reconfigured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReconfigRules {
+    /// `standaloneEnabled`: whether at least two servers must vote, as one alone would not start as an ensemble.
+    pub standalone_enabled: bool,
+    /// `multiAddress.enabled`: whether a server may have several addresses.
+    pub several_addresses: bool,
 }
 
 impl Ensemble {
@@ -75,7 +87,8 @@ impl Ensemble {
         let settings = Settings { file: sources.file, raw: sources.raw, defines: sources.defines };
         let mut notices = settings.examine()?;
         let members = Members::prove(sources, &settings)?;
-        if !members.are_an_ensemble(settings.get(&STANDALONE_ENABLED)?)? {
+        let standalone_enabled = settings.get(&STANDALONE_ENABLED)?;
+        if !members.are_an_ensemble(standalone_enabled)? {
             return Ok(None);
         }
         notices.retain(|notice| notice.concerns(true));
@@ -92,18 +105,29 @@ impl Ensemble {
         let init_limit = limit(&INIT_LIMIT, Problem::InitLimitNotSet)?;
         let sync_limit = limit(&SYNC_LIMIT, Problem::SyncLimitNotSet)?;
         let my_id = my_id::prove(sources)?.ok_or_else(|| settings.whole(Problem::MyIdMissing))?;
-        let Some(own) = members.lines.get(&my_id) else {
-            let known: Vec<_> = members.lines.keys().map(ToString::to_string).collect();
+        let Some(own) = members.line(my_id) else {
+            let known: Vec<_> = members.membership.servers().keys().map(ToString::to_string).collect();
             let problem = Problem::NotInPeerList { id: my_id, known: known.join(", ") };
             return Err(ConfigError::whole(&members.file, problem));
         };
-        tell(&settings, own, members.verifier.voters().len(), &mut notices)?;
+        tell(&settings, own, members.membership.verifier().voters().len(), &mut notices)?;
+        let reconfig =
+            ReconfigRules { standalone_enabled, several_addresses: settings.get(&MULTI_ADDRESS_ENABLED)? };
+        let reconfig = settings.get(&RECONFIG_ENABLED)?.then_some(reconfig);
+        if reconfig.is_some() && settings.get(&OBSERVER_MASTER_PORT)? > 0 {
+            return Err(settings.error(&OBSERVER_MASTER_PORT, Problem::ObserverMastersReconfigured));
+        }
+        let mut configurations = Configurations::of(Arc::new(members.membership));
+        if let (Some(rules), Some((file, next))) = (reconfig, sources.next) {
+            configurations.see(&Arc::new(proposed(file, next, rules)?));
+        }
         if settings.get(&READ_ONLY_MODE)? && !settings.get(&LOCAL_SESSIONS)? {
             notices.push(Notice::warning(NO_SESSIONS_READ_ONLY));
         }
         let ensemble = Ensemble {
             my_id,
-            verifier: members.verifier,
+            configurations,
+            reconfig,
             tick: Duration::from_millis(tick_ms),
             init_limit,
             sync_limit,
@@ -137,56 +161,38 @@ impl Ensemble {
                 true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },
                 false => NewSessions::Global,
             },
-            groups: members.groups,
-            servers: members.lines,
         };
         Ok(Some((ensemble, notices)))
     }
+}
 
-    /// Where servers listen for elections, as their lines say.
-    pub fn election_addresses(&self) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
-        self.addresses(|peer| peer.election_port)
-    }
-
-    /// Where a leader listens for its learners.
-    pub fn quorum_addresses(&self) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
-        self.addresses(|peer| peer.quorum_port)
-    }
-
+impl Ensemble {
     /// Where a follower listens for observers, if it does; for servers that vote.
     pub fn observer_master_addresses(&self) -> BTreeMap<ServerId, Vec<HostPort>> {
         let Some(port) = self.observer_master_port else { return BTreeMap::new() };
-        let voters = self.servers.values().filter(|line| self.verifier.is_voter(line.id));
+        let committed = self.configurations.committed();
         let at = |peer: &PeerAddress| HostPort { host: peer.host.clone(), port };
+        let voters = committed.servers().values().filter(|line| !line.observer);
         voters.map(|line| (line.id, line.addresses.iter().map(at).collect())).collect()
     }
+}
 
-    fn addresses(&self, port: fn(&PeerAddress) -> u16) -> impl Iterator<Item = (ServerId, Vec<HostPort>)> {
-        self.servers.values().map(move |line| {
-            let address = |peer: &PeerAddress| HostPort { host: peer.host.clone(), port: port(peer) };
-            (line.id, line.addresses.iter().map(address).collect())
-        })
+/// The configuration in the file of what was proposed last.
+fn proposed(file: &str, next: &Raw, rules: ReconfigRules) -> Result<Membership, ConfigError> {
+    let (mut builder, mut version) = (MembershipBuilder::default(), 0);
+    for (key, value) in next.in_order() {
+        let taken = match key {
+            "version" => i64::from_str_radix(&value.text, 16)
+                .map(|number| version = number)
+                .map_err(|_| Problem::NotANumber { text: value.text.clone() }),
+            _ => builder.take(key, &value.text, rules.several_addresses).map(|_| ()),
+        };
+        taken.map_err(|problem| {
+            let (file, key) = (file.to_owned(), Some(key.to_owned()));
+            ConfigError { file, origin: Some(value.origin), key, problem }
+        })?;
     }
-
-    /// The configuration as servers tell it to each other (election §3.1).
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        let written = (|| {
-            for line in self.servers.values() {
-                writeln!(text, "server.{}={line}", line.id)?;
-            }
-            for (group, servers) in self.groups.iter().flat_map(Groups::groups) {
-                let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
-                writeln!(text, "group.{group}={}", servers.join(":"))?;
-            }
-            for (id, weight) in self.groups.iter().flat_map(Groups::weights) {
-                writeln!(text, "weight.{id}={weight}")?;
-            }
-            write!(text, "version={:x}", self.verifier.version())
-        })();
-        debug_assert!(written.is_ok(), "a string takes everything");
-        text
-    }
+    builder.build(version).map_err(|error| ConfigError::whole(file, error))
 }
 
 /// Says what ZooKeeper warns of in the list of servers.

@@ -18,6 +18,7 @@ fn prove(
         file: "zoo.cfg",
         raw: &raw,
         dynamic: dynamic.as_ref().map(|(file, raw)| (*file, raw)),
+        next: None,
         defines: &Defines::default(),
         my_id,
     };
@@ -43,36 +44,52 @@ fn error(text: &str, my_id: Option<&str>) -> String {
 fn an_ensemble_has_servers_roles_and_limits() {
     let (ensemble, warnings) = ensemble(THREE, "0\n");
     assert_eq!(ensemble.my_id, ServerId(0));
-    assert_eq!(ensemble.verifier.voters().map(|id| id.0).collect::<Vec<_>>(), [0, 1, 3]);
-    assert_eq!(ensemble.verifier.observers().map(|id| id.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(
+        ensemble.configurations.committed().verifier().voters().map(|id| id.0).collect::<Vec<_>>(),
+        [0, 1, 3]
+    );
+    assert_eq!(
+        ensemble.configurations.committed().verifier().observers().map(|id| id.0).collect::<Vec<_>>(),
+        [2]
+    );
     assert_eq!((ensemble.init_limit.as_millis(), ensemble.sync_limit.as_millis()), (1000, 500));
     assert_eq!(ensemble.election.greeting.as_millis(), 500, "tickTime times syncLimit");
     assert_eq!(ensemble.bind_attempts, Some(3));
     assert_eq!(warnings, [""; 0]);
+    let committed = ensemble.configurations.committed();
     let addresses: Vec<String> =
-        ensemble.election_addresses().map(|(_, addresses)| addresses[0].to_string()).collect();
+        (0..4).map(|id| committed.election_addresses(ServerId(id))[0].to_string()).collect();
     assert_eq!(addresses, ["a:3888", "b:3888", "c:3888", "[::1]:3888"]);
 }
 
 #[test]
 fn the_configuration_is_told_as_java_tells_it() {
     assert_eq!(
-        ensemble(THREE, "0").0.text(),
+        ensemble(THREE, "0").0.configurations.committed().text(),
         "server.0=a:2888:3888:participant\nserver.1=b:2888:3888:participant;0.0.0.0:2181\n\
          server.2=c:2888:3888:observer\nserver.3=[::1]:2888:3888:participant\nversion=0"
     );
     let groups = format!("{THREE}group.1=0:1\ngroup.2=3\nweight.3=2");
-    assert!(ensemble(&groups, "0").0.text().ends_with("\ngroup.1=0:1\ngroup.2=3\nweight.3=2\nversion=0"));
+    assert!(
+        ensemble(&groups, "0")
+            .0
+            .configurations
+            .committed()
+            .text()
+            .ends_with("\ngroup.1=0:1\ngroup.2=3\nweight.3=2\nversion=0")
+    );
     let dynamic = Some(("zoo.cfg.dynamic.10000000a", THREE));
     let text = format!("{LIMITS}dynamicConfigFile=zoo.cfg.dynamic.10000000a");
     let (ensemble, _) = prove(&text, dynamic, Some("1")).expect("good").expect("an ensemble");
-    assert!(ensemble.text().ends_with("version=10000000a"));
+    assert!(ensemble.configurations.committed().text().ends_with("version=10000000a"));
 }
 
 #[test]
 fn groups_and_weights_decide_who_is_a_quorum() {
     let (ensemble, _) = ensemble(&format!("{THREE}group.1=0\ngroup.2=1:3\nweight.1=0"), "0");
-    let quorum = |ids: &[i64]| ensemble.verifier.contains_quorum(|id| ids.contains(&id.0));
+    let quorum = |ids: &[i64]| {
+        ensemble.configurations.committed().verifier().contains_quorum(|id| ids.contains(&id.0))
+    };
     assert!(quorum(&[0, 3]) && !quorum(&[0, 1]) && !quorum(&[1, 3]));
     for (lines, expected) in [
         ("group.1=0:1", "Server 3is not in a group"),
@@ -127,7 +144,7 @@ fn one_voter_is_an_ensemble_only_if_it_is_said() {
     assert_eq!(prove("server.1=a:1:2", None, None), Ok(None));
     let alone = format!("{LIMITS}standaloneEnabled=false\nserver.1=a:1:2");
     let (ensemble, _) = prove(&alone, None, Some("1")).expect("good").expect("an ensemble");
-    assert!(ensemble.verifier.contains_quorum(|_| true));
+    assert!(ensemble.configurations.committed().verifier().contains_quorum(|_| true));
 }
 
 #[test]
@@ -162,4 +179,6 @@ fn what_clients_and_observers_get_is_set_by_the_keys_for_it() {
 
     let wrong = error(&format!("{LIMITS}{THREE}observerMasterPort=70000\n"), Some("0"));
     assert!(wrong.contains("observerMasterPort") && wrong.contains("at most 65535"), "{wrong}");
+    let both = format!("{LIMITS}{THREE}observerMasterPort=2777\nreconfigEnabled=true\n");
+    assert!(error(&both, Some("0")).contains("do not work together"));
 }

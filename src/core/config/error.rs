@@ -202,6 +202,11 @@ pub enum Problem {
          unprotected where it is to be protected"
     )]
     PeersNotProtected,
+    #[error(
+        "observerMasterPort and reconfigEnabled=true do not work together in this version of ringkeeper, which would \
+         not tell such observers of a reconfig: remove one of them"
+    )]
+    ObserverMastersReconfigured,
 }
 
 /// A note for those who expect a comment behind a value.

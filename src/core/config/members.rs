@@ -1,7 +1,5 @@
 mod line;
 
-use std::collections::BTreeMap;
-
 pub use line::{PeerAddress, ServerLine};
 
 use super::error::{ConfigError, Problem};
@@ -9,21 +7,18 @@ use super::key::AnyKey;
 use super::key_table::parser::{
     DYNAMIC_CONFIG_FILE, LEARNER_REQUIRES_SASL, MULTI_ADDRESS_ENABLED, QUORUM_SASL, SERVER_REQUIRES_SASL,
 };
-use super::kind::{Int, Kind, Style};
+use super::membership::{Membership, MembershipBuilder, is_member_key};
 use super::notice::Notice;
 use super::settings::Settings;
 use super::{Raw, Sources};
 use crate::id::ServerId;
-use crate::quorum::{Groups, QuorumVerifier};
 
 /// The servers that a configuration names, by id, and which of them decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Members {
     /// The file that names them.
     pub(super) file: String,
-    pub(super) lines: BTreeMap<ServerId, ServerLine>,
-    pub(super) groups: Option<Groups>,
-    pub(super) verifier: QuorumVerifier,
+    pub(super) membership: Membership,
 }
 
 impl Members {
@@ -38,39 +33,24 @@ impl Members {
         }
         let (file, raw) = sources.dynamic.unwrap_or((sources.file, sources.raw));
         let several_addresses = settings.get(&MULTI_ADDRESS_ENABLED)?;
-        let mut lines = BTreeMap::new();
-        let mut groups: Option<Groups> = None;
+        let mut builder = MembershipBuilder::default();
         for (key, value) in raw.in_order() {
-            let read = if let Some(id) = key.strip_prefix("server.") {
-                number(key, id)
-                    .and_then(|id| ServerLine::parse(ServerId(id), &value.text, several_addresses))
-                    .map(|line| drop(lines.insert(line.id, line)))
-            } else if is_member_key(key) {
-                read_group_or_weight(key, &value.text, groups.get_or_insert_default())
-            } else {
-                continue;
-            };
-            read.map_err(|problem| {
+            builder.take(key, &value.text, several_addresses).map_err(|problem| {
                 let (file, key) = (file.to_owned(), Some(key.to_owned()));
                 ConfigError { file, origin: Some(value.origin), key, problem }
             })?;
         }
-        let of_role = |observer: bool| {
-            let servers = lines.values().filter(move |line| line.observer == observer);
-            servers.map(|line| line.id).collect::<Vec<_>>()
-        };
-        let verifier = match &groups {
-            None => QuorumVerifier::majority(of_role(false), of_role(true)),
-            Some(groups) => QuorumVerifier::hierarchical(of_role(false), of_role(true), groups)
-                .map_err(|error| ConfigError::whole(file, error))?,
-        };
         let version = sources.dynamic.map_or(0, |(file, _)| version_of(file));
-        Ok(Members { file: file.to_owned(), lines, groups, verifier: verifier.with_version(version) })
+        let membership = builder.build(version).map_err(|error| ConfigError::whole(file, error))?;
+        Ok(Members { file: file.to_owned(), membership })
     }
 
     /// Whether these are the servers of an ensemble; otherwise this is a standalone server.
     pub(super) fn are_an_ensemble(&self, standalone_enabled: bool) -> Result<bool, ConfigError> {
-        let (voters, observers) = (self.verifier.voters().len(), self.verifier.observers().len());
+        let (voters, observers) = {
+            let verifier = self.membership.verifier();
+            (verifier.voters().len(), verifier.observers().len())
+        };
         let refuse = |problem| Err(ConfigError::whole(&self.file, problem));
         match (voters, standalone_enabled) {
             (0, false) => refuse(Problem::NoParticipants),
@@ -83,32 +63,15 @@ impl Members {
 
     /// Says that a single server's line means nothing.
     pub(super) fn warn_of_one(&self, notices: &mut Vec<Notice>) {
-        if !self.lines.is_empty() {
+        if !self.membership.servers().is_empty() {
             notices.push(Notice::warning("Invalid configuration, only one server specified (ignoring)"));
         }
     }
 
     /// The line of a server.
     pub(super) fn line(&self, id: ServerId) -> Option<&ServerLine> {
-        self.lines.get(&id)
+        self.membership.line(id)
     }
-}
-
-/// `group.<group>=<id>:<id>...` or `weight.<id>=<weight>`.
-fn read_group_or_weight(key: &str, text: &str, groups: &mut Groups) -> Result<(), Problem> {
-    let id = number(key, key.split_once('.').map_or(key, |(_, id)| id))?;
-    if key.starts_with("weight") {
-        groups.weigh(ServerId(id), number(key, text)?);
-        return Ok(());
-    }
-    for server in text.split(':') {
-        groups.add(ServerId(number(key, server)?), id)?;
-    }
-    Ok(())
-}
-
-fn number(key: &str, text: &str) -> Result<i64, Problem> {
-    Int::<i64>::any(0).parse(key, text, Style::Parser)
 }
 
 /// The version that a dynamic file's name ends with, in hexadecimal; other names have none.
@@ -155,8 +118,4 @@ fn refuse_others(file: &str, dynamic: &Raw) -> Result<(), ConfigError> {
         return Err(ConfigError { file, origin: Some(value.origin), key, problem });
     }
     Ok(())
-}
-
-fn is_member_key(key: &str) -> bool {
-    ["server.", "group", "weight"].into_iter().any(|start| key.starts_with(start))
 }

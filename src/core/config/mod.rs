@@ -7,6 +7,7 @@
 
 mod admin;
 mod client_port;
+mod configurations;
 mod containers;
 mod defines;
 mod election_timing;
@@ -18,22 +19,25 @@ mod kind;
 mod layout;
 mod limits;
 mod members;
+mod membership;
 mod my_id;
 mod notice;
 mod raw;
 mod security;
 mod sessions;
 mod settings;
+mod static_file;
 mod storage;
 mod sync_limits;
 mod throttle;
 
 pub use admin::Admin;
 pub use client_port::{ClientPort, HostPort};
+pub use configurations::Configurations;
 pub use containers::Containers;
 pub use defines::Defines;
 pub use election_timing::ElectionTiming;
-pub use ensemble::Ensemble;
+pub use ensemble::{Ensemble, ReconfigRules};
 pub use error::{ConfigError, Origin, Problem};
 pub use key::{AnyKey, Place, Status};
 pub use key_table::{all as keys, find as find_key};
@@ -41,10 +45,12 @@ pub use kind::SnapshotSizeFactor;
 pub use layout::{Layout, LayoutKind};
 pub use limits::{LargeRequests, Limits};
 pub use members::{PeerAddress, ServerLine};
+pub use membership::{Membership, MembershipError, Part};
 pub use notice::{Notice, Severity};
 pub use raw::{MalformedEscape, Raw, RawValue};
 pub use security::Security;
 pub use sessions::Sessions;
+pub use static_file::pointing_to;
 pub use storage::{PurgeTime, Storage};
 pub use sync_limits::SyncLimits;
 pub use throttle::{ConnectionThrottle, ThrottleWeights};
@@ -88,6 +94,9 @@ pub struct Sources<'a> {
     pub raw: &'a Raw,
     /// Name and content of the file that `dynamicConfigFile` names, if it names one.
     pub dynamic: Option<(&'a str, &'a Raw)>,
+    /// Name and content of the file with the configuration proposed last, [`NEXT_SUFFIX`], if there is one
+    /// beside a dynamic file.
+    pub next: Option<(&'a str, &'a Raw)>,
     /// The Java system properties given.
     pub defines: &'a Defines,
     /// The content of the file `myid` in `dataDir`, if it is there.
@@ -128,6 +137,9 @@ impl Config {
         Ok((config, notices))
     }
 }
+
+/// What the name of the file with the configuration proposed last ends with, behind the configuration file's.
+pub const NEXT_SUFFIX: &str = ".dynamic.next";
 
 #[cfg(test)]
 mod ensemble_tests;

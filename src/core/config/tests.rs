@@ -8,7 +8,14 @@ fn prove_with(text: &str, flags: &str) -> Result<(Config, Vec<Notice>), ConfigEr
     let raw = Raw::parse(text.as_bytes()).expect("no malformed escape");
     let mut defines = Defines::default();
     defines.add_flags(Origin::CommandLine, flags);
-    Config::prove(&Sources { file: "zoo.cfg", raw: &raw, dynamic: None, defines: &defines, my_id: None })
+    Config::prove(&Sources {
+        file: "zoo.cfg",
+        raw: &raw,
+        dynamic: None,
+        next: None,
+        defines: &defines,
+        my_id: None,
+    })
 }
 
 /// What a usable file begins with; what a test adds begins on line 3.
@@ -409,6 +416,7 @@ fn prove_member(text: &str, dynamic: Option<&str>, my_id: Option<&str>) -> Resul
         file: "zoo.cfg",
         raw: &raw,
         dynamic: dynamic.as_ref().map(|raw| ("zoo.cfg.dynamic", raw)),
+        next: None,
         defines: &Defines::default(),
         my_id,
     };
@@ -453,7 +461,7 @@ fn a_dynamic_file_names_servers_and_nothing_else() {
     assert!(prove_member(&head, Some("server.1=h:1:2"), None).is_ok());
     let limits = format!("{head}initLimit=5\nsyncLimit=2\n");
     let member = prove_member(&limits, Some("server.1=h:1:2\nserver.2=i:1:2"), Some("2")).expect("a member");
-    assert_eq!(member.ensemble.map(|ensemble| ensemble.servers.len()), Some(2));
+    assert_eq!(member.ensemble.map(|ensemble| ensemble.configurations.committed().servers().len()), Some(2));
     for (dynamic, expected) in [
         ("server.1=h:1:2\ntickTime=5", "zoo.cfg.dynamic, line 2, tickTime: Unrecognised parameter: tickTime"),
         ("version=5", "zoo.cfg.dynamic, line 1, version: dynamic file shouldn't have version inside"),
@@ -475,7 +483,8 @@ fn a_dynamic_file_names_servers_and_nothing_else() {
 fn a_start_by_arguments_has_a_tick_and_a_limit_of_its_own() {
     let prove = |raw: &Raw| {
         let defines = Defines::default();
-        let sources = Sources { file: "arguments", raw, dynamic: None, defines: &defines, my_id: None };
+        let sources =
+            Sources { file: "arguments", raw, dynamic: None, next: None, defines: &defines, my_id: None };
         Config::prove(&sources).map(|(config, _)| config)
     };
     let config = prove(&Raw::from_arguments("2181", "/d", None, None)).expect("two arguments");
@@ -517,7 +526,7 @@ proptest! {
         let mut defines = Defines::default();
         defines.add_flags(Origin::JvmFlags, &flags);
         let sources =
-            Sources { file: "zoo.cfg", raw: &raw, dynamic: None, defines: &defines, my_id: my_id.as_deref() };
+            Sources { file: "zoo.cfg", raw: &raw, dynamic: None, next: None, defines: &defines, my_id: my_id.as_deref() };
         if let Err(error) = Config::prove(&sources) {
             prop_assert!(error.to_string().starts_with("Error processing zoo.cfg"));
         }
@@ -527,7 +536,7 @@ proptest! {
     fn arbitrary_bytes_are_proven_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         if let Ok(raw) = Raw::parse(&bytes) {
             let defines = Defines::default();
-            let sources = Sources { file: "zoo.cfg", raw: &raw, dynamic: None, defines: &defines, my_id: None };
+            let sources = Sources { file: "zoo.cfg", raw: &raw, dynamic: None, next: None, defines: &defines, my_id: None };
             let _ = Config::prove(&sources);
         }
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::notification::{Notification, VERSION};
 use super::vote::{Ballot, PeerState, Vote};
-use crate::config::{ElectionTiming, Ensemble};
+use crate::config::{Configurations, ElectionTiming, Membership, Part};
 use crate::id::{ServerId, Zxid};
 use crate::quorum::JointQuorum;
 use crate::time::Instant;
@@ -23,9 +23,10 @@ use crate::time::Instant;
 /// Besides, what followers and a leader say of an election that is over decides at once, when they are a
 /// quorum and the leader itself says that it leads.
 ///
-/// Votes are counted as Java counts them, with three exceptions: nobody waits for a better vote when all
+/// Votes are counted as Java counts them, with four exceptions: nobody waits for a better vote when all
 /// voters have voted for the same but those whose connection has ended, as a killed leader's does; what
-/// followers and leaders say counts while settling as well; and a server without a vote only follows what
+/// followers and leaders say counts while settling as well, and if they are a quorum of the committed
+/// configuration, whatever this server knows to be proposed; and a server without a vote only follows what
 /// others have decided. Besides, who votes for less than this server in the same round is told so at once,
 /// where Java leaves that to the next notification, 200 ms later.
 ///
@@ -33,9 +34,7 @@ use crate::time::Instant;
 /// leads, and would send this server back to it at once, again and again.
 #[derive(Debug)]
 pub struct Election {
-    me: ServerId,
-    quorum: JointQuorum,
-    config: Vec<u8>,
+    electorate: Electorate,
     timing: ElectionTiming,
     last_logged: LastLogged,
     round: i64,
@@ -61,13 +60,23 @@ pub struct Electorate {
     pub quorum: JointQuorum,
     /// The committed configuration as text, which every notification carries.
     pub config: Vec<u8>,
+    /// Whether this server only follows by its configuration. One that is not in it is no observer.
+    pub observes: bool,
+    /// Whether a newer configuration that another server tells takes the place of this one.
+    pub adopts: bool,
 }
 
 impl Electorate {
-    /// The electorate of a configured ensemble.
-    pub fn of(ensemble: &Ensemble) -> Electorate {
-        let quorum = JointQuorum::of(ensemble.verifier.clone().into());
-        Electorate { me: ensemble.my_id, quorum, config: ensemble.text().into_bytes() }
+    /// The electorate by these configurations.
+    pub fn of(me: ServerId, configurations: &Configurations, adopts: bool) -> Electorate {
+        let committed = configurations.committed();
+        Electorate {
+            me,
+            quorum: configurations.quorum(),
+            config: committed.text().into_bytes(),
+            observes: committed.part(me) == Part::Observer,
+            adopts,
+        }
     }
 }
 
@@ -101,6 +110,8 @@ pub enum ElectionAction {
         /// What.
         notification: Notification,
     },
+    /// Another server goes by a newer configuration, which is to be adopted.
+    Adopt(Membership),
     /// The election is over.
     Decided(Outcome),
 }
@@ -133,11 +144,9 @@ impl Election {
         now: Instant,
         out: &mut Vec<ElectionAction>,
     ) -> Election {
-        let Electorate { me, quorum, config } = electorate;
         let phase = Phase::Looking(Looking::new(Vote::OBSERVER, now, &timing));
         let (gone, avoided) = (BTreeSet::new(), None);
-        let mut election =
-            Election { me, quorum, config, timing, last_logged, round: 0, gone, avoided, phase };
+        let mut election = Election { electorate, timing, last_logged, round: 0, gone, avoided, phase };
         election.look(last_logged, now, out);
         election
     }
@@ -149,6 +158,26 @@ impl Election {
         self.phase = Phase::Looking(Looking::new(self.initial_vote(), now, &self.timing));
         self.broadcast(now, out);
         self.count(now, out);
+    }
+
+    /// Other servers decide from now on. Who is looking for a leader starts anew, unless they are the same; who has one
+    /// tells so by the role that it has now.
+    pub fn reconfigure(&mut self, electorate: Electorate, now: Instant, out: &mut Vec<ElectionAction>) {
+        let votes_as_before = self.electorate.quorum.decides_like(&electorate.quorum)
+            && self.electorate.observes == electorate.observes;
+        self.electorate = electorate;
+        let state = self.state_under(self.current_vote().leader);
+        if let Phase::Decided(outcome) = &mut self.phase {
+            outcome.state = state; // What an observer says of its leader counts for nothing.
+        } else if !votes_as_before {
+            self.look(self.last_logged, now, out);
+        }
+    }
+
+    /// A reconfig has determined who leads from here on: no election is needed (election §4.6).
+    pub fn designate(&mut self, leader: ServerId, zxid: Zxid, out: &mut Vec<ElectionAction>) {
+        self.round = NO_ROUND;
+        self.decide(Vote { epoch: UNKNOWN_EPOCH, zxid, leader }, out);
     }
 
     /// The leader that was elected last did not take this server. When it [looks](Election::look) now, it asks for
@@ -176,7 +205,13 @@ impl Election {
         out: &mut Vec<ElectionAction>,
     ) {
         let is_looking = message.state == PeerState::Looking;
-        if !self.quorum.is_voter(from) {
+        if self.state() == PeerState::Looking
+            && self.electorate.adopts
+            && let Some(newer) = self.newer_configuration(message)
+        {
+            out.push(ElectionAction::Adopt(newer));
+        }
+        if !self.electorate.quorum.is_voter(from) {
             // Observers, and who is not in the configuration yet, ask to learn the leader.
             if is_looking {
                 self.answer(from, self.round, out);
@@ -195,7 +230,7 @@ impl Election {
         if is_looking && self.votes() && self.is_behind(message, round) {
             self.answer(from, round, out);
         }
-        if !self.quorum.is_voter(message.vote.leader) {
+        if !self.electorate.quorum.is_voter(message.vote.leader) {
             return; // Nobody may lead whom nobody may vote for: normal while configurations differ.
         }
         match message.state {
@@ -277,17 +312,21 @@ impl Election {
         out: &mut Vec<ElectionAction>,
     ) {
         let untrusted = self.last_logged.zxid == Zxid::UNKNOWN || message.vote.zxid == Zxid::UNKNOWN;
-        if untrusted || !self.votes() {
+        if untrusted {
             return;
+        }
+        if !self.votes() {
+            return self.second(message, now, out);
         }
         let initial = self.initial_vote();
         let is_better = self.is_better(message.vote, self.current_vote());
+        let is_joined = self.joins(message.round);
         let Phase::Looking(looking) = &mut self.phase else { return };
-        let is_ahead = message.round > self.round;
-        if message.round < self.round || (is_ahead && looking.settled_at.is_some() && !is_better) {
+        let is_behind = message.round < self.round && !is_joined;
+        if is_behind || (is_joined && looking.settled_at.is_some() && !is_better) {
             return; // Who is behind has been answered; who is ahead joins what is being settled.
         }
-        if is_ahead {
+        if is_joined {
             self.round = message.round;
             looking.received.clear();
             let adopts = self.is_better(message.vote, initial);
@@ -299,6 +338,26 @@ impl Election {
             looking.received.insert(from, ballot(message, false));
         }
         self.count(now, out);
+    }
+
+    /// Who votes may know of a proposed configuration that this server does not know of yet, in which it votes too: it
+    /// says for whom it would. To others that is a question, as all that it says.
+    fn second(&mut self, message: &Notification, now: Instant, out: &mut Vec<ElectionAction>) {
+        let is_better = message.round == self.round && self.is_better(message.vote, self.current_vote());
+        if self.electorate.adopts && (self.joins(message.round) || is_better) {
+            self.round = message.round;
+            self.propose(message.vote, now, out);
+        }
+    }
+
+    /// Whether somebody else's round becomes this server's. A later one does; who proposes nobody takes any, as nobody
+    /// else would join its own: to others, who proposes nobody says nothing.
+    fn joins(&self, round: i64) -> bool {
+        round > self.round || (round < self.round && self.proposes_nobody())
+    }
+
+    fn proposes_nobody(&self) -> bool {
+        !self.electorate.quorum.is_voter(self.current_vote().leader)
     }
 
     /// What a follower or leader says.
@@ -319,30 +378,36 @@ impl Election {
     }
 
     /// Whether a quorum says the same as `said`, and the leader agrees to lead.
+    ///
+    /// To follow a quorum of the committed configuration is enough, and may be all there is: a proposal that they have
+    /// never heard of needs this server, which it keeps from following, for a quorum.
     fn has_elected(&self, ballots: &BTreeMap<ServerId, Ballot>, said: &Ballot) -> bool {
-        let leader = said.vote.leader;
-        let leads = if leader == self.me {
-            self.round == said.round
-        } else {
-            ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading)
-        };
-        leads && self.quorum.contains_quorum(|id| ballots.get(&id).is_some_and(|b| b.agrees_with(said)))
+        let (leader, quorum) = (said.vote.leader, &self.electorate.quorum);
+        let says_so = |id| ballots.get(&id).is_some_and(|ballot| ballot.agrees_with(said));
+        match leader == self.electorate.me {
+            true => self.round == said.round && quorum.contains_quorum(says_so),
+            false => {
+                let leads = ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading);
+                leads && quorum.committed().contains_quorum(says_so)
+            }
+        }
     }
 
     /// Looks whether the proposal has a quorum, and how long to wait for a better one.
     fn count(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
-        let Phase::Looking(looking) = &mut self.phase else { return };
-        if self.last_logged.zxid == Zxid::UNKNOWN {
-            return; // Not even one's own vote counts, in an ensemble of one.
+        // Of an untrusted server not even its own vote counts, in an ensemble of one.
+        if self.proposes_nobody() || self.last_logged.zxid == Zxid::UNKNOWN {
+            return;
         }
+        let Phase::Looking(looking) = &mut self.phase else { return };
         let (vote, round) = (looking.proposal, self.round);
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
         // A leader that has just gone may be back in a moment, but is not to be followed in haste.
         let has_left = |id: ServerId| self.gone.contains(&id) && !self.gone.contains(&vote.leader);
-        if !self.quorum.contains_quorum(agrees) {
+        if !self.electorate.quorum.contains_quorum(agrees) {
             looking.settled_at = None;
-        } else if self.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
+        } else if self.electorate.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
             // No voter is left who could know of a better vote.
             self.decide(vote, out);
         } else {
@@ -361,26 +426,29 @@ impl Election {
     /// Tells the proposal to all voters, this server among them.
     fn broadcast(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
         let notification = self.notification(self.round);
-        let (me, votes) = (self.me, self.votes());
+        let (me, votes) = (self.electorate.me, self.votes());
         let Phase::Looking(looking) = &mut self.phase else { return };
         looking.next_notification = now + looking.interval;
         if votes {
             looking.received.insert(me, ballot(&notification, false));
         }
-        let others = self.quorum.voters().into_iter().filter(|id| *id != me);
+        let others = self.electorate.quorum.voters().into_iter().filter(|id| *id != me);
         out.extend(others.map(|to| ElectionAction::Send { to, notification: notification.clone() }));
     }
 
     fn decide(&mut self, vote: Vote, out: &mut Vec<ElectionAction>) {
-        let state = match vote.leader == self.me {
-            true => PeerState::Leading,
-            false if self.votes() => PeerState::Following,
-            false => PeerState::Observing,
-        };
-        let outcome = Outcome { state, vote, round: self.round };
+        let outcome = Outcome { state: self.state_under(vote.leader), vote, round: self.round };
         self.avoided = None;
         self.phase = Phase::Decided(outcome);
         out.push(ElectionAction::Decided(outcome));
+    }
+
+    fn state_under(&self, leader: ServerId) -> PeerState {
+        match leader == self.electorate.me {
+            true => PeerState::Leading,
+            false if self.electorate.observes => PeerState::Observing,
+            false => PeerState::Following,
+        }
     }
 
     fn answer(&self, to: ServerId, round: i64, out: &mut Vec<ElectionAction>) {
@@ -388,20 +456,21 @@ impl Election {
     }
 
     fn tell_again(&self, peer: ServerId, out: &mut Vec<ElectionAction>) {
-        if self.state() == PeerState::Looking && self.quorum.is_voter(peer) {
+        if self.state() == PeerState::Looking && self.electorate.quorum.is_voter(peer) {
             self.answer(peer, self.round, out);
         }
     }
 
     fn notification(&self, round: i64) -> Notification {
-        let (state, vote, config) = (self.state(), self.current_vote(), self.config.clone());
+        let (state, vote, config) = (self.state(), self.current_vote(), self.electorate.config.clone());
         Notification { state, vote, round, version: VERSION, config }
     }
 
     /// Whether who says this would say something else if it knew this server's vote. What was sent before may
     /// have come while it still followed the leader that is lost, and have counted for nothing.
     fn is_behind(&self, message: &Notification, round: i64) -> bool {
-        message.round < round || (message.round == round && self.is_better(self.current_vote(), message.vote))
+        (message.round < round && !self.proposes_nobody())
+            || (message.round == round && self.is_better(self.current_vote(), message.vote))
     }
 
     fn avoids(&self, leader: ServerId) -> bool {
@@ -409,19 +478,29 @@ impl Election {
     }
 
     fn is_better(&self, new: Vote, current: Vote) -> bool {
-        self.quorum.committed().weight(new.leader) != 0 && new > current
+        self.electorate.quorum.committed().weight(new.leader) != 0 && new > current
     }
 
+    /// The configuration in a message, if it is newer than this server's. One that cannot be read is none.
+    fn newer_configuration(&self, message: &Notification) -> Option<Membership> {
+        let told =
+            Some(&message.config).filter(|told| !told.is_empty() && **told != self.electorate.config)?;
+        let told = Membership::of_peer(told).ok()?;
+        (told.version() > self.electorate.quorum.committed().version()).then_some(told)
+    }
+
+    /// A server that votes in a proposed configuration only may not lead yet, and proposes nobody by itself.
     fn initial_vote(&self) -> Vote {
         let LastLogged { epoch, zxid } = self.last_logged;
-        match self.votes() {
-            true => Vote { epoch, zxid, leader: self.me },
+        match self.electorate.quorum.committed().is_voter(self.electorate.me) {
+            true => Vote { epoch, zxid, leader: self.electorate.me },
             false => Vote::OBSERVER,
         }
     }
 
+    /// Whether this server's vote counts, in one configuration at least.
     fn votes(&self) -> bool {
-        self.quorum.committed().is_voter(self.me)
+        self.electorate.quorum.is_voter(self.electorate.me)
     }
 }
 
@@ -441,6 +520,10 @@ impl Looking {
 fn ballot(message: &Notification, versioned: bool) -> Ballot {
     Ballot { vote: message.vote, round: message.round, state: message.state, versioned }
 }
+
+/// What Java tells of a leader that a reconfig has designated.
+const NO_ROUND: i64 = -1;
+const UNKNOWN_EPOCH: i64 = -1;
 
 #[cfg(test)]
 mod tests;

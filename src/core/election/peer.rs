@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::connections::{ConnectionAction, Connections, LinkId, Note};
 use super::fast_leader::{Election, ElectionAction, Electorate, LastLogged, Outcome};
-use crate::config::{ElectionTiming, HostPort};
-use crate::id::ServerId;
+use crate::config::{ElectionTiming, HostPort, Membership};
+use crate::id::{ServerId, Zxid};
 use crate::time::Instant;
 
 /// A server on the election port: an [`Election`] that talks through [`Connections`].
@@ -27,6 +27,9 @@ pub enum Action {
     Close { link: LinkId },
     /// Something for the log.
     Note { link: LinkId, note: Note },
+    /// Another server goes by this configuration, which is newer. This server does so too from now on, and is
+    /// told so by [`ElectionPeer::reconfigure`].
+    Adopt(Membership),
     /// The election is over. Other servers are still answered.
     Decided(Outcome),
 }
@@ -54,6 +57,27 @@ impl ElectionPeer {
     /// As [`Election::look`].
     pub fn look(&mut self, last_logged: LastLogged, now: Instant, out: &mut Vec<Action>) {
         self.election.look(last_logged, now, &mut self.said);
+        self.settle(now, out);
+    }
+
+    /// The servers are others from now on, as in [`ElectionPeer::start`]. Ignored if it is older than what this
+    /// server has adopted since.
+    pub fn reconfigure(
+        &mut self,
+        electorate: Electorate,
+        advertised: Vec<HostPort>,
+        peers: impl IntoIterator<Item = (ServerId, Vec<HostPort>)>,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        self.connections.reconfigure(advertised, peers, now, &mut self.heard);
+        self.election.reconfigure(electorate, now, &mut self.said);
+        self.settle(now, out);
+    }
+
+    /// As [`Election::designate`].
+    pub fn designate(&mut self, leader: ServerId, zxid: Zxid, now: Instant, out: &mut Vec<Action>) {
+        self.election.designate(leader, zxid, &mut self.said);
         self.settle(now, out);
     }
 
@@ -129,6 +153,7 @@ impl ElectionPeer {
                     ElectionAction::Send { to, notification } => {
                         self.connections.send(to, notification, now, &mut self.heard);
                     }
+                    ElectionAction::Adopt(membership) => out.push(Action::Adopt(membership)),
                     ElectionAction::Decided(outcome) => {
                         self.connections.stop_asking();
                         out.push(Action::Decided(outcome));

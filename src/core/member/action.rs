@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::config::Configurations;
 use crate::flow::CommitBatch;
 use crate::format::wal::RecordBatch;
 use crate::id::Zxid;
@@ -35,6 +36,9 @@ pub enum Action {
     ToLeader(FromLearner),
     /// Make an epoch durable. Answer: [`super::Member::on_epoch_saved`].
     SaveEpoch(EpochFile, u32),
+    /// These are the configurations that the server goes by from now on: dial and listen by them, hold elections
+    /// by them, and make them durable. Answer: [`super::Member::on_configurations_saved`].
+    Configure(Configurations),
     /// Append to the log. Answer, when it is durable: [`super::Member::on_durable`].
     Append(RecordBatch),
     /// Cut the log off after this zxid, and make what is left durable; this is a cut. If asked, build a tree

@@ -1,10 +1,12 @@
 use std::collections::VecDeque;
 
 use super::storage::Storage;
-use super::{Action, MemberOptions, Moment};
+use super::{Action, MemberOptions, Moment, unshown};
+use crate::config::ReconfigRules;
 use crate::flow::{Origin, ShardTurn, Step, Submission};
 use crate::id::Zxid;
 use crate::log_room::LogRoom;
+use crate::ops::ReconfigContext;
 use crate::prep::{LogSink, Pipeline};
 use crate::proto::{OpCode, Txn, TxnDigest, TxnHeader};
 use crate::zab::{DownReason, Epochs, History, Leader, LeaderAction, Logged, Tail};
@@ -17,6 +19,7 @@ pub(super) struct Leading {
     tail: Tail,
     confirm_syncs: bool,
     rollover_at: u32,
+    reconfig: Option<ReconfigRules>,
     begun: Vec<LeaderAction>,
     end: Option<DownReason>,
     was_established: bool,
@@ -57,6 +60,7 @@ impl Leading {
             tail,
             confirm_syncs: options.zab.confirm_syncs,
             rollover_at: options.rollover_at,
+            reconfig: options.zab.reconfig,
             begun,
             end: None,
             was_established: false,
@@ -115,6 +119,11 @@ impl Leading {
         if self.confirm_syncs && turn.submitted.iter().any(|submitted| is_sync(&submitted.what)) {
             let round = self.leader.confirm(at.now, &mut done);
             self.pipeline.await_round(Some(round));
+        }
+        let is_reconfig =
+            |what: &Submission| matches!(what, Submission::Request { op: OpCode::Reconfig, .. });
+        if turn.submitted.iter().any(|submitted| is_reconfig(&submitted.what)) {
+            self.prepare_reconfig();
         }
         let mut ordered = Ordered::default();
         self.pipeline.on_turn(turn, at.now, at.wall, &mut ordered);
@@ -183,6 +192,7 @@ impl Leading {
                 }
                 LeaderAction::Close(link, reason) => out.push(Action::CloseLearner(link, reason)),
                 LeaderAction::SaveEpoch(file, epoch) => storage.save_epoch(file, epoch, out),
+                LeaderAction::Configure(configurations) => storage.save_configurations(configurations, out),
                 LeaderAction::Established => {
                     self.establish(at, storage, &mut more);
                     serves = true;
@@ -190,6 +200,9 @@ impl Leading {
                 LeaderAction::Committed(zxid) => self.pipeline.on_durable(zxid),
                 LeaderAction::Order(link, request) => {
                     if self.is_ready_to_order() {
+                        if request.op == OpCode::Reconfig.number() {
+                            self.prepare_reconfig();
+                        }
                         let mut ordered = Ordered::default();
                         let from = Origin::peer(link.0);
                         // The learner may be gone before it tells that it heard the client.
@@ -233,6 +246,11 @@ impl Leading {
         let payloads = tail.entries().map(|logged| &*logged.payload);
         let mut ordered = Ordered::default();
         self.pipeline.lead(self.leader.epoch(), payloads, at.now, at.wall, &mut ordered);
+        let committed = self.leader.configurations().committed();
+        if let Some(text) = unshown(committed, self.reconfig.is_none(), self.pipeline.tree()) {
+            let version = Zxid(committed.version());
+            self.pipeline.show_configuration(text.as_bytes(), version, at.wall);
+        }
         self.propose(ordered, at, storage, done);
     }
 
@@ -240,6 +258,15 @@ impl Leading {
         for logged in ordered.0 {
             storage.append(&logged);
             self.leader.propose(logged.zxid, logged.payload, at.now, done);
+        }
+    }
+
+    /// Tells the pipeline by what reconfigs are judged now.
+    fn prepare_reconfig(&mut self) {
+        if let Some(rules) = self.reconfig {
+            let configurations = self.leader.configurations().clone();
+            let synced = self.leader.synced_servers();
+            self.pipeline.judge_reconfigs_by(ReconfigContext { configurations, rules, synced });
         }
     }
 

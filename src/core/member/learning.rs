@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use super::storage::Storage;
-use super::{Action, MemberOptions, Moment};
+use super::{Action, MemberOptions, Moment, unshown};
 use crate::flow::ShardTurn;
-use crate::id::Zxid;
+use crate::id::{ServerId, Zxid};
 use crate::prep::{Forward, Pipeline, RecoverError, Replica};
+use crate::time::WallTime;
 use crate::tree::DataTree;
 use crate::zab::packet::{FromLearner, LearnerKind};
 use crate::zab::{
@@ -22,6 +23,9 @@ pub(super) struct Learning {
     has_observers: bool,
     /// The leader's tree, until it is handed to the disk.
     received: Option<Arc<DataTree>>,
+    /// Whether the servers are others only by restarts, so that the node of the configuration is this server's.
+    is_static: bool,
+    wall: WallTime,
     begun: Vec<LearnerAction>,
     end: Option<DownReason>,
 }
@@ -30,7 +34,7 @@ impl Learning {
     pub(super) fn new(
         options: &MemberOptions,
         pipeline: Pipeline,
-        kind: LearnerKind,
+        leader: ServerId,
         epochs: Epochs,
         tail: Tail,
         log: (Zxid, Zxid),
@@ -38,14 +42,18 @@ impl Learning {
     ) -> Learning {
         let mut begun = Vec::new();
         let zab = options.zab.clone();
-        let learner = Learner::new(zab.clone(), kind, epochs, tail, log, at.now, &mut begun);
+        let is_static = zab.reconfig.is_none();
+        let learner = Learner::new(zab.clone(), leader, epochs, tail, log, at.now, &mut begun);
+        let is_follower = learner.kind() == LearnerKind::Follower;
         Learning {
             replica: pipeline.into_replica(),
             learner,
             options: zab,
             observers: None,
-            has_observers: options.has_observers && kind == LearnerKind::Follower,
+            has_observers: options.has_observers && is_follower,
             received: None,
+            is_static,
+            wall: at.wall,
             begun,
             end: None,
         }
@@ -100,6 +108,7 @@ impl Learning {
         history: &mut History,
         out: &mut Vec<Action>,
     ) {
+        self.wall = at.wall;
         self.replica.on_tick(at.now);
         if self.learner.is_serving() && self.has_observers && self.observers.is_none() {
             self.observers = Some(ObserverMaster::new(self.options.clone(), self.learner.epoch(), at.now));
@@ -210,6 +219,9 @@ impl Learning {
             match action {
                 LearnerAction::Send(packet) => out.push(Action::ToLeader(packet)),
                 LearnerAction::SaveEpoch(file, epoch) => storage.save_epoch(file, epoch, out),
+                LearnerAction::Configure(configurations) => {
+                    storage.save_configurations(configurations, out);
+                }
                 LearnerAction::Append(logged) => storage.append(&logged),
                 LearnerAction::Truncate { zxid, rebuild } => {
                     history.truncate(zxid);
@@ -233,6 +245,11 @@ impl Learning {
                     }
                 },
                 LearnerAction::Serve => {
+                    let committed = self.learner.configurations().committed();
+                    if let Some(text) = unshown(committed, self.is_static, self.replica.tree()) {
+                        let version = Zxid(committed.version());
+                        self.replica.show_configuration(text.as_bytes(), version, self.wall);
+                    }
                     self.publish(storage, out);
                     out.push(Action::Serve);
                 }

@@ -27,6 +27,10 @@
 //! of them are used when is decided by the member's [`Seat`], which also tells when there must be an election,
 //! and takes its outcome.
 //!
+//! Who the other servers are, the member knows too, and says so with [`Action::Configure`] whenever that changes:
+//! what one reconfig after another makes of them, what a leader that is joined goes by, what others told in an
+//! election.
+//!
 //! The snapshotter must write no state later than [`Member::published`]: what is recovered from a log is not
 //! known to be committed before the first [`Action::Serve`].
 
@@ -52,14 +56,14 @@ use storage::Storage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::{Configurations, Membership};
 use crate::durable::Durable;
 use crate::flow::ShardTurn;
 use crate::id::{ServerId, Zxid};
 use crate::log_room::LogRoom;
-use crate::ops::Digests;
+use crate::ops::{CONFIG_NODE, Digests};
 use crate::prep::{Pipeline, PipelineOptions};
 use crate::tree::DataTree;
-use crate::zab::packet::LearnerKind;
 use crate::zab::{DownReason, EpochFile, Epochs, History, Leader, Learner, Tail, ZabOptions};
 
 /// The machine. See the module's documentation.
@@ -117,15 +121,16 @@ enum Role {
 #[derive(Clone, Copy)]
 enum Start {
     Lead,
-    Follow(LearnerKind),
+    Follow(ServerId),
 }
 
 impl Member {
     /// A server that has recovered: `pipeline` has applied the whole log, whose last transactions are
     /// `history`. `epochs` is what the disk says; an epoch of the last transaction that is later than
     /// `currentEpoch`, which a crash during a sync leaves, takes its place.
-    pub fn new(options: MemberOptions, pipeline: Pipeline, epochs: Epochs, history: History) -> Member {
+    pub fn new(mut options: MemberOptions, pipeline: Pipeline, epochs: Epochs, history: History) -> Member {
         let last = pipeline.last_zxid();
+        note_logged_reconfig(&mut options.zab, pipeline.tree());
         let current = epochs.current.max(last.epoch());
         Member {
             epochs: Epochs { current, accepted: epochs.accepted.max(current) },
@@ -240,6 +245,15 @@ impl Member {
         }
     }
 
+    /// The configurations that this server goes by.
+    pub fn configurations(&self) -> &Configurations {
+        match &self.role {
+            Role::Leading(leading) => leading.leader().configurations(),
+            Role::Learning(learning) => learning.learner().configurations(),
+            Role::Looking { .. } | Role::Between => &self.options.zab.configurations,
+        }
+    }
+
     /// How many clients' requests wait for an answer.
     pub fn outstanding(&self) -> usize {
         match &self.role {
@@ -259,12 +273,35 @@ impl Member {
     }
 
     /// This server is connected to the leader that was elected. Ignored unless it [looks for
-    /// one](Member::is_looking).
-    pub fn follow(&mut self, kind: LearnerKind, at: Moment, out: &mut Vec<Action>) {
+    /// one](Member::is_looking). It follows as what its configuration makes of it.
+    pub fn follow(&mut self, leader: ServerId, at: Moment, out: &mut Vec<Action>) {
         if self.is_looking() {
-            self.next = Some(Start::Follow(kind));
+            self.next = Some(Start::Follow(leader));
             self.finish(at, out);
         }
+    }
+
+    /// Another server told of a newer configuration in an election, which is adopted. Ignored unless this
+    /// server looks for a leader: a leader says itself what holds.
+    pub fn on_configuration_heard(
+        &mut self,
+        membership: &Arc<Membership>,
+        at: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let configurations = &mut self.options.zab.configurations;
+        if matches!(self.role, Role::Looking { .. }) && configurations.commit(membership) {
+            self.storage.save_configurations(configurations.clone(), out);
+            self.finish(at, out);
+        }
+    }
+
+    /// [`Action::Configure`] is done.
+    pub fn on_configurations_saved(&mut self, at: Moment, out: &mut Vec<Action>) {
+        self.storage.on_settled();
+        self.tell_leader(at, out, |leader, done| leader.on_configurations_saved(at.now, done));
+        self.tell_learner(out, |learner, done| learner.on_configurations_saved(done));
+        self.finish(at, out);
     }
 
     /// A shard's turn. Nothing of it counts if this server serves no clients.
@@ -301,7 +338,7 @@ impl Member {
     /// of what was appended after it under the same numbers.
     pub fn on_durable(&mut self, durable: Durable, cuts: u64, at: Moment, out: &mut Vec<Action>) {
         if self.storage.on_durable(durable, cuts) {
-            self.tell_leader(at, out, |leader, done| leader.on_durable(durable, done));
+            self.tell_leader(at, out, |leader, done| leader.on_durable(durable, at.now, done));
             self.tell_learner(out, |learner, done| learner.on_durable(durable, done));
             self.finish(at, out);
         }
@@ -388,8 +425,8 @@ impl Member {
                 leading.begin(at, &mut self.storage, out);
                 Role::Leading(Box::new(leading))
             }
-            Start::Follow(kind) => {
-                let mut learning = Learning::new(&self.options, pipeline, kind, self.epochs, tail, log, at);
+            Start::Follow(leader) => {
+                let mut learning = Learning::new(&self.options, pipeline, leader, self.epochs, tail, log, at);
                 learning.begin(&mut self.storage, &mut self.history, out);
                 Role::Learning(Box::new(learning))
             }
@@ -403,6 +440,7 @@ impl Member {
             Role::Looking(_) | Role::Between => None,
         };
         let Some(reason) = reason else { return };
+        self.options.zab.configurations = self.configurations().clone();
         if let DownReason::Outpromised { theirs, .. } = reason {
             self.outpromised = self.outpromised.max(theirs);
         }
@@ -419,4 +457,33 @@ impl Member {
         };
         out.push(Action::Down(reason));
     }
+}
+
+/// What the log says last of the configuration may be a reconfig whose file a crash has prevented, or that is
+/// not completed. A server whose configuration no leader has established yet goes by its file alone: what its
+/// log has is of an ensemble that was configured otherwise since.
+fn note_logged_reconfig(options: &mut ZabOptions, tree: &DataTree) {
+    if options.reconfig.is_none() || options.configurations.committed().version() == 0 {
+        return;
+    }
+    let node = tree.get(CONFIG_NODE);
+    let logged = node.and_then(|found| Membership::of_peer(found.node.data().unwrap_or_default()).ok());
+    if let Some(logged) =
+        logged.filter(|logged| logged.version() > options.configurations.last_seen().version())
+    {
+        options.configurations.see(&Arc::new(logged));
+    }
+}
+
+/// The text of the configuration, if its node does not show it and is to: a server whose configuration only
+/// changes with its files shows that, others what was agreed on last.
+fn unshown(committed: &Membership, is_static: bool, tree: &DataTree) -> Option<String> {
+    let shown = tree.get(CONFIG_NODE).and_then(|found| found.node.data());
+    let text = committed.text();
+    let version = shown.and_then(|shown| Membership::of_peer(shown).ok()).map(|shown| shown.version());
+    let is_right = match is_static {
+        true => shown == Some(text.as_bytes()),
+        false => version.is_some_and(|version| version >= committed.version()),
+    };
+    (!is_right).then_some(text)
 }

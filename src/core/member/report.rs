@@ -22,7 +22,7 @@ impl Member {
     /// How this server does.
     pub fn figures(&self, now: Instant) -> MemberFigures {
         MemberFigures {
-            quorum_size: self.options.zab.quorum.committed().voters().len(),
+            quorum_size: self.configurations().committed().verifier().voters().len(),
             local_sessions: self.local_sessions().map_or(0, LocalSessions::len),
             synced_observers: match &self.role {
                 Role::Learning(learning) => learning.observers().map(ObserverMaster::synced_observers),

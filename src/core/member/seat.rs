@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::{Action, Member, Moment};
 use crate::election::{LastLogged, Outcome, PeerState};
 use crate::flow::ShardTurn;
-use crate::id::ServerId;
+use crate::id::{ServerId, Zxid};
 use crate::time::Instant;
 use crate::tree::DataTree;
 use crate::zab::packet::{FromLeader, FromLearner, LearnerKind, PacketError};
@@ -16,13 +16,12 @@ use crate::zab::{DownReason, LinkId};
 /// ```text
 ///   Look ----> election ----> on_elected --leading---> learners are let in, those that came early first
 ///     ^                                  --following-> Dial --> on_leader(Connected) --> Begin
-///     '---- whatever ends that
+///     '---- whatever ends that, unless a reconfig determines who leads: Designated
 /// ```
 pub struct Seat<S> {
     member: Member,
-    kind: LearnerKind,
-    /// The connection to the leader, or the attempt to make one.
-    leader: Option<Attempt>,
+    /// The connection to the leader, or the attempt to make one, and who that is.
+    leader: Option<(Attempt, ServerId)>,
     attempts: u64,
     next_link: u64,
     /// For an observer that others than the leader bring up to date: who does that if it follows.
@@ -73,6 +72,8 @@ pub enum Duty<S> {
     Avoid(Duration),
     /// Have a leader elected: this is how far the server is, and why.
     Look(LastLogged, DownReason),
+    /// No election is needed: a reconfig, which is this transaction, has determined that this server leads.
+    Designated(ServerId, Zxid),
 }
 
 /// What became of a connection to a leader.
@@ -109,10 +110,9 @@ pub enum LearnerEvent {
 
 impl<S> Seat<S> {
     /// The seat of a member that looks for a leader.
-    pub fn new(member: Member, kind: LearnerKind) -> Seat<S> {
+    pub fn new(member: Member) -> Seat<S> {
         Seat {
             member,
-            kind,
             leader: None,
             attempts: 0,
             next_link: 0,
@@ -147,7 +147,7 @@ impl<S> Seat<S> {
         match (self.member.leader(), self.member.learner()) {
             (Some(leader), _) => Some((PeerState::Leading, leader.epoch())),
             (None, Some(learner)) => {
-                let is_observer = self.kind == LearnerKind::Observer;
+                let is_observer = learner.kind() == LearnerKind::Observer;
                 let state = if is_observer { PeerState::Observing } else { PeerState::Following };
                 Some((state, learner.epoch()))
             }
@@ -177,7 +177,12 @@ impl<S> Seat<S> {
             if let Some(reason) = down {
                 self.held.clear();
                 self.leader = None;
-                self.look(reason, at, out);
+                match reason {
+                    DownReason::Reconfigured { leader: Some(leader), zxid } if !self.is_stopped => {
+                        out.push(Duty::Designated(leader, zxid));
+                    }
+                    reason => self.look(reason, at, out),
+                }
             }
         }
     }
@@ -222,10 +227,9 @@ impl<S> Seat<S> {
             }
             PeerState::Following | PeerState::Observing => {
                 self.attempts += 1;
-                let attempt = Attempt(self.attempts);
-                self.leader = Some(attempt);
+                let (attempt, leader) = (Attempt(self.attempts), outcome.vote.leader);
+                self.leader = Some((attempt, leader));
                 self.tries_since = Some(at.now);
-                let leader = outcome.vote.leader;
                 out.push(match self.master(leader) {
                     Some(master) => Duty::DialMaster(attempt, master),
                     None => Duty::Dial(attempt, leader),
@@ -262,14 +266,11 @@ impl<S> Seat<S> {
 
     /// Something happened on a connection to a leader. It is left out if it is not on the present one.
     pub fn on_leader(&mut self, attempt: Attempt, event: LeaderEvent<S>, at: Moment, out: &mut Vec<Duty<S>>) {
-        if self.leader != Some(attempt) {
-            return;
-        }
+        let Some((_, leader)) = self.leader.filter(|(current, _)| *current == attempt) else { return };
         match event {
             LeaderEvent::Connected(connection) => {
-                let kind = self.kind;
                 out.push(Duty::Begin(connection));
-                self.tell(at, out, |member, at, actions| member.follow(kind, at, actions));
+                self.tell(at, out, |member, at, actions| member.follow(leader, at, actions));
             }
             LeaderEvent::Unreachable => self.hang_up(at, out),
             LeaderEvent::Packet(packet) => {
@@ -341,7 +342,8 @@ impl<S> Seat<S> {
         if self.is_stopped {
             return;
         }
-        if let Some(since) = self.tries_since.take() {
+        let is_reconfigured = matches!(reason, DownReason::Reconfigured { .. });
+        if let Some(since) = self.tries_since.take().filter(|_| !is_reconfigured) {
             self.failures = self.failures.saturating_add(1);
             let apart = self.time_between_tries().saturating_sub(at.now.since(since));
             if !apart.is_zero() {

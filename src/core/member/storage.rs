@@ -1,4 +1,5 @@
 use super::Action;
+use crate::config::Configurations;
 use crate::durable::Durable;
 use crate::format::wal::RecordBatch;
 use crate::id::Zxid;
@@ -42,6 +43,11 @@ impl Storage {
     pub(super) fn save_epoch(&mut self, file: EpochFile, epoch: u32, out: &mut Vec<Action>) {
         self.unsettled += 1;
         out.push(Action::SaveEpoch(file, epoch));
+    }
+
+    pub(super) fn save_configurations(&mut self, configurations: Configurations, out: &mut Vec<Action>) {
+        self.unsettled += 1;
+        out.push(Action::Configure(configurations));
     }
 
     pub(super) fn truncate(&mut self, zxid: Zxid, rebuild: bool, out: &mut Vec<Action>) {

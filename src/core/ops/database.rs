@@ -2,13 +2,15 @@ use std::borrow::Cow;
 
 use super::digests::Digests;
 use super::quota::Quotas;
+use super::reconfig::{CONFIG_NODE, CONFIG_NODE_VERSION};
 use super::{create, delete, quota, sessions, set_acl, set_data};
 use crate::acl::Interner;
 use crate::error::Code;
 use crate::flow::{Outcome, PartOutcome};
 use crate::format::snapshot::Digest;
-use crate::id::Zxid;
+use crate::id::{SessionId, Zxid};
 use crate::proto::{Txn, TxnDigest, TxnHeader};
+use crate::time::WallTime;
 use crate::tree::{DIGEST_VERSION, DataTree, Delta, Place, Slot, Undo};
 
 /// The tree and what is kept beside it to change it: which subtrees have a quota.
@@ -123,7 +125,10 @@ impl Database {
             Txn::Multi(parts) => Outcome::Multi(
                 parts.iter().map(|part| self.apply_to_node(header, part, None, trail)).collect(),
             ),
-            _ => self.apply_to_node(header, txn, None, trail).into(),
+            _ => {
+                let part = self.apply_to_node(header, txn, None, trail);
+                self.outcome_of(txn, part)
+            }
         };
         self.applied(header.zxid);
         outcome
@@ -170,6 +175,25 @@ impl Database {
             Txn::Error { .. } | Txn::Multi(_) | Txn::CreateSession { .. } | Txn::CloseSession { .. } => None,
         };
         done.unwrap_or(PartOutcome::Failed(Code::NoNode))
+    }
+
+    /// What a client hears of a transaction that concerns one node and was applied.
+    pub(super) fn outcome_of(&self, txn: &Txn<'_>, part: PartOutcome) -> Outcome {
+        match (txn, part) {
+            (Txn::Reconfig { path, .. }, PartOutcome::Changed(stat)) => match self.tree.get(path) {
+                Some(found) => Outcome::Reconfigured(found.node.clone(), stat),
+                None => Outcome::Changed(stat),
+            },
+            (_, part) => part.into(),
+        }
+    }
+
+    /// Has the node of the configuration show one that did not come by a transaction: the servers agreed on it
+    /// otherwise, and each writes it down for itself (zab §12.2).
+    pub fn show_configuration(&mut self, text: &[u8], version: Zxid, wall: WallTime, trail: &mut impl Trail) {
+        let (client_id, cxid) = (SessionId::NONE, 0);
+        let header = TxnHeader { client_id, cxid, zxid: version, time: wall };
+        set_data::apply(self, &header, CONFIG_NODE, Some(text), CONFIG_NODE_VERSION, None, trail);
     }
 
     /// Opens or closes a session.

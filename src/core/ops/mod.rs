@@ -29,6 +29,7 @@ pub use changes::Changes;
 pub use database::{Database, Trail, share_lists};
 pub use digests::{Digests, Mismatch};
 pub use quota::QuotaLimits;
+pub use reconfig::{CONFIG_NODE, ReconfigContext};
 pub use sessions::{close_txn, ephemerals_of};
 pub use write::{
     Asker, AskingSession, Ordered, Settings, Undecodable, is_well_formed, needs_global_session, order,

@@ -31,7 +31,7 @@ pub(super) fn order<'r>(
     let mut txns = Vec::with_capacity(count);
     let mut outcomes = Vec::with_capacity(count);
     for write in writes {
-        match write.decide(db, asker) {
+        match write.decide(header.zxid, db, asker) {
             Ok(Decided { txn, at }) => {
                 outcomes.push(db.apply_to_node(header, &txn, at, changes));
                 txns.push(txn);

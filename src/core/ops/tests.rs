@@ -18,6 +18,7 @@ struct Bench {
     settings: Settings,
     session: AskingSession,
     identities: Vec<Identity>,
+    reconfig: Option<ReconfigContext>,
     last: Zxid,
 }
 
@@ -32,6 +33,7 @@ impl Bench {
             settings: Settings { extended_types: true, ..Settings::default() },
             session: AskingSession::Global,
             identities: vec![identity("ip", "127.0.0.1")],
+            reconfig: None,
             last: Zxid(0),
         }
     }
@@ -45,6 +47,7 @@ impl Bench {
             session: self.session,
             identities: &self.identities,
             settings: &self.settings,
+            reconfig: self.reconfig.as_ref(),
             interner: &mut self.interner,
         };
         match order(op, record, &mut self.db, &header, &mut asker, &mut changes) {
@@ -581,3 +584,5 @@ fn a_log_replayed_over_a_later_state_changes_nothing_it_should_not() {
         assert_eq!(picture(bench.db.tree()), before, "{txn:?}");
     }
 }
+
+mod reconfig_tests;

@@ -1,9 +1,11 @@
 use super::changes::Changes;
 use super::database::Database;
+use super::reconfig::{ReconfigContext, ReconfigRequest};
 use super::{check, create, delete, multi, reconfig, set_acl, set_data};
 use crate::acl::{self, Interner, Policy};
 use crate::error::Code;
 use crate::flow::{Outcome, PartOutcome};
+use crate::id::Zxid;
 use crate::jute::{DecodeError, Reader};
 use crate::proto::{
     Acl, CreateFlags, CreateRequest, Identity, OpCode, PathVersion, SetAclRequest, SetDataRequest, Txn,
@@ -45,6 +47,8 @@ pub struct Asker<'a> {
     pub identities: &'a [Identity],
     /// The server's rules.
     pub settings: &'a Settings,
+    /// By what a reconfig is judged; `None` if this server stands alone.
+    pub reconfig: Option<&'a ReconfigContext>,
     /// Shares the ACL lists of what is created.
     pub interner: &'a mut Interner,
 }
@@ -124,9 +128,10 @@ pub fn order<'r>(
     }
     let write = Write::decode(op, &mut reader).map_err(|_| Undecodable { takes_zxid: false })?;
     changes.begin(header.zxid);
-    let ordered = match write.decide(db, asker) {
+    let ordered = match write.decide(header.zxid, db, asker) {
         Ok(Decided { txn, at }) => {
-            let outcome = Outcome::from(db.apply_to_node(header, &txn, at, changes));
+            let part = db.apply_to_node(header, &txn, at, changes);
+            let outcome = db.outcome_of(&txn, part);
             Ordered { txn, outcome }
         }
         Err(code) => Ordered { txn: Txn::Error { err: code.number() }, outcome: Outcome::Failed(code) },
@@ -172,7 +177,7 @@ pub(super) enum Write<'r> {
     SetData(SetDataRequest<'r>),
     SetAcl(SetAclRequest<'r>),
     Check(PathVersion<'r>),
-    Reconfig,
+    Reconfig(ReconfigRequest<'r>),
 }
 
 impl<'r> Write<'r> {
@@ -187,7 +192,7 @@ impl<'r> Write<'r> {
             OpCode::SetData => Write::SetData(SetDataRequest::decode(reader)?),
             OpCode::SetAcl => Write::SetAcl(SetAclRequest::decode(reader)?),
             OpCode::Check => Write::Check(PathVersion::decode(reader)?),
-            OpCode::Reconfig => reconfig::decode(reader).map(|()| Write::Reconfig)?,
+            OpCode::Reconfig => Write::Reconfig(ReconfigRequest::decode(reader)?),
             _ => {
                 let value = op.number();
                 return Err(DecodeError::BadValue { offset, what: "write", value });
@@ -204,22 +209,27 @@ impl<'r> Write<'r> {
         }
     }
 
-    pub(super) fn decide(self, db: &Database, asker: &mut Asker<'_>) -> Result<Decided<'r>, Code> {
-        let decided = self.decide_for_all(db, asker)?;
+    pub(super) fn decide(
+        self,
+        zxid: Zxid,
+        db: &Database,
+        asker: &mut Asker<'_>,
+    ) -> Result<Decided<'r>, Code> {
+        let decided = self.decide_for_all(zxid, db, asker)?;
         match asker.settings.has_old_peers && !decided.txn.is_known_to_3_4() {
             true => Err(Code::Unimplemented),
             false => Ok(decided),
         }
     }
 
-    fn decide_for_all(self, db: &Database, asker: &mut Asker<'_>) -> Result<Decided<'r>, Code> {
+    fn decide_for_all(self, zxid: Zxid, db: &Database, asker: &mut Asker<'_>) -> Result<Decided<'r>, Code> {
         match self {
             Write::Create(op, request) => create::decide(op, request, db, asker),
             Write::Delete(request) => delete::decide(request, db, asker).map(Decided::from),
             Write::SetData(request) => set_data::decide(request, db, asker),
             Write::SetAcl(request) => set_acl::decide(request, db, asker).map(Decided::from),
             Write::Check(request) => check::decide(request, db, asker).map(Decided::from),
-            Write::Reconfig => reconfig::decide(asker).map(Decided::from),
+            Write::Reconfig(request) => reconfig::decide(&request, zxid, db, asker).map(Decided::from),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What a pipeline does for an ensemble that its server leads: it orders the requests of other servers'
 //! clients too, publishes what a quorum has, and takes back what it applied too early if it leads no more.
 
-use super::pipeline::{LogSink, NO_ROOM, Pipeline};
+use super::pipeline::{LogSink, NO_ROOM, Pipeline, note_reconfig};
 use super::reaper::Reaper;
 use crate::error::Code;
 use crate::flow::{ForwardedRequest, Origin, Step};
 use crate::id::{SessionId, Zxid};
 use crate::jute::Reader;
-use crate::ops::{self, Asker, AskingSession, Changes};
+use crate::ops::{self, Asker, AskingSession, Changes, ReconfigContext};
 use crate::proto::{OpCode, Txn, TxnDigest, TxnHeader};
 use crate::session::{SessionTracker, Standing};
 use crate::time::{Instant, WallTime};
@@ -101,6 +101,7 @@ impl Pipeline {
                     },
                     identities: identities.as_deref().unwrap_or_default(),
                     settings: &self.options.settings,
+                    reconfig: self.reconfig.as_ref(),
                     interner: &mut self.interner,
                 };
                 let start = self.changes.len();
@@ -108,6 +109,7 @@ impl Pipeline {
                 let ordered = ops::order(op, &record, &mut self.db, &header, &mut asker, &mut self.changes);
                 match ordered {
                     Ok(ordered) => {
+                        note_reconfig(&mut self.reconfig, &ordered.txn);
                         log.append(&header, &ordered.txn, self.db.digest_for(&ordered.txn));
                         self.note_ordered(header.zxid, start);
                     }
@@ -150,6 +152,17 @@ impl Pipeline {
         self.confirmed = self.confirmed.max(round);
     }
 
+    /// Judges reconfigs by this from now on.
+    pub fn judge_reconfigs_by(&mut self, context: ReconfigContext) {
+        self.reconfig = Some(context);
+    }
+
+    /// Has the node of the configuration show this one, see [`Database::show_configuration`]. It is published
+    /// with what was ordered before.
+    pub fn show_configuration(&mut self, text: &[u8], version: Zxid, wall: WallTime) {
+        self.db.show_configuration(text, version, wall, &mut self.changes);
+    }
+
     /// The last transaction that was published.
     pub fn published(&self) -> Zxid {
         self.published
@@ -160,6 +173,7 @@ impl Pipeline {
         self.changes.roll_back(&mut self.db);
         self.db.rewind(self.published);
         self.changes = Changes::default();
+        self.reconfig = None;
         self.local = None;
         self.pending.clear();
         (self.last_zxid, self.durable, self.outstanding) = (self.published, self.published, 0);

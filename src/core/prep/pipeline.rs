@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::reaper::{Reaper, ReaperOptions};
 use crate::acl::Interner;
+use crate::config::Membership;
 use crate::error::Code;
 use crate::flow::{CommitBatch, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted};
 use crate::format::snapshot::Digest;
@@ -12,7 +13,7 @@ use crate::format::wal::RecordBatch;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::{DecodeError, Reader};
 use crate::log_room::LogRoom;
-use crate::ops::{self, Asker, AskingSession, Changes, Database, Digests, Settings};
+use crate::ops::{self, Asker, AskingSession, Changes, Database, Digests, ReconfigContext, Settings};
 use crate::proto::{Identity, OpCode, Password, Txn, TxnDigest, TxnHeader};
 use crate::session::{Expired, LocalSessions, NewSessions, SessionTracker, Standing, password_of};
 use crate::time::{Instant, WallTime};
@@ -47,6 +48,8 @@ pub struct Pipeline {
     /// What a sync that is ordered now must wait for besides, and what of that has happened.
     pub(super) sync_round: Option<u64>,
     pub(super) confirmed: u64,
+    /// By what a reconfig is judged; `None` if this server stands alone.
+    pub(super) reconfig: Option<ReconfigContext>,
     pub(super) changes: Changes,
     /// What must happen before the steps from here on are published, counted from the first step ever.
     pub(super) pending: VecDeque<(Gate, u64)>,
@@ -132,6 +135,7 @@ impl Pipeline {
             published: last_zxid,
             sync_round: None,
             confirmed: 0,
+            reconfig: None,
             changes: Changes::default(),
             pending: VecDeque::new(),
             published_steps: 0,
@@ -431,10 +435,16 @@ impl Pipeline {
         log: &mut impl LogSink,
     ) -> Outcome {
         let start = self.changes.len();
-        let mut asker =
-            Asker { session, identities, settings: &self.options.settings, interner: &mut self.interner };
+        let mut asker = Asker {
+            session,
+            identities,
+            settings: &self.options.settings,
+            reconfig: self.reconfig.as_ref(),
+            interner: &mut self.interner,
+        };
         match ops::order(op, record, &mut self.db, header, &mut asker, &mut self.changes) {
             Ok(ordered) => {
+                note_reconfig(&mut self.reconfig, &ordered.txn);
                 log.append(header, &ordered.txn, self.db.digest_for(&ordered.txn));
                 self.note_ordered(header.zxid, start);
                 ordered.outcome
@@ -521,6 +531,15 @@ impl Pipeline {
 
     fn new_session_id(&mut self) -> SessionId {
         next_session_id(&mut self.next_session, self.db.tree())
+    }
+}
+
+/// A reconfig that was ordered is under way for those that are decided after it.
+pub(super) fn note_reconfig(context: &mut Option<ReconfigContext>, txn: &Txn<'_>) {
+    if let (Some(context), Txn::Reconfig { data: Some(data), .. }) = (context, txn)
+        && let Ok(proposed) = Membership::of_peer(data)
+    {
+        context.configurations.see(&Arc::new(proposed));
     }
 }
 

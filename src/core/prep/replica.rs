@@ -319,6 +319,11 @@ impl Replica {
         self.changes = Changes::default();
     }
 
+    /// Has the node of the configuration show this one, see [`Database::show_configuration`].
+    pub fn show_configuration(&mut self, text: &[u8], version: Zxid, wall: WallTime) {
+        self.db.show_configuration(text, version, wall, &mut self.changes);
+    }
+
     /// The tree, which is as published.
     pub fn tree(&self) -> &DataTree {
         self.db.tree()

@@ -30,6 +30,13 @@ impl JointQuorum {
         &self.committed
     }
 
+    /// Whether the same voters decide in the same way, of as many configurations.
+    pub fn decides_like(&self, other: &JointQuorum) -> bool {
+        let (ours, theirs) = (self.verifiers(), other.verifiers());
+        let is_like = |(one, other): (&QuorumVerifier, &QuorumVerifier)| one.decides_like(other);
+        ours.zip(theirs).all(is_like) && self.proposed.is_some() == other.proposed.is_some()
+    }
+
     /// Whether the server votes in either configuration.
     pub fn is_voter(&self, id: ServerId) -> bool {
         self.verifiers().any(|verifier| verifier.is_voter(id))

@@ -63,6 +63,11 @@ impl QuorumVerifier {
         QuorumVerifier { version, ..self }
     }
 
+    /// Whether the same voters decide in the same way.
+    pub(super) fn decides_like(&self, other: &QuorumVerifier) -> bool {
+        self.voters == other.voters && self.rule == other.rule
+    }
+
     /// The version of the configuration.
     pub fn version(&self) -> i64 {
         self.version

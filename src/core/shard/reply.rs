@@ -48,6 +48,10 @@ pub(super) fn outcome(outcome: &Outcome, out: &mut Writer<'_>) -> Result<(), Cod
             stat.encode(out);
         }
         Outcome::Changed(stat) => stat.encode(out),
+        Outcome::Reconfigured(node, stat) => {
+            out.buffer(node.data());
+            stat.encode(out);
+        }
         Outcome::Synced(Some(path)) => out.text(path),
         Outcome::Synced(None) => out.buffer(None),
         Outcome::Multi(parts) => {

@@ -27,6 +27,12 @@
 //! 3. Whoever has promised a newer epoch has left the older leader, which gets no quorum any more.
 //! 4. A learner cuts off only what its leader's history lacks, and a leader counts no acknowledgement that
 //!    was given on an earlier connection.
+//!
+//! Who the servers are may change by a transaction, a reconfig. "A quorum" above then is one of the old servers and
+//! one of the new: from the proposal on for what is acknowledged, and for whoever has the proposal in its log, for
+//! what is promised. A server that lacks the proposal may ask the old servers alone, but some of them have it, if it
+//! was committed, and are further. Once it is committed the new servers decide; who has not heard of that finds no
+//! quorum of the old ones that has not.
 
 mod history;
 mod leader;
@@ -36,6 +42,7 @@ mod observer_master;
 mod options;
 pub mod packet;
 mod reason;
+mod reconfig;
 mod stream;
 mod sync;
 

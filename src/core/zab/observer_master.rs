@@ -254,7 +254,7 @@ impl ObserverMaster {
     }
 
     fn on_info(&mut self, id: LinkId, info: LearnerInfo, now: Instant, out: &mut Vec<MasterAction>) {
-        let ours = self.options.quorum.committed().version();
+        let ours = self.options.configurations.committed().version();
         let refusal = match info.config_version {
             _ if info.kind != LearnerKind::Observer => Some(CloseReason::NotAnObserver),
             Some(theirs) if theirs > ours => Some(CloseReason::LaterConfig { theirs, ours }),
@@ -343,7 +343,8 @@ impl ObserverMaster {
             out.push(MasterAction::Send(id, FromLeader::Proposal { zxid, payload }));
             out.push(MasterAction::Send(id, FromLeader::Commit(zxid)));
         }
-        let (zxid, config) = (Zxid::new(self.epoch, 0), self.options.config.clone());
+        let text = self.options.configurations.committed().text();
+        let (zxid, config) = (Zxid::new(self.epoch, 0), Some(text.into_bytes().into()));
         out.push(MasterAction::Send(id, FromLeader::NewLeader { zxid, config }));
         self.await_from(id, Stage::AwaitAck, now);
     }
@@ -391,11 +392,9 @@ const TREES_PER_OBSERVER_MAX: u32 = 3;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::config::SyncLimits;
-    use crate::quorum::{JointQuorum, QuorumVerifier};
+    use crate::testing::configurations;
     use crate::zab::history::HistoryBounds;
     use crate::zab::options::Timing;
     use crate::zab::packet::PROTOCOL_VERSION;
@@ -420,13 +419,11 @@ mod tests {
 
     impl Follower {
         fn new() -> Follower {
-            let ids = |ids: &[i64]| ids.iter().copied().map(ServerId).collect::<Vec<_>>();
-            let verifier = QuorumVerifier::majority(ids(&[1, 2, 3]), ids(&[4]));
             let options = ZabOptions {
                 id: ServerId(1),
-                quorum: JointQuorum::of(Arc::new(verifier)),
+                configurations: configurations(&[1, 2, 3], &[4], 0),
+                reconfig: None,
                 timing: Timing { tick_ms: 100, init_limit: 10, sync_limit: 5 },
-                config: None,
                 force_snapshot_sync: false,
                 confirm_syncs: true,
                 sync_limits: SyncLimits::default(),
@@ -480,7 +477,8 @@ mod tests {
             panic!("{told:?}")
         };
         assert_eq!((*zxid, *commit), (at(4), at(4)));
-        assert_eq!(*new, FromLeader::NewLeader { zxid: at(0), config: None });
+        let config = configurations(&[1, 2, 3], &[4], 0).committed().text().into_bytes();
+        assert_eq!(*new, FromLeader::NewLeader { zxid: at(0), config: Some(config.into()) });
 
         let mut out = Vec::new();
         follower.master.on_delivered(&logged(5), &mut out);

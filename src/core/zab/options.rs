@@ -1,10 +1,8 @@
 use std::time::Duration;
 
-use super::packet::Payload;
 use super::reason::CloseReason;
-use crate::config::SyncLimits;
+use crate::config::{Configurations, ReconfigRules, SyncLimits};
 use crate::id::{ServerId, Zxid};
-use crate::quorum::JointQuorum;
 
 /// How long things may take (zab §10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +35,12 @@ impl Timing {
 pub struct ZabOptions {
     /// This server.
     pub id: ServerId,
-    /// Whose acknowledgements count.
-    pub quorum: JointQuorum,
+    /// Who the servers are, and so whose acknowledgements count.
+    pub configurations: Configurations,
+    /// By which rules the ensemble may be reconfigured; `None` if it is not, whatever others say.
+    pub reconfig: Option<ReconfigRules>,
     /// How long things may take.
     pub timing: Timing,
-    /// The members' configuration in text, as NEWLEADER carries it.
-    pub config: Option<Payload>,
     /// `forceSnapshotSync`: whether every learner gets the whole tree.
     pub force_snapshot_sync: bool,
     /// Whether a sync waits until a quorum has confirmed that this server still leads. Java does not ask,

@@ -53,6 +53,15 @@ pub enum DownReason {
     QuorumLost { connected: Vec<ServerId> },
     #[error("the transactions of epoch {epoch} are numbered out: a new epoch begins")]
     Rollover { epoch: u32 },
+    #[error("the ensemble was reconfigured{}", .leader.map(|id| format!(", and server {id} is to lead")).unwrap_or_default())]
+    Reconfigured {
+        /// Who leads from here on, as the leader that was has determined.
+        leader: Option<ServerId>,
+        /// The configuration's transaction.
+        zxid: Zxid,
+    },
+    #[error("the leader proposed a configuration that cannot be read ({error}), in transaction {zxid}")]
+    BadConfiguration { zxid: Zxid, error: crate::config::MembershipError },
     #[error(
         "server {id} has promised epoch {theirs}, later than this leader's {ours}, and cannot follow it: a new epoch begins"
     )]

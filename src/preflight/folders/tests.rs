@@ -9,7 +9,8 @@ fn storage(folder: &TempDir, text: &str) -> Storage {
     let text = format!("clientPort=0\ndataDir={path}/data\n{}", text.replace("HERE", &path.to_string()));
     let raw = Raw::parse(text.as_bytes()).expect("no malformed escape");
     let defines = Defines::default();
-    let sources = Sources { file: "zoo.cfg", raw: &raw, dynamic: None, defines: &defines, my_id: None };
+    let sources =
+        Sources { file: "zoo.cfg", raw: &raw, dynamic: None, next: None, defines: &defines, my_id: None };
     Config::prove(&sources).expect("a good configuration").0.storage
 }
 

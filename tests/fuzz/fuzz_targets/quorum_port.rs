@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use ringkeeper_core::config::SyncLimits;
+use ringkeeper_core::config::{Configurations, Membership, ReconfigRules, SyncLimits};
 use ringkeeper_core::durable::Durable;
 use ringkeeper_core::id::{ServerId, SessionId, Zxid};
 use ringkeeper_core::member::{Action, Member, MemberOptions, Moment};
 use ringkeeper_core::ops::Settings;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions, ReaperOptions};
 use ringkeeper_core::proto::{Txn, TxnHeader};
-use ringkeeper_core::quorum::{JointQuorum, QuorumVerifier};
 use ringkeeper_core::time::{Instant, WallTime};
 use ringkeeper_core::tree::{DataTree, TreeOptions};
 use ringkeeper_core::zab::packet::{FromLeader, FromLearner, LearnerInfo, LearnerKind, QuorumPacket, Split};
@@ -42,9 +41,8 @@ fuzz_target!(|input: Input| match input {
 });
 
 fn to_learner(behaved: u8, observer: bool, said: &[Said]) {
-    let kind = if observer { LearnerKind::Observer } else { LearnerKind::Follower };
-    let mut server = Server::new();
-    server.tell(|member, at, out| member.follow(kind, at, out));
+    let mut server = Server::new(observer);
+    server.tell(|member, at, out| member.follow(ServerId(2), at, out));
     let mut stream = LeaderStream::new(TreeOptions::default(), VALUE_LEN_MAX);
     let begins = [
         FromLeader::LeaderInfo { epoch: 2 },
@@ -84,7 +82,7 @@ fn to_learner(behaved: u8, observer: bool, said: &[Said]) {
 }
 
 fn to_leader(behaved: u8, observer: bool, said: &[Said]) {
-    let mut server = Server::new();
+    let mut server = Server::new(false);
     server.tell(|member, at, out| member.lead(at, out));
     let (good, other) = (LinkId(1), LinkId(2));
     for packet in handshake(ServerId(2), LearnerKind::Follower) {
@@ -165,8 +163,11 @@ struct Server {
 }
 
 impl Server {
-    /// Server 1 of three, whose log has three transactions of epoch 1.
-    fn new() -> Server {
+    /// Server 1, which votes with two others or observes them, and whose log has three transactions of epoch 1.
+    fn new(observes: bool) -> Server {
+        let role = if observes { "observer" } else { "participant" };
+        let others = "server.2=b:1:2\nserver.3=c:1:2\nserver.4=d:1:2:observer";
+        let servers = Membership::parse(&format!("server.1=a:1:2:{role}\n{others}"), false).expect("good lines");
         let options = PipelineOptions {
             server: ServerId(1),
             shards: 1,
@@ -181,9 +182,9 @@ impl Server {
         }
         let zab = ZabOptions {
             id: ServerId(1),
-            quorum: JointQuorum::of(Arc::new(QuorumVerifier::majority((1..=3).map(ServerId), [ServerId(4)]))),
+            configurations: Configurations::of(Arc::new(servers)),
+            reconfig: Some(ReconfigRules { standalone_enabled: true, several_addresses: false }),
             timing: Timing { tick_ms: 100, init_limit: 1000, sync_limit: 1000 },
-            config: None,
             force_snapshot_sync: false,
             confirm_syncs: true,
             sync_limits: SyncLimits::default(),
@@ -255,6 +256,7 @@ impl Server {
         let member = &mut self.member;
         match action {
             Action::SaveEpoch(file, epoch) => member.on_epoch_saved(file, epoch, at, out),
+            Action::Configure(_) => member.on_configurations_saved(at, out),
             Action::Append(records) => {
                 let last = records.last().expect("records");
                 member.on_durable(Durable::promised_by_the_log(last), self.cuts, at, out);
@@ -298,7 +300,7 @@ impl Server {
 
     fn is_able_to_follow(mut self) {
         assert!(self.is_down && self.member.is_looking());
-        self.tell(|member, at, out| member.follow(LearnerKind::Follower, at, out));
+        self.tell(|member, at, out| member.follow(ServerId(2), at, out));
         assert!(self.member.learner().is_some());
     }
 }

@@ -186,7 +186,19 @@ impl Ensemble {
         member.server.change(|_| new);
     }
 
-    fn change(&mut self, id: u8, change: impl FnOnce(Settings) -> Settings) {
+    /// The quorum port and the election port of a server.
+    pub fn peer_ports(&self, id: u8) -> [u16; 2] {
+        let [quorum, election] = &self.members[&id].ports;
+        [quorum.number(), election.number()]
+    }
+
+    /// Clients of a server that runs connect to this port from now on.
+    pub fn move_clients(&mut self, id: u8, port: u16) {
+        self.server(id).move_clients(port);
+    }
+
+    /// Changes how a server that is stopped is to be started.
+    pub fn change(&mut self, id: u8, change: impl FnOnce(Settings) -> Settings) {
         self.server(id).change(change);
     }
 }

@@ -38,6 +38,8 @@ pub struct Settings {
     arguments: [Vec<OsString>; 2],
     config: BTreeMap<String, String>,
     properties: BTreeMap<String, String>,
+    /// Whether zoo.cfg is the server's own once it is there.
+    keeps_config: bool,
 }
 
 /// A server that ended, or did not answer, instead of serving.
@@ -52,7 +54,7 @@ pub struct NotServing {
 impl Settings {
     pub(crate) fn new(program: PathBuf, arguments: [Vec<OsString>; 2]) -> Self {
         let (through, config, properties) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        let settings = Self { program, through, arguments, config, properties };
+        let settings = Self { program, through, arguments, config, properties, keeps_config: false };
         settings
             .config("tickTime", "2000")
             .config("clientPortAddress", Ipv4Addr::LOCALHOST)
@@ -70,6 +72,20 @@ impl Settings {
     #[must_use]
     pub fn config(mut self, key: &str, value: impl fmt::Display) -> Self {
         self.config.insert(key.into(), value.to_string());
+        self
+    }
+
+    /// Without the line of zoo.cfg that has this key.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.config.remove(key);
+        self
+    }
+
+    /// zoo.cfg is written at the first start only: a server that can be reconfigured changes it itself.
+    #[must_use]
+    pub fn keep_config(mut self) -> Self {
+        self.keeps_config = true;
         self
     }
 
@@ -120,6 +136,11 @@ impl Server {
         let host = host.filter(|host: &Ipv4Addr| !host.is_unspecified()).unwrap_or(Ipv4Addr::LOCALHOST);
         let port = setting("clientPort").map(|port| port.parse().expect("a port number"));
         (host, port.unwrap_or(self.port.number())).into()
+    }
+
+    /// Clients connect to this port from now on, which the server was told otherwise than by its settings.
+    pub fn move_clients(&mut self, port: u16) {
+        self.settings.config.insert("clientPort".into(), port.to_string());
     }
 
     /// The server's own folder: zoo.cfg, its data and its log.
@@ -301,6 +322,9 @@ impl Server {
             text
         });
         let path = self.dir().join("zoo.cfg");
+        if self.settings.keeps_config && path.exists() {
+            return path;
+        }
         fs::write(&path, text).expect("the server's folder can be written");
         path
     }

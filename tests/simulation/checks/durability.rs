@@ -1,27 +1,34 @@
 //! **Nobody promises what the disk does not hold**: what is published is on the disks of a quorum, and what a
 //! learner acknowledges or promises to its leader is on its own.
 
+use std::sync::Arc;
+
+use ringkeeper_core::config::Membership;
 use ringkeeper_core::id::{ServerId, Zxid};
 use ringkeeper_core::quorum::QuorumVerifier;
 use ringkeeper_core::zab::packet::FromLearner;
 
-use super::{Verdict, must};
-use crate::server::Server;
+use super::history::Txn;
+use super::{Verdict, memberships, must};
+use crate::server::{Server, first_servers};
 use crate::setup::Setup;
 
 pub(crate) const PROMISE: &str = "nobody promises what the disk does not hold";
 
 pub(crate) struct Durability {
-    quorum: QuorumVerifier,
+    /// Who decides, after what is published so far.
+    quorum: Arc<QuorumVerifier>,
 }
 
 impl Durability {
     pub(crate) fn new(setup: &Setup) -> Durability {
-        Durability { quorum: setup.verifier() }
+        Durability { quorum: first_servers(setup).verifier().clone() }
     }
 
-    /// A transaction is published for the first time, or about to be served.
-    pub(crate) fn on_committed(&self, zxid: Zxid, servers: &[Server]) -> Verdict {
+    /// A transaction is published for the first time, or about to be served. A reconfig needs a quorum of the servers
+    /// before it and one of those after it.
+    pub(crate) fn on_committed(&mut self, txn: &Txn, servers: &[Server]) -> Verdict {
+        let zxid = txn.zxid;
         // Who has lost its disk has kept its word until then.
         let has = |id: ServerId| {
             let server = &servers[id.0 as usize];
@@ -29,6 +36,27 @@ impl Durability {
         };
         let disks: Vec<_> = servers.iter().map(|server| server.disk.durable()).collect();
         must!(PROMISE, self.quorum.contains_quorum(has), "{zxid} is published, the disks have {disks:?}");
+        if let Some(made) = memberships::made_by(&txn.deltas) {
+            self.quorum = made.verifier().clone();
+            must!(PROMISE, self.quorum.contains_quorum(has), "{zxid} is published, the disks have {disks:?}");
+        }
+        Ok(())
+    }
+
+    /// A leader is established, by this configuration, and everything was checked that it found. It may have completed a
+    /// reconfig of which its file knew, and whose transaction no log that is left has.
+    pub(crate) fn on_established(&mut self, committed: &Membership) {
+        if committed.version() > self.quorum.version() {
+            self.quorum = committed.verifier().clone();
+        }
+    }
+
+    /// A server is about to be in this epoch even after a crash: its log must not be behind.
+    pub(crate) fn on_entered(&self, server: &Server, epoch: u32) -> Verdict {
+        let (id, durable, opening) = (server.id, server.disk.durable(), Zxid::new(epoch, 0));
+        let logged = server.process.as_ref().and_then(|process| process.logged.range(..opening).last());
+        let behind = logged.is_some_and(|(logged, _)| *logged > durable);
+        must!(PROMISE, !behind, "server {id} enters epoch {epoch}, its disk has come only to {durable}");
         Ok(())
     }
 
@@ -43,10 +71,7 @@ impl Durability {
             FromLearner::Ack(zxid) => {
                 let (current, epoch) = (epochs.current, zxid.epoch());
                 must!(PROMISE, current == epoch, "server {id} enters epoch {epoch}, its disk says {current}");
-                let logged = server.process.as_ref().and_then(|process| process.logged.range(..zxid).last());
-                let behind = logged.is_some_and(|(logged, _)| *logged > disk.durable());
-                let durable = disk.durable();
-                must!(PROMISE, !behind, "server {id} has come to epoch {epoch}, its disk only to {durable}");
+                self.on_entered(server, epoch)?;
             }
             FromLearner::AckEpoch { .. } => {
                 let accepted = epochs.accepted;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringkeeper_core::flow::{CommitBatch, Step};
 use ringkeeper_core::id::{ServerId, SessionId, Zxid};
-use ringkeeper_core::ops::Settings;
+use ringkeeper_core::ops::{CONFIG_NODE, Settings};
 use ringkeeper_core::prep::{Pipeline, PipelineOptions, ReaperOptions, Replica};
 use ringkeeper_core::session::NewSessions;
 use ringkeeper_core::tree::{DataTree, Delta, Node, TreeOptions, parent_of};
@@ -124,7 +124,9 @@ impl History {
             let Step::Zxid(zxid) = step else { continue };
             let mut deltas = Vec::new();
             while let Some(next) = steps.next_if(|next| !matches!(next, Step::Zxid(_))) {
-                if let Step::Delta(delta, _) = next {
+                if let Step::Delta(delta, _) = next
+                    && !is_shown_besides(delta, *zxid)
+                {
                     deltas.push(delta);
                 }
             }
@@ -186,7 +188,9 @@ impl History {
         for found in tree.walk() {
             count += 1;
             let path = found.node.path();
-            let is_known = self.node(path, len).is_some_and(|node| same_node(node, found.node));
+            // Which configuration it shows, and since when, its server may have learned otherwise than by the history.
+            let is_known =
+                self.node(path, len).is_some_and(|node| same_node(node, found.node) || path == CONFIG_NODE);
             must!(PROMISE, is_known, "{whose} has another {path} at {zxid}: {:?}", found.node);
         }
         let expected = self.nodes.keys().filter(|path| self.node(path, len).is_some()).count();
@@ -252,6 +256,11 @@ impl History {
         }
         self.nodes.insert(path.to_owned(), vec![(len, node)]);
     }
+}
+
+/// Whether a change shows a configuration that the server learned of otherwise than by the transaction before.
+fn is_shown_besides(delta: &Delta, zxid: Zxid) -> bool {
+    matches!(delta, Delta::SetData(node) if node.path() == CONFIG_NODE && node.mzxid() != zxid)
 }
 
 fn same(one: &Delta, other: &Delta) -> bool {

@@ -9,6 +9,7 @@ pub(crate) mod elections;
 pub(crate) mod ephemerals;
 pub(crate) mod history;
 pub(crate) mod leaders;
+pub(crate) mod memberships;
 pub(crate) mod progress;
 pub(crate) mod read_only;
 pub(crate) mod session_order;
@@ -30,6 +31,7 @@ pub(crate) struct Checks {
     pub(crate) durability: durability::Durability,
     pub(crate) elections: elections::Elections,
     pub(crate) leaders: leaders::Leaders,
+    pub(crate) memberships: memberships::Memberships,
     pub(crate) acknowledged: acknowledged::Acknowledged,
     pub(crate) sync: sync::Syncs,
     pub(crate) read_only: read_only::ReadOnly,
@@ -94,6 +96,7 @@ impl Checks {
             durability: durability::Durability::new(setup),
             elections: elections::Elections::default(),
             leaders: leaders::Leaders::default(),
+            memberships: memberships::Memberships::default(),
             acknowledged: acknowledged::Acknowledged::default(),
             sync: sync::Syncs::default(),
             read_only: read_only::ReadOnly::default(),
@@ -126,7 +129,7 @@ impl Checks {
     fn on_growth(&mut self, before: usize, servers: &[Server]) -> Verdict {
         for index in before..self.history.len() {
             let txn = self.history.txn(index);
-            self.durability.on_committed(txn.zxid, servers)?;
+            self.durability.on_committed(txn, servers)?;
             self.sessions.on_committed(txn, &mut self.counts)?;
             self.ephemerals.on_committed(txn)?;
         }

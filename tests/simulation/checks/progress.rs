@@ -1,7 +1,7 @@
 //! **Once nothing goes wrong any more, everything goes on**: every server serves within a bounded time, clients are
 //! served again, and all servers come to the same tree.
 
-use super::{Verdict, must};
+use super::{Verdict, memberships, must};
 use crate::world::World;
 
 pub(crate) const PROMISE: &str = "once nothing goes wrong, everything goes on";
@@ -9,7 +9,7 @@ pub(crate) const PROMISE: &str = "once nothing goes wrong, everything goes on";
 /// Whether every server serves, and one of them leads.
 pub(crate) fn all_serve(world: &World) -> bool {
     let leaders = world.servers.iter().filter(|server| server.leads()).count();
-    leaders == 1 && world.servers.iter().all(|server| server.is_serving())
+    leaders == 1 && world.members().all(|server| server.is_serving())
 }
 
 /// Whether every client has an open session and an answer to everything.
@@ -21,7 +21,7 @@ pub(crate) fn all_are_answered(world: &World) -> bool {
 pub(crate) fn all_have_all(world: &World) -> bool {
     let last = world.checks.history.last();
     let len = |zxid| world.checks.history.len_at(zxid);
-    world.servers.iter().all(|server| {
+    world.members().all(|server| {
         let Some(process) = &server.process else { return false };
         let shards = process.shards.iter().map(|role| role.shard.tree().last_zxid());
         shards.chain([process.seat.member().tree().last_zxid()]).all(|zxid| len(zxid) == len(last))
@@ -33,17 +33,23 @@ pub(crate) fn all_have_all(world: &World) -> bool {
 pub(crate) fn check_end(world: &World) -> Verdict {
     let checks = &world.checks;
     for server in &world.servers {
-        let Some(process) = &server.process else { continue };
+        // What a server that was removed and does not follow has in its log, it may not have published.
+        let Some(process) = server.process.as_ref().filter(|_| server.is_serving()) else { continue };
         let trees = process.shards.iter().map(|role| role.shard.tree());
         let whose = format!("server {}", server.id);
         for tree in trees.chain([process.seat.member().tree()]) {
             checks.history.check_tree(tree, &whose)?;
-            checks.ephemerals.check_tree(tree, &whose)?;
+            if checks.history.len_at(tree.last_zxid()) == checks.history.len() {
+                checks.ephemerals.check_tree(tree, &whose)?;
+            }
         }
         checks.history.check_tree(&process.snapshotter.tree, &format!("the snapshotter of {whose}"))?;
+    }
+    for server in world.members() {
         let (epoch, current) = (server.disk.epochs().current, checks.history.last().epoch());
         must!(PROMISE, epoch >= current, "server {} is in epoch {epoch} of {current}", server.id);
     }
+    memberships::check_end(world)?;
     for client in &world.clients {
         let session = ringkeeper_core::id::SessionId(client.session());
         let is_open = checks.history.is_open(session) || checks.sessions.may_be_local(session);

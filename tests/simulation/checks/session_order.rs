@@ -3,6 +3,7 @@
 //! right in exactly that state.
 
 use ringkeeper_core::id::Zxid;
+use ringkeeper_core::ops::CONFIG_NODE;
 use ringkeeper_core::tree::{Delta, Node, parent_of};
 use ringkeeper_kit::wire::{Body, Reply, Request, SubResult, create_mode};
 
@@ -27,7 +28,11 @@ pub(crate) struct Answered<'a> {
 pub(crate) fn is_write(request: &Request) -> bool {
     matches!(
         request,
-        Request::Create { .. } | Request::SetData { .. } | Request::Delete { .. } | Request::Multi(_)
+        Request::Create { .. }
+            | Request::SetData { .. }
+            | Request::Delete { .. }
+            | Request::Multi(_)
+            | Request::Reconfig { .. }
     )
 }
 
@@ -109,6 +114,14 @@ impl Answered<'_> {
                 .iter()
                 .any(|delta| matches!(delta, Delta::Delete(node) if node.path() == path.lossy())),
             Request::Check { .. } => true,
+            Request::Reconfig { .. } => txn.deltas.iter().any(|delta| match (delta, body) {
+                (Delta::SetData(node), Body::Data(data, stat)) => {
+                    node.path() == CONFIG_NODE
+                        && node.data() == data.as_deref()
+                        && (node.version(), node.mzxid().0) == (stat.version, stat.mzxid)
+                }
+                _ => false,
+            }),
             Request::Multi(parts) => match body {
                 Body::Results(results) => {
                     parts.len() == results.len()
@@ -197,6 +210,8 @@ fn is_due(request: &Request, history: &History, len: usize, err: i32) -> bool {
     let node = |path: &str| history.node(path, len);
     match (request, err) {
         (_, SYSTEM_ERROR | SESSION_MOVED | SESSION_EXPIRED) => true,
+        // Which servers are up to date, only the leader knows.
+        (Request::Reconfig { .. }, BAD_ARGUMENTS | NEW_CONFIG_NO_QUORUM | RECONFIG_IN_PROGRESS) => true,
         (Request::Create { path, .. }, NODE_EXISTS) => node(&path.lossy()).is_some(),
         (Request::Create { path, .. }, NO_NODE) => {
             parent_of(&path.lossy()).is_some_and(|parent| node(parent).is_none())
@@ -226,6 +241,9 @@ fn is_list(names: &[ringkeeper_kit::wire::Text], expected: &[&str]) -> bool {
 }
 
 const SYSTEM_ERROR: i32 = -1;
+const BAD_ARGUMENTS: i32 = -8;
+const NEW_CONFIG_NO_QUORUM: i32 = -13;
+const RECONFIG_IN_PROGRESS: i32 = -14;
 const NO_NODE: i32 = -101;
 const BAD_VERSION: i32 = -103;
 const NODE_EXISTS: i32 = -110;

@@ -7,6 +7,7 @@ mod peer;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 pub use note::Note;
@@ -146,6 +147,40 @@ impl Connections {
         let peers = peers.into_iter().filter(|(id, _)| *id != me);
         let peers = peers.map(|(id, addresses)| (id, Peer::new(addresses))).collect();
         Connections { me, greeting, timing, peers, links: BTreeMap::new(), next_link: 0 }
+    }
+
+    /// The servers are others from now on, as in [`Connections::new`]. Who is new is connected to; who is gone
+    /// is a stranger, whose connection holds as long as it does. A server that is not among them itself stays where
+    /// it was, and must go on to tell that.
+    pub fn reconfigure(
+        &mut self,
+        advertised: Vec<HostPort>,
+        peers: impl IntoIterator<Item = (ServerId, Vec<HostPort>)>,
+        now: Instant,
+        out: &mut Vec<ConnectionAction>,
+    ) {
+        if !advertised.is_empty() {
+            self.greeting.clear();
+            InitialMessage { server: self.me, addresses: advertised }.encode(&mut self.greeting);
+        }
+        let me = self.me;
+        let configured: BTreeMap<ServerId, Vec<HostPort>> =
+            peers.into_iter().filter(|(id, _)| *id != me).collect();
+        for (id, peer) in &mut self.peers {
+            let addresses = configured.get(id).cloned().unwrap_or_default();
+            if addresses != peer.configured {
+                // What it said itself was of the place where it was.
+                peer.advertised.clear();
+            }
+            peer.configured = addresses;
+        }
+        for (id, addresses) in configured {
+            if let Entry::Vacant(new) = self.peers.entry(id) {
+                new.insert(Peer { call_back: true, ..Peer::new(addresses) });
+                self.pump(id, now, out);
+            }
+        }
+        self.forget_strangers();
     }
 
     /// Sends a message to a server, connecting to it first if need be. It replaces one that has not left.

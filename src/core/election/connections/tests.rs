@@ -341,3 +341,32 @@ fn nobody_is_dialled_to_be_told_something_old() {
     assert_eq!(port.does(), [""; 0]);
     assert_eq!(port.connections.next_timeout(), None);
 }
+
+#[test]
+fn servers_that_join_are_dialled_and_those_that_leave_or_move_are_not_looked_for_where_they_were() {
+    let mut port = Port::new(3);
+    port.sends(1, 1);
+    port.does();
+    let peers = [(1, "moved"), (3, "zk3"), (4, "zk4")].map(|(id, host)| (ServerId(id), vec![address(host)]));
+    port.connections.reconfigure(vec![address("new")], peers, port.now, &mut port.out);
+    assert_eq!(port.does(), ["1: dial 4 at zk4"]);
+    port.sends(2, 1);
+    assert_eq!(port.does(), [""; 0], "it is a stranger now, and not there");
+    port.connections.on_closed(LinkId(0), port.now, &mut port.out);
+    port.waits(1000);
+    assert_eq!(port.does(), ["2: dial 1 at moved"]);
+    port.connections.on_dialled(LinkId(2), port.now, &mut port.out);
+    let mut greeting = Vec::new();
+    InitialMessage { server: ServerId(3), addresses: vec![address("new")] }.encode(&mut greeting);
+    let write = ConnectionAction::Write { link: LinkId(2), bytes: greeting.clone() };
+    assert!(port.out.contains(&write), "{:?}", port.out);
+    // A server that is removed stays where it is.
+    port.connections.reconfigure(Vec::new(), [(ServerId(5), vec![address("zk5")])], port.now, &mut port.out);
+    port.out.clear();
+    port.connections.on_dialled(LinkId(3), port.now, &mut port.out);
+    assert!(
+        matches!(&port.out[0], ConnectionAction::Write { bytes, .. } if *bytes == greeting),
+        "{:?}",
+        port.out
+    );
+}

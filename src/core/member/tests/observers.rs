@@ -5,7 +5,6 @@ use crate::election::{Outcome, PeerState, Vote};
 use crate::id::{ServerId, Zxid};
 use crate::member::{Attempt, Duty, LeaderEvent, Moment, Seat};
 use crate::time::{Instant, WallTime};
-use crate::zab::packet::LearnerKind;
 
 const AT: Moment = Moment { now: Instant(0), wall: WallTime(0) };
 
@@ -15,7 +14,7 @@ fn seat(masters: &[i64]) -> Seat<()> {
     server.start();
     let member = server.process.take().expect("it runs").member;
     let masters = masters.iter().copied().map(ServerId).collect();
-    Seat::new(member, LearnerKind::Observer).with_masters(masters)
+    Seat::new(member).with_masters(masters)
 }
 
 /// Where the seat dials once this server is elected; nobody is there.

@@ -6,13 +6,12 @@ use std::time::Duration;
 use super::server::Server;
 use crate::error::Code;
 use crate::flow::{CommitBatch, ConnId, Origin, Outcome, ShardId, ShardTurn, Step, Submission, Submitted};
-use crate::id::SessionId;
+use crate::id::{ServerId, SessionId};
 use crate::member::{Action, Moment};
 use crate::proto::{OpCode, Txn, TxnHeader};
 use crate::session::{NewSessions, password_of};
 use crate::time::{Instant, WallTime};
 use crate::zab::Logged;
-use crate::zab::packet::LearnerKind;
 
 /// A voter of three, on a disk with one session of the ensemble's, that looks for a leader.
 struct Lonely {
@@ -190,7 +189,7 @@ fn it_ends_when_there_is_a_leader_and_begins_anew_after_it() {
     let mut lonely = Lonely::serving(LOCAL);
     let session = lonely.open(1);
     let at = lonely.at();
-    let begun = lonely.process(|member, out| member.follow(LearnerKind::Follower, at, out));
+    let begun = lonely.process(|member, out| member.follow(ServerId(1), at, out));
     assert!(matches!(begun[..], [Action::EndReadOnly, Action::ToLeader(_)]), "{begun:?}");
     let down = lonely.process(|member, out| member.on_leader_closed(at, out));
     assert!(matches!(down[..], [Action::Down(_)]), "{down:?}");

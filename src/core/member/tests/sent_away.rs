@@ -8,7 +8,7 @@ use crate::id::{ServerId, Zxid};
 use crate::member::{Action, Attempt, Duty, LeaderEvent, Moment, Seat};
 use crate::time::{Instant, WallTime};
 use crate::zab::EpochFile;
-use crate::zab::packet::{FromLeader, LearnerKind};
+use crate::zab::packet::FromLeader;
 
 /// Server 0 of three voters, and what its seat wants.
 struct Table {
@@ -23,7 +23,7 @@ impl Table {
         server.options.zab.timing.tick_ms = 2000;
         server.start();
         let member = server.process.take().expect("it runs").member;
-        Table { seat: Seat::new(member, LearnerKind::Follower), now_ms: 1000, out: Vec::new() }
+        Table { seat: Seat::new(member), now_ms: 1000, out: Vec::new() }
     }
 
     fn at(&self) -> Moment {

@@ -1,12 +1,10 @@
-use std::sync::Arc;
-
 use crate::config::SyncLimits;
 use crate::id::{ServerId, Zxid};
 use crate::member::{Action, Member, MemberOptions, Moment};
 use crate::ops::Settings;
 use crate::prep::{Pipeline, PipelineOptions, ReaperOptions};
-use crate::quorum::{JointQuorum, QuorumVerifier};
 use crate::session::NewSessions;
+use crate::testing::configurations;
 use crate::tree::{DataTree, TreeOptions};
 use crate::zab::{Epochs, History, HistoryBounds, Logged, Timing, ZabOptions};
 
@@ -24,13 +22,14 @@ pub(super) struct Process {
 impl Server {
     /// One of so many voters, or an observer with a later id.
     pub(super) fn new(id: usize, voters: usize) -> Server {
-        let verifier = QuorumVerifier::majority((0..voters).map(|id| ServerId(id as i64)), []);
+        let voters: Vec<i64> = (0..voters as i64).collect();
+        let observers: Vec<i64> = (voters.len() as i64..=id as i64).collect();
         let options = MemberOptions {
             zab: ZabOptions {
                 id: ServerId(id as i64),
-                quorum: JointQuorum::of(Arc::new(verifier)),
+                configurations: configurations(&voters, &observers, 0),
+                reconfig: None,
                 timing: Timing { tick_ms: 100, init_limit: 10, sync_limit: 5 },
-                config: None,
                 force_snapshot_sync: false,
                 confirm_syncs: true,
                 sync_limits: SyncLimits::default(),

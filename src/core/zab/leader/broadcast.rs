@@ -2,8 +2,9 @@
 
 use super::link::Stage;
 use super::{Leader, LeaderAction, LinkId, Phase};
-use crate::id::Zxid;
+use crate::id::{ServerId, Zxid};
 use crate::queue::pop_front_if;
+use crate::quorum::JointQuorum;
 use crate::time::Instant;
 use crate::zab::history::Logged;
 use crate::zab::packet::{FromLeader, LearnerKind, Payload};
@@ -30,6 +31,7 @@ impl Leader {
                 out.push(LeaderAction::Send(*id, FromLeader::Proposal { zxid, payload }));
             }
         }
+        self.note_reconfig(zxid, &payload, out);
         self.outstanding.push_back(Logged { zxid, payload });
     }
 
@@ -45,27 +47,48 @@ impl Leader {
         if link.is_follower() && zxid <= link.proposed {
             link.acked = link.acked.max(zxid);
             link.unacked.on_ack(zxid);
-            self.commit_if_quorum(out);
+            self.commit_if_quorum(now, out);
         }
     }
 
     /// Commits all that a quorum has on disk. Only those count that have entered the epoch: others may be
     /// outvoted by servers that lack the transaction.
-    pub(super) fn commit_if_quorum(&mut self, out: &mut Vec<LeaderAction>) {
-        if self.outstanding.is_empty() || self.phase != Phase::Established {
-            return;
+    pub(super) fn commit_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
+        while let Some(zxid) = self.agreed() {
+            let activated = self.activated_by(zxid);
+            self.commit(zxid, out);
+            if let Some(activated) = activated {
+                self.activate(activated, now, out);
+            }
         }
+    }
+
+    /// The last transaction that may be committed now. What comes before a reconfig needs a quorum of the
+    /// configuration until then; the reconfig, and what comes after it as long as it is not committed, one of
+    /// both.
+    fn agreed(&self) -> Option<Zxid> {
+        if self.outstanding.is_empty() || self.phase != Phase::Established {
+            return None;
+        }
+        let acks = self.acks();
+        let has = |id, zxid| acks.iter().any(|(of, acked)| *of == id && *acked >= zxid);
+        let last_of = |quorum: &JointQuorum, upto: Zxid| {
+            let acked = acks.iter().map(|(_, acked)| (*acked).min(upto));
+            acked.filter(|zxid| *zxid > self.committed && quorum.contains_quorum(|id| has(id, *zxid))).max()
+        };
+        match self.reconfigs.pending() {
+            None => last_of(&self.quorum, self.proposed),
+            Some(reconfig) => last_of(&self.quorum, reconfig)
+                .filter(|zxid| *zxid == reconfig)
+                .or_else(|| last_of(&self.old_quorum(), Zxid(reconfig.0 - 1))),
+        }
+    }
+
+    /// How far each server's log is known to be on disk that has entered the epoch, this one among them.
+    pub(super) fn acks(&self) -> Vec<(ServerId, Zxid)> {
         let own = [(self.options.id, self.durable)];
         let followers = self.links.values().filter(|link| link.is_follower() && link.stage.is_synced());
-        let acks: Vec<_> = own.into_iter().chain(followers.map(|link| (link.learner, link.acked))).collect();
-        let has = |id, zxid| acks.iter().any(|(of, acked)| *of == id && *acked >= zxid);
-        let acked = acks.iter().map(|(_, acked)| (*acked).min(self.proposed));
-        let quorum = &self.options.quorum;
-        let agreed =
-            acked.filter(|zxid| *zxid > self.committed && quorum.contains_quorum(|id| has(id, *zxid))).max();
-        if let Some(zxid) = agreed {
-            self.commit(zxid, out);
-        }
+        own.into_iter().chain(followers.map(|link| (link.learner, link.acked))).collect()
     }
 
     fn commit(&mut self, zxid: Zxid, out: &mut Vec<LeaderAction>) {
@@ -100,7 +123,7 @@ impl Leader {
                 LearnerKind::Follower => {
                     let mut zxid = link.committed.max(epoch_zxid).next();
                     while zxid <= upto.min(link.proposed) {
-                        out.push(LeaderAction::Send(id, FromLeader::Commit(zxid)));
+                        out.push(LeaderAction::Send(id, self.reconfigs.commit(zxid)));
                         zxid = zxid.next();
                     }
                 }
@@ -108,7 +131,7 @@ impl Leader {
                     while let Some(Logged { zxid, payload }) =
                         pop_front_if(&mut link.informs, |logged| logged.zxid <= upto)
                     {
-                        out.push(LeaderAction::Send(id, FromLeader::Inform { zxid, payload }));
+                        out.push(LeaderAction::Send(id, self.reconfigs.inform(zxid, payload)));
                     }
                 }
             }

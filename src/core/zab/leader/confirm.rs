@@ -94,7 +94,7 @@ impl Leader {
         let answered: Vec<_> =
             self.links.values().filter(|link| answered(link)).map(|link| link.learner).collect();
         let own = self.options.id;
-        if !self.options.quorum.contains_quorum(|id| id == own || answered.contains(&id)) {
+        if !self.quorum.contains_quorum(|id| id == own || answered.contains(&id)) {
             return;
         }
         self.rounds.done = self.rounds.started;

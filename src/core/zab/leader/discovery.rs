@@ -5,7 +5,7 @@ use super::{Leader, LeaderAction, LinkId, Phase};
 use crate::id::{ServerId, Zxid};
 use crate::time::Instant;
 use crate::zab::options::EpochFile;
-use crate::zab::packet::{FromLeader, LearnerInfo, LearnerKind};
+use crate::zab::packet::{FromLeader, LearnerInfo};
 use crate::zab::reason::{CloseReason, DownReason};
 
 impl Leader {
@@ -42,9 +42,7 @@ impl Leader {
         link.deadline = now + timing.init() + timing.sync();
         if self.phase == Phase::AwaitInfos {
             self.epoch = self.epoch.max(info.accepted_epoch + 1);
-            if info.kind == LearnerKind::Follower {
-                self.came.insert(learner);
-            }
+            self.came.insert(learner);
             self.fix_epoch_if_quorum(now, out);
         } else if self.phase >= Phase::AwaitPromises {
             self.tell_epoch(id, now, out);
@@ -52,7 +50,7 @@ impl Leader {
     }
 
     fn admit(&self, info: &LearnerInfo) -> Result<(), CloseReason> {
-        let ours = self.options.quorum.committed().version();
+        let ours = self.options.configurations.committed().version();
         if !info.is_supported() {
             return Err(CloseReason::OldProtocol { version: info.protocol_version });
         }
@@ -68,7 +66,7 @@ impl Leader {
     /// With a quorum of servers that came, this server itself among them, the epoch is newer than what any
     /// quorum has promised.
     pub(super) fn fix_epoch_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
-        if self.options.quorum.contains_quorum(|id| self.came.contains(&id)) {
+        if self.quorum.contains_quorum(|id| self.came.contains(&id)) {
             self.phase = Phase::SavingAccepted;
             self.deadline = now + self.options.timing.init();
             out.push(LeaderAction::SaveEpoch(EpochFile::Accepted, self.epoch));
@@ -111,7 +109,7 @@ impl Leader {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = Stage::AwaitEpochQuorum(zxid);
         link.deadline = now + self.options.timing.init() + self.options.timing.sync();
-        if current_epoch.is_some() && zxid != Zxid::UNKNOWN && link.is_follower() {
+        if current_epoch.is_some() && zxid != Zxid::UNKNOWN {
             self.promised.insert(link.learner);
         }
         self.enter_epoch_if_quorum(out);
@@ -120,7 +118,7 @@ impl Leader {
     /// This server votes with the epoch as soon as that is on disk: its log must be there before. Otherwise a crash
     /// could leave the newer epoch with less of the history than others have, and their votes would count for less.
     pub(super) fn enter_epoch_if_quorum(&mut self, out: &mut Vec<LeaderAction>) {
-        let is_quorum = self.options.quorum.contains_quorum(|id| self.promised.contains(&id));
+        let is_quorum = self.quorum.contains_quorum(|id| self.promised.contains(&id));
         if self.phase == Phase::AwaitPromises && is_quorum && self.durable >= self.logged {
             self.phase = Phase::SavingCurrent;
             out.push(LeaderAction::SaveEpoch(EpochFile::Current, self.epoch));

@@ -54,7 +54,7 @@ impl Leader {
             let links = self.links.values();
             links.filter(move |link| link.kind == kind && link.stage.is_forwarding())
         };
-        let votes = |id| self.options.quorum.committed().is_voter(id);
+        let votes = |id| self.quorum.committed().is_voter(id);
         LeaderFigures {
             learners: self.links.len(),
             synced_followers: synced(LearnerKind::Follower).count(),

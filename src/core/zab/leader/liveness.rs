@@ -63,10 +63,11 @@ impl Leader {
                 let followers = self.links.values().filter(|link| link.is_follower());
                 let connected: Vec<_> =
                     [self.options.id].into_iter().chain(followers.map(|link| link.learner)).collect();
-                if !self.options.quorum.contains_quorum(|id| connected.contains(&id)) {
+                if !self.quorum.contains_quorum(|id| connected.contains(&id)) {
                     self.down(DownReason::QuorumLost { connected }, out);
                 }
             }
+            Phase::HandedOver => self.leave(out),
             Phase::Down => {}
         }
     }

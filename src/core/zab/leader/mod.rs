@@ -18,6 +18,7 @@ mod discovery;
 mod figures;
 mod link;
 mod liveness;
+mod reconfig;
 mod syncing;
 #[cfg(test)]
 mod tests;
@@ -32,9 +33,11 @@ use super::history::{History, Logged};
 use super::options::{EpochFile, Epochs, ZabOptions};
 use super::packet::{FromLeader, FromLearner};
 use super::reason::{CloseReason, DownReason};
+use crate::config::Configurations;
 use crate::durable::Durable;
 use crate::flow::ForwardedRequest;
 use crate::id::{ServerId, SessionId, Zxid};
+use crate::quorum::JointQuorum;
 use crate::time::Instant;
 
 /// What must be done for a leader, in order.
@@ -60,6 +63,9 @@ pub enum LeaderAction {
     Close(LinkId, CloseReason),
     /// Make the epoch durable and say [`Leader::on_epoch_saved`].
     SaveEpoch(EpochFile, u32),
+    /// These are the configurations that this server goes by from now on. Once they are on disk, say
+    /// [`Leader::on_configurations_saved`].
+    Configure(Configurations),
     /// This server leads: requests may be ordered from the epoch's zxid on, and clients served.
     Established,
     /// Everything up to this is committed.
@@ -102,6 +108,9 @@ pub struct Leader {
     proposed: Zxid,
     committed: Zxid,
     outstanding: VecDeque<Logged>,
+    /// Who decides, by the options' configurations.
+    quorum: JointQuorum,
+    reconfigs: reconfig::Reconfigs,
     links: BTreeMap<LinkId, Link>,
     /// Voters that have come, and that have promised the epoch.
     came: BTreeSet<ServerId>,
@@ -122,6 +131,8 @@ enum Phase {
     SavingCurrent,
     AwaitAcks,
     Established,
+    /// Another server is to lead: the learners are waited for to go.
+    HandedOver,
     Down,
 }
 
@@ -150,6 +161,8 @@ impl Leader {
             proposed: initial,
             committed: initial,
             outstanding: VecDeque::new(),
+            quorum: options.configurations.quorum(),
+            reconfigs: reconfig::Reconfigs::default(),
             links: BTreeMap::new(),
             came: BTreeSet::from([options.id]),
             promised: BTreeSet::from([options.id]),
@@ -172,7 +185,7 @@ impl Leader {
     /// A learner's connection is gone.
     pub fn on_closed(&mut self, id: LinkId, now: Instant, out: &mut Vec<LeaderAction>) {
         if self.links.remove(&id).is_some() {
-            self.check_round(now, out);
+            self.on_left(now, out);
         }
     }
 
@@ -227,11 +240,11 @@ impl Leader {
     }
 
     /// This server's own log has come so far.
-    pub fn on_durable(&mut self, durable: Durable, out: &mut Vec<LeaderAction>) {
+    pub fn on_durable(&mut self, durable: Durable, now: Instant, out: &mut Vec<LeaderAction>) {
         self.durable = self.durable.max(durable.upto());
         match self.phase {
             Phase::AwaitPromises => self.enter_epoch_if_quorum(out),
-            Phase::Established => self.commit_if_quorum(out),
+            Phase::Established => self.commit_if_quorum(now, out),
             _ => {}
         }
     }
@@ -239,6 +252,11 @@ impl Leader {
     /// The epoch that this server leads or tries to lead.
     pub fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// The configurations that it goes by.
+    pub fn configurations(&self) -> &Configurations {
+        &self.options.configurations
     }
 
     /// Whether a quorum follows.
@@ -277,8 +295,13 @@ impl Leader {
     fn close(&mut self, id: LinkId, reason: CloseReason, now: Instant, out: &mut Vec<LeaderAction>) {
         if self.links.remove(&id).is_some() {
             out.push(LeaderAction::Close(id, reason));
-            self.check_round(now, out);
+            self.on_left(now, out);
         }
+    }
+
+    fn on_left(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
+        self.check_round(now, out);
+        self.check_handed_over(out);
     }
 
     fn down(&mut self, reason: DownReason, out: &mut Vec<LeaderAction>) {

@@ -15,6 +15,7 @@ impl Leader {
     pub(super) fn start_syncing(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
         self.phase = Phase::AwaitAcks;
         self.deadline = now + self.options.timing.init();
+        self.name_first_configuration(out);
         let waiting = self.links.iter().filter_map(|(id, link)| match link.stage {
             Stage::AwaitEpochQuorum(zxid) => Some((*id, zxid)),
             _ => None,
@@ -121,6 +122,10 @@ impl Leader {
 
     /// Sends where to start, the history after it, what is not committed yet, and NEWLEADER. From then on
     /// the learner hears of everything.
+    ///
+    /// Whoever is told a configuration by NEWLEADER takes it for activated at UPTODATE. One that is under way is left
+    /// out, and comes with its proposal, behind NEWLEADER: a Java follower lets either take the place of what it has
+    /// seen before.
     fn send_history(
         &mut self,
         id: LinkId,
@@ -146,15 +151,22 @@ impl Leader {
             out.push(LeaderAction::Send(id, FromLeader::Commit(zxid)));
         }
         (link.committed, link.proposed) = (self.committed, self.committed);
-        if link.kind == LearnerKind::Follower {
-            for logged in &self.outstanding {
-                let (zxid, payload) = (logged.zxid, logged.payload.clone());
-                out.push(LeaderAction::Send(id, FromLeader::Proposal { zxid, payload }));
-                link.proposed = zxid;
-            }
-        }
-        let (zxid, config) = (Zxid::new(self.epoch, 0), self.options.config.clone());
+        let is_told = |_: &&Logged| link.kind == LearnerKind::Follower;
+        let propose = |logged: &Logged| {
+            let (zxid, payload) = (logged.zxid, logged.payload.clone());
+            LeaderAction::Send(id, FromLeader::Proposal { zxid, payload })
+        };
+        let (configurations, pending) = (&self.options.configurations, self.reconfigs.pending());
+        let config = if pending.is_some() { configurations.committed() } else { configurations.last_seen() };
+        let is_before = |logged: &Logged| pending.is_none_or(|reconfig| logged.zxid < reconfig);
+        let (before, behind): (Vec<_>, Vec<_>) =
+            self.outstanding.iter().filter(is_told).partition(|logged| is_before(logged));
+        let last = behind.last().or(before.last()).map(|logged| logged.zxid);
+        out.extend(before.into_iter().map(propose));
+        let (zxid, config) = (Zxid::new(self.epoch, 0), Some(config.text().into_bytes().into()));
         out.push(LeaderAction::Send(id, FromLeader::NewLeader { zxid, config }));
+        out.extend(behind.into_iter().map(propose));
+        link.proposed = last.unwrap_or(link.proposed);
         link.stage = Stage::AwaitAck;
         link.deadline = now + self.options.timing.init();
     }
@@ -167,7 +179,7 @@ impl Leader {
             Phase::AwaitAcks => self.establish_if_quorum(now, out),
             Phase::Established => {
                 self.start(id, now, out);
-                self.commit_if_quorum(out);
+                self.commit_if_quorum(now, out);
             }
             _ => {}
         }
@@ -175,7 +187,7 @@ impl Leader {
 
     pub(super) fn establish_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
         let synced = self.synced();
-        if !self.options.quorum.contains_quorum(|id| synced.contains(&id)) {
+        if !self.quorum.contains_quorum(|id| synced.contains(&id)) {
             return;
         }
         self.phase = Phase::Established;
@@ -184,18 +196,23 @@ impl Leader {
         self.deadline = now + timing.tick();
         self.committed = self.epoch_zxid();
         self.proposed = self.committed;
-        out.push(LeaderAction::Established);
-        out.push(LeaderAction::Committed(self.committed));
+        if self.complete_reconfig(&synced, now, out) {
+            out.push(LeaderAction::Established);
+            out.push(LeaderAction::Committed(self.committed));
+        }
         let waiting = self.links.iter().filter(|(_, link)| link.stage == Stage::AwaitStart);
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.start(id, now, out);
         }
     }
 
-    /// Who has all that there was before the epoch on disk: this server since it entered the epoch.
+    /// Who has all that there was before the epoch on disk: this server since it entered the epoch, but for a
+    /// configuration that it has named since. An observer that a reconfig has proposed as a voter counts: which of
+    /// them vote, the configurations say.
     pub(super) fn synced(&self) -> Vec<ServerId> {
-        let followers = self.links.values().filter(|link| link.is_follower() && link.stage.is_synced());
-        std::iter::once(self.options.id).chain(followers.map(|link| link.learner)).collect()
+        let own = self.reconfigs.are_saved().then_some(self.options.id);
+        let followers = self.links.values().filter(|link| link.stage.is_synced());
+        own.into_iter().chain(followers.map(|link| link.learner)).collect()
     }
 
     fn start(&mut self, id: LinkId, now: Instant, out: &mut Vec<LeaderAction>) {

@@ -1,9 +1,7 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::config::SyncLimits;
 use crate::proto::{OpCode, Txn};
-use crate::quorum::{JointQuorum, QuorumVerifier};
+use crate::testing::configurations;
 use crate::time::WallTime;
 use crate::zab::history::HistoryBounds;
 use crate::zab::options::Timing;
@@ -56,12 +54,11 @@ fn pong() -> FromLearner {
 }
 
 fn options() -> ZabOptions {
-    let verifier = QuorumVerifier::majority([1, 2, 3].map(ServerId), [ServerId(4)]);
     ZabOptions {
         id: ServerId(3),
-        quorum: JointQuorum::of(Arc::new(verifier)),
+        configurations: configurations(&[1, 2, 3], &[4], 0),
+        reconfig: None,
         timing: Timing { tick_ms: TICK_MS as u32, init_limit: 10, sync_limit: 5 },
-        config: None,
         force_snapshot_sync: false,
         confirm_syncs: true,
         sync_limits: SyncLimits::default(),
@@ -70,18 +67,22 @@ fn options() -> ZabOptions {
 
 impl Script {
     fn new() -> Script {
-        Script::with_durable(at(1, 3))
+        Script::with(options())
+    }
+
+    fn with(options: ZabOptions) -> Script {
+        Script::with_durable(options, at(1, 3))
     }
 
     /// With a log that is on disk only so far.
-    fn with_durable(durable: Zxid) -> Script {
+    fn with_durable(options: ZabOptions, durable: Zxid) -> Script {
         let mut history = History::new(Zxid::ZERO, HistoryBounds::default());
         for zxid in [at(1, 1), at(1, 2), at(1, 3)] {
             history.push(Logged { zxid, payload: payload(zxid) });
         }
         let before = Epochs { accepted: 1, current: 1 };
         let (now, mut out) = (Instant::from_ms(1000), Vec::new());
-        let leader = Leader::new(options(), before, history, (at(1, 3), durable), now, &mut out);
+        let leader = Leader::new(options, before, history, (at(1, 3), durable), now, &mut out);
         Script { leader, now, out }
     }
 
@@ -104,7 +105,7 @@ impl Script {
     }
 
     fn durable(&mut self, zxid: Zxid) -> Vec<LeaderAction> {
-        self.leader.on_durable(Durable::in_a_test(zxid), &mut self.out);
+        self.leader.on_durable(Durable::in_a_test(zxid), self.now, &mut self.out);
         self.take()
     }
 
@@ -145,7 +146,8 @@ fn to(link: LinkId, packets: impl IntoIterator<Item = FromLeader>) -> Vec<Leader
 }
 
 fn new_leader(epoch: u32) -> FromLeader {
-    FromLeader::NewLeader { zxid: at(epoch, 0), config: None }
+    let config = options().configurations.committed().text().into_bytes();
+    FromLeader::NewLeader { zxid: at(epoch, 0), config: Some(config.into()) }
 }
 
 fn closed(actions: &[LeaderAction]) -> Vec<&CloseReason> {
@@ -257,7 +259,7 @@ fn the_epoch_is_newer_than_all_that_came_and_promised_before_anyone_is_told() {
 /// was committed: it was elected, and the rest was lost. Found by simulation.
 #[test]
 fn the_leader_enters_the_epoch_when_its_own_log_is_on_disk() {
-    let mut script = Script::with_durable(at(1, 1));
+    let mut script = Script::with_durable(options(), at(1, 1));
     script.accept(A);
     script.says(A, info(1, LearnerKind::Follower, 1));
     script.saved(EpochFile::Accepted);
@@ -542,3 +544,5 @@ fn plain_info() -> LearnerInfo {
         config_version: None,
     }
 }
+
+mod reconfig_tests;

@@ -18,14 +18,25 @@ impl Learner {
                     self.unacked.push_back(zxid);
                 }
             }
-            FromLeader::Commit(zxid) | FromLeader::CommitAndActivate { zxid, .. } => {
+            FromLeader::Commit(zxid) => {
                 self.tail.commit(zxid)?;
                 self.deliver(out);
             }
-            FromLeader::Inform { zxid, payload } | FromLeader::InformAndActivate { zxid, payload, .. } => {
+            FromLeader::CommitAndActivate { zxid, designated } => {
+                self.tail.commit(zxid)?;
+                self.deliver(out);
+                self.activate(zxid, designated, out)?;
+            }
+            FromLeader::Inform { zxid, payload } => {
                 self.append(zxid, payload, out)?;
                 self.tail.commit(zxid)?;
                 self.deliver(out);
+            }
+            FromLeader::InformAndActivate { zxid, payload, designated } => {
+                self.append(zxid, payload, out)?;
+                self.tail.commit(zxid)?;
+                self.deliver(out);
+                self.activate(zxid, designated, out)?;
             }
             FromLeader::Ping(zxid) => out.push(LearnerAction::Pong(zxid)),
             FromLeader::Revalidated { session, valid } => {

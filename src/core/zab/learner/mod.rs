@@ -17,12 +17,14 @@
 //! An ACK is a promise about the disk: [`Learner::on_durable`] is the only road to one.
 
 mod broadcast;
+mod reconfig;
 mod syncing;
 mod tail;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 pub use tail::Tail;
 
@@ -30,9 +32,10 @@ use super::history::Logged;
 use super::options::{EpochFile, Epochs, ZabOptions};
 use super::packet::{FromLeader, FromLearner, LearnerInfo, LearnerKind, PROTOCOL_VERSION, Payload};
 use super::reason::DownReason;
+use crate::config::{Configurations, Membership, Part};
 use crate::durable::Durable;
 use crate::flow::ForwardedRequest;
-use crate::id::{SessionId, Zxid};
+use crate::id::{ServerId, SessionId, Zxid};
 use crate::time::Instant;
 
 /// What must be done for a learner, in order.
@@ -42,6 +45,9 @@ pub enum LearnerAction {
     Send(FromLearner),
     /// Make the epoch durable and say [`Learner::on_epoch_saved`].
     SaveEpoch(EpochFile, u32),
+    /// These are the configurations that this server goes by from now on. Once they are on disk, say
+    /// [`Learner::on_configurations_saved`].
+    Configure(Configurations),
     /// Append to the log.
     Append(Logged),
     /// Cut the log off after this zxid and say [`Learner::on_truncated`]. If the database is beyond it,
@@ -76,6 +82,7 @@ pub enum LearnerAction {
 /// The learner's machine. See the module's documentation.
 pub struct Learner {
     options: ZabOptions,
+    leader: ServerId,
     kind: LearnerKind,
     epochs: Epochs,
     stage: Stage,
@@ -92,6 +99,8 @@ pub struct Learner {
     unacked: VecDeque<Zxid>,
     /// What the leader is to be told must be durable first.
     storage: Storage,
+    /// The configuration of NEWLEADER, until UPTODATE says that it holds.
+    offered: Option<Arc<Membership>>,
     deadline: Instant,
     last_heard: Instant,
 }
@@ -117,31 +126,36 @@ enum Stage {
 struct Storage {
     truncation: Option<Zxid>,
     is_saving_tree: bool,
+    /// How many changes of the configurations.
+    unsaved_configurations: usize,
 }
 
 impl Learner {
-    /// A learner that has connected to its leader. Its database and log are as `tail` says; the log's last
+    /// A learner that has connected to its leader, as what its configuration makes of it. Its database and log are as `tail` says; the log's last
     /// record is `logged`, and it is on disk up to `durable`.
     pub fn new(
         options: ZabOptions,
-        kind: LearnerKind,
+        leader: ServerId,
         epochs: Epochs,
         tail: Tail,
         (logged, durable): (Zxid, Zxid),
         now: Instant,
         out: &mut Vec<LearnerAction>,
     ) -> Learner {
+        let committed = options.configurations.committed();
+        let kind = kind_of(committed.part(options.id));
         let info = LearnerInfo {
             kind,
             accepted_epoch: epochs.accepted,
             id: Some(options.id),
             protocol_version: PROTOCOL_VERSION,
-            config_version: Some(options.quorum.committed().version()),
+            config_version: Some(committed.version()),
         };
         out.push(LearnerAction::Send(FromLearner::Info(info)));
         Learner {
             deadline: now + options.timing.init(),
             options,
+            leader,
             kind,
             epochs,
             stage: Stage::AwaitLeaderInfo,
@@ -152,6 +166,7 @@ impl Learner {
             needed: Zxid::ZERO,
             unacked: VecDeque::new(),
             storage: Storage::default(),
+            offered: None,
             last_heard: now,
         }
     }
@@ -243,6 +258,16 @@ impl Learner {
         }
     }
 
+    /// Whether it follows as an observer or as a follower.
+    pub fn kind(&self) -> LearnerKind {
+        self.kind
+    }
+
+    /// The configurations that it goes by.
+    pub fn configurations(&self) -> &Configurations {
+        &self.options.configurations
+    }
+
     /// Whether clients are served.
     pub fn is_serving(&self) -> bool {
         self.stage == Stage::Serving
@@ -299,6 +324,7 @@ impl Learner {
         let logged = Logged { zxid, payload };
         self.tail.push(logged.clone())?;
         self.logged = zxid;
+        self.note_reconfig(&logged, out)?;
         out.push(LearnerAction::Append(logged));
         Ok(())
     }
@@ -321,6 +347,15 @@ impl Learner {
             Stage::Serving | Stage::Down => "proposals, commits and pings",
         };
         DownReason::Unexpected { packet: name(packet), awaited }
+    }
+}
+
+/// How a server follows. One that the configuration does not name acknowledges what it logs, though that does
+/// not count.
+fn kind_of(part: Part) -> LearnerKind {
+    match part {
+        Part::Observer => LearnerKind::Observer,
+        Part::Voter | Part::None => LearnerKind::Follower,
     }
 }
 

@@ -1,6 +1,6 @@
 //! From ACKEPOCH to UPTODATE (zab §6).
 
-use super::{Learner, LearnerAction, Stage};
+use super::{Learner, LearnerAction, Stage, Storage};
 use crate::id::Zxid;
 use crate::time::Instant;
 use crate::zab::options::EpochFile;
@@ -21,6 +21,7 @@ impl Learner {
                 let rebuild = self.tail.truncate(zxid)?;
                 self.tail.commit_all();
                 (self.logged, self.durable) = (self.logged.min(zxid), self.durable.min(zxid));
+                self.forget_reconfigs_after(zxid, out);
                 self.storage.truncation = Some(zxid);
                 out.push(LearnerAction::Truncate { zxid, rebuild });
             }
@@ -76,25 +77,34 @@ impl Learner {
                     self.unacked.push_back(zxid);
                 }
             }
-            FromLeader::Inform { zxid, payload } | FromLeader::InformAndActivate { zxid, payload, .. } => {
+            FromLeader::Inform { zxid, payload } => {
                 self.append(zxid, payload, out)?;
                 self.tail.commit(zxid)?;
             }
-            FromLeader::Commit(zxid) | FromLeader::CommitAndActivate { zxid, .. } => {
-                self.tail.commit(zxid)?
+            FromLeader::InformAndActivate { zxid, payload, designated } => {
+                self.append(zxid, payload, out)?;
+                self.tail.commit(zxid)?;
+                self.activate(zxid, designated, out)?;
             }
-            FromLeader::NewLeader { zxid, .. } if self.stage == Stage::Syncing => {
+            FromLeader::Commit(zxid) => self.tail.commit(zxid)?,
+            FromLeader::CommitAndActivate { zxid, designated } => {
+                self.tail.commit(zxid)?;
+                self.activate(zxid, designated, out)?;
+            }
+            FromLeader::NewLeader { zxid, config } if self.stage == Stage::Syncing => {
                 if zxid != Zxid::new(self.epoch, 0) {
                     return Err(DownReason::OutOfOrder { expected: Zxid::new(self.epoch, 0), found: zxid });
                 }
                 if self.kind == LearnerKind::Follower {
                     self.unacked = self.tail.uncommitted().collect();
                 }
+                self.note_offer(zxid, config.as_deref(), out)?;
                 self.stage = Stage::Stabilizing;
                 self.needed = self.logged;
                 self.stabilize(out);
             }
             FromLeader::UpToDate if self.stage == Stage::AwaitStart => {
+                self.take_offer(out)?;
                 self.stage = Stage::Serving;
                 self.hear(now);
                 self.deliver(out);
@@ -111,8 +121,9 @@ impl Learner {
 
     /// Enters the epoch once everything is on disk that the learner had when NEWLEADER came.
     pub(super) fn stabilize(&mut self, out: &mut Vec<LearnerAction>) {
-        let is_stored =
-            self.storage.truncation.is_none() && !self.storage.is_saving_tree && self.durable >= self.needed;
+        let Storage { truncation, is_saving_tree, unsaved_configurations } = self.storage;
+        let is_settled = truncation.is_none() && !is_saving_tree && unsaved_configurations == 0;
+        let is_stored = is_settled && self.durable >= self.needed;
         if self.stage != Stage::Stabilizing || !is_stored {
             return;
         }

@@ -79,6 +79,12 @@ impl Tail {
         self.committed = self.entries.len();
     }
 
+    /// The last transaction that is known to be committed.
+    pub(super) fn last_committed(&self) -> Zxid {
+        let last = self.committed.checked_sub(1).and_then(|last| self.entries.get(last));
+        last.map_or(self.applied, |last| last.zxid)
+    }
+
     /// The entries that are not committed.
     pub(super) fn uncommitted(&self) -> impl Iterator<Item = Zxid> {
         self.entries.range(self.committed..).map(|logged| logged.zxid)

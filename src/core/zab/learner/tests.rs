@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::config::SyncLimits;
+use crate::config::{ReconfigRules, SyncLimits};
 use crate::id::ServerId;
 use crate::proto::{Txn, TxnHeader};
-use crate::quorum::{JointQuorum, QuorumVerifier};
+use crate::testing::{configurations, membership};
 use crate::time::WallTime;
 use crate::tree::TreeOptions;
 use crate::zab::options::Timing;
@@ -43,12 +41,15 @@ fn ack(zxid: Zxid) -> LearnerAction {
 
 impl Script {
     fn new(kind: LearnerKind) -> Script {
-        let verifier = QuorumVerifier::majority([1, 2, 3].map(ServerId), []);
+        let configurations = match kind {
+            LearnerKind::Follower => configurations(&[1, 2, 3], &[], 0),
+            LearnerKind::Observer => configurations(&[2, 3], &[1], 0),
+        };
         let options = ZabOptions {
             id: ServerId(1),
-            quorum: JointQuorum::of(Arc::new(verifier)),
+            configurations,
+            reconfig: None,
             timing: Timing { tick_ms: 2000, init_limit: 10, sync_limit: 5 },
-            config: None,
             force_snapshot_sync: false,
             confirm_syncs: true,
             sync_limits: SyncLimits::default(),
@@ -57,7 +58,7 @@ impl Script {
         let tail = Tail::of(at(1, 3), VecDeque::from([logged(at(1, 4))]));
         let (now, mut out) = (Instant::from_ms(1000), Vec::new());
         let log = (at(1, 4), at(1, 3));
-        let learner = Learner::new(options, kind, epochs, tail, log, now, &mut out);
+        let learner = Learner::new(options, ServerId(3), epochs, tail, log, now, &mut out);
         Script { learner, now, out }
     }
 
@@ -308,4 +309,141 @@ fn a_transcript_of_a_java_leaders_diff_is_followed() {
 fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
     digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}
+
+/// Server 1, a follower of server 3, where the ensemble may be reconfigured.
+fn reconfigurable() -> Script {
+    let rules = ReconfigRules { standalone_enabled: true, several_addresses: false };
+    let mut script = Script::serving(LearnerKind::Follower);
+    script.learner.options.configurations = configurations(&[1, 2, 3], &[], 5);
+    script.learner.options.reconfig = Some(rules);
+    script
+}
+
+fn reconfig(zxid: Zxid, voters: &[i64], observers: &[i64]) -> FromLeader {
+    let text = membership(voters, observers, zxid.0).text();
+    let data = Some(text.into_bytes().into());
+    let txn = Txn::Reconfig { path: "/zookeeper/config".into(), data, version: -1 };
+    let header = TxnHeader { client_id: SessionId(1), cxid: 1, zxid, time: WallTime(0) };
+    let mut payload = Vec::new();
+    header.encode(&txn, &mut payload);
+    FromLeader::Proposal { zxid, payload: payload.into() }
+}
+
+fn configured(actions: &[LearnerAction]) -> Vec<(i64, i64)> {
+    let of = |action: &LearnerAction| match action {
+        Configure(these) => Some((these.committed().version(), these.last_seen().version())),
+        _ => None,
+    };
+    actions.iter().filter_map(of).collect()
+}
+
+#[test]
+fn a_proposed_configuration_counts_at_once_and_is_activated_when_it_is_committed() {
+    let mut script = reconfigurable();
+    let change = at(2, 1);
+    let done = script.hears(reconfig(change, &[1, 3, 4], &[]));
+    assert_eq!(configured(&done), [(5, change.0)]);
+    let activate = FromLeader::CommitAndActivate { zxid: change, designated: ServerId(3) };
+    let done = script.hears(activate);
+    assert_eq!(configured(&done), [(change.0, change.0)]);
+    assert!(matches!(done[0], Deliver(_)), "{done:?}");
+    assert!(script.learner.is_serving(), "its leader and its role are the same");
+}
+
+#[test]
+fn another_leader_or_another_role_ends_it_after_the_commit() {
+    for (voters, observers, designated) in [(&[1, 2][..], &[][..], 2), (&[2, 3], &[1], 3), (&[1, 2], &[3], 1)]
+    {
+        let mut script = reconfigurable();
+        let change = at(2, 1);
+        script.hears(reconfig(change, voters, observers));
+        let leader = ServerId(designated);
+        let done = script.hears(FromLeader::CommitAndActivate { zxid: change, designated: leader });
+        let over = DownReason::Reconfigured { leader: Some(leader), zxid: change };
+        assert_eq!(done.last(), Some(&Down(over)));
+        assert!(matches!(done[0], Deliver(_)), "{done:?}");
+    }
+}
+
+#[test]
+fn who_is_removed_goes_on_to_follow() {
+    let mut script = reconfigurable();
+    let change = at(2, 1);
+    script.hears(reconfig(change, &[2, 3], &[]));
+    script.hears(FromLeader::CommitAndActivate { zxid: change, designated: ServerId(3) });
+    assert!(script.learner.is_serving());
+    assert_eq!(script.learner.configurations().committed().version(), change.0);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_not_logged() {
+    let mut script = reconfigurable();
+    let FromLeader::Proposal { zxid, payload } = reconfig(at(2, 1), &[1, 2, 3], &[]) else { unreachable!() };
+    let mut payload = payload.to_vec();
+    let place = payload.windows(6).position(|window| window == b"server").expect("a line");
+    payload[place] = b'x';
+    let done = script.hears(FromLeader::Proposal { zxid, payload: payload.into() });
+    assert!(matches!(done[..], [Down(DownReason::BadConfiguration { .. })]), "{done:?}");
+}
+
+/// As [`reconfigurable`], up to NEWLEADER, which tells this configuration.
+fn offered(script: &mut Script, config: &str) -> Vec<LearnerAction> {
+    script.hears(FromLeader::Diff(at(1, 4)));
+    let config = Some(config.as_bytes().into());
+    let done = script.hears(FromLeader::NewLeader { zxid: at(2, 0), config });
+    script.durable(at(1, 4));
+    done
+}
+
+/// A Java leader offers it to observers too, who hear of the proposal itself only when it is committed. Found by
+/// simulation.
+#[test]
+fn what_new_leader_offers_is_not_activated_before_it_is_committed() {
+    let change = at(2, 1);
+    let config = membership(&[2, 3, 4], &[1], change.0);
+    let mut script = Script::promised(LearnerKind::Observer);
+    script.learner.options.configurations = configurations(&[2, 3], &[1], 5);
+    script.learner.options.reconfig = reconfigurable().learner.options.reconfig;
+    offered(&mut script, &config.text());
+    script.learner.on_configurations_saved(&mut script.out);
+    script.saved(EpochFile::Current);
+    assert_eq!(configured(&script.hears(FromLeader::UpToDate)), []);
+    let FromLeader::Proposal { zxid, payload } = reconfig(change, &[2, 3, 4], &[1]) else { unreachable!() };
+    let done = script.hears(FromLeader::InformAndActivate { zxid, payload, designated: ServerId(3) });
+    assert_eq!(configured(&done), [(change.0, change.0)]);
+}
+
+fn promised() -> Script {
+    let mut script = Script::promised(LearnerKind::Follower);
+    script.learner.options = reconfigurable().learner.options;
+    script
+}
+
+#[test]
+fn what_new_leader_offers_is_on_disk_before_it_is_acknowledged_and_holds_from_uptodate_on() {
+    let mut script = promised();
+    let done = offered(&mut script, &membership(&[1, 3, 4], &[], 7).text());
+    assert_eq!(configured(&done), [(5, 7)]);
+    assert_eq!(script.saved(EpochFile::Current), [], "the configuration's file is not there yet");
+    script.learner.on_configurations_saved(&mut script.out);
+    assert_eq!(script.take(), [SaveEpoch(EpochFile::Current, 2)]);
+    assert_eq!(script.saved(EpochFile::Current), [ack(at(2, 0))]);
+    let done = script.hears(FromLeader::UpToDate);
+    assert_eq!(configured(&done), [(7, 7)]);
+    assert!(script.learner.is_serving());
+}
+
+#[test]
+fn what_new_leader_offers_may_end_it_at_uptodate_and_replaces_what_was_seen_before() {
+    let mut script = promised();
+    script.learner.options.configurations.see(&membership(&[8, 9], &[], 9));
+    let done = offered(&mut script, &membership(&[2, 3], &[1], 7).text());
+    assert_eq!(configured(&done), [(5, 7)], "9 is of no leader");
+    script.learner.on_configurations_saved(&mut script.out);
+    script.take();
+    script.saved(EpochFile::Current);
+    let done = script.hears(FromLeader::UpToDate);
+    assert_eq!(configured(&done), [(7, 7)]);
+    assert_eq!(done.last(), Some(&Down(DownReason::Reconfigured { leader: None, zxid: Zxid(7) })));
 }
