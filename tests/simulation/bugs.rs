@@ -52,8 +52,8 @@ fn a_commit_that_is_lost_when_a_learner_comes_again() {
     mischief_is_caught(Mischief::LoseCommitOnReconnect, &[history::PROMISE, progress::PROMISE, PROTOCOL]);
 }
 
-/// Chance finds this in one seed of hundreds: it takes a leader without followers at which nobody writes, for what
-/// waits for a quorum holds up all that is asked for behind it.
+/// Chance would hardly find this: it takes a leader without followers at which nobody writes, for what waits for a
+/// quorum holds up all that is asked for behind it.
 #[test]
 fn a_sync_that_nobody_has_confirmed() {
     for seed in 0..10 {
@@ -73,7 +73,8 @@ fn an_event_behind_what_it_tells_of() {
 fn an_ephemeral_that_outlives_its_session() {
     mischief_is_caught(
         Mischief::KeepEphemeral,
-        &[session_order::PROMISE, ephemerals::PROMISE, watches::PROMISE],
+        // A shard's tree notices where the next node does not get the place that it was given.
+        &[session_order::PROMISE, ephemerals::PROMISE, watches::PROMISE, NO_PANIC],
     );
 }
 

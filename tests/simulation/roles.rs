@@ -524,7 +524,7 @@ impl World {
         life: u32,
         configurations: Configurations,
     ) {
-        if self.servers[server].process(life).is_some() {
+        if self.servers[server].process(life).is_some() && !self.ends_without_room(server) {
             self.servers[server].disk.save_configurations(configurations);
             self.post(server, life, Role::Commit, Message::ConfigurationsSaved);
         }
