@@ -13,7 +13,7 @@ pub(super) struct Throttle {
     /// The share, in millionths.
     drop_share: u32,
     adapted: Instant,
-    random: u64,
+    random: fastrand::Rng,
 }
 
 impl Throttle {
@@ -25,7 +25,7 @@ impl Throttle {
             refilled: Instant::default(),
             drop_share: 0,
             adapted: Instant::default(),
-            random: seed | 1,
+            random: fastrand::Rng::with_seed(seed),
         }
     }
 
@@ -34,7 +34,7 @@ impl Throttle {
         self.refill(now);
         if let Some(freeze_time_ms) = self.options.freeze_time_ms {
             self.adapt(freeze_time_ms, now);
-            if self.chance() < self.drop_share {
+            if self.random.u32(..MILLION) < self.drop_share {
                 return false;
             }
         }
@@ -70,17 +70,6 @@ impl Throttle {
         } else if gone <= u128::from(tokens_max) * u128::from(decrease_ratio) {
             self.drop_share = self.drop_share.saturating_sub(drop_decrease);
         }
-    }
-
-    /// One of a million numbers, each with the same chance (xorshift64*).
-    fn chance(&mut self) -> u32 {
-        let mut x = self.random;
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        self.random = x;
-        let high = x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        ((high * u64::from(MILLION)) >> 32) as u32
     }
 }
 
@@ -142,12 +131,5 @@ mod tests {
             share = throttle.drop_share;
         }
         assert_eq!(share, 0);
-    }
-
-    #[test]
-    fn chance_is_even() {
-        let mut throttle = Throttle::new(EVEN, 0);
-        let low = (0..10_000).filter(|_| throttle.chance() < MILLION / 4).count();
-        assert!((2300..2700).contains(&low), "{low}");
     }
 }
