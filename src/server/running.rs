@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU16;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_lite::future;
-use ringkeeper_core::config::{Config, Ensemble};
+use ringkeeper_core::config::{Config, Configurations, Ensemble};
 use ringkeeper_core::election::LastLogged;
 use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::id::Zxid;
@@ -120,8 +120,9 @@ impl Server {
                 }
                 let (to_election, inbox) = inbox::<ToElection>();
                 let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
-                // The log may know of a reconfig that no file does.
+                // The log may know of a reconfig that no file does, or of none that a file names.
                 let configurations = member.configurations().clone();
+                let config_files = config_files(ensemble, &configurations, file, to_commit.clone());
                 let role = ElectionRole {
                     ensemble: Ensemble { configurations, ..ensemble.clone() },
                     last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },
@@ -147,7 +148,7 @@ impl Server {
                         logs,
                         snapshot_size_factor: ensemble.snapshot_size_factor,
                     },
-                    config_files: config_files(ensemble, file, to_commit.clone()),
+                    config_files,
                     quorum_port: QuorumPort::listen(ensemble, to_commit.clone()),
                     client_door: door.clone(),
                     clock,
@@ -262,14 +263,15 @@ fn open_door(
     })
 }
 
-/// The files that a reconfig changes, if there are any.
+/// The files that a reconfig changes, if there are any, of a server that goes by these configurations now.
 fn config_files(
     ensemble: &Ensemble,
+    now: &Configurations,
     file: Option<&Path>,
     to_commit: Sender<ToCommit>,
 ) -> Option<ConfigFiles> {
     let file = file.filter(|_| ensemble.reconfig.is_some())?;
-    Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, to_commit))
+    Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, now, to_commit))
 }
 
 /// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
