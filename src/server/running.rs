@@ -24,6 +24,7 @@ use crate::election::{ElectionRole, ToElection};
 use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
 use crate::net::peers::PeerPort;
 use crate::net::{Acceptor, Admission, ClientDoor, Limits};
+use crate::preflight;
 use crate::quorum_port::{FromPeers, QuorumPort};
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
 use crate::shard::ShardRole;
@@ -251,8 +252,11 @@ fn open_door(
     port: Arc<AtomicU16>,
     shards: Vec<Sender<ToShard>>,
 ) -> io::Result<Arc<ClientDoor>> {
-    let limits =
-        Limits { per_client: config.limits.connections_per_client, total: config.limits.connections };
+    let limits = Limits {
+        per_client: config.limits.connections_per_client,
+        total: config.limits.connections,
+        descriptors: preflight::first_reserved_descriptor(),
+    };
     let (admission, keep_alive) = (Admission::new(limits, topology.shards), config.client_port.keep_alive);
     ClientDoor::open(listener, backlog(&config.client_port), port, move |listener| {
         let deal_to = shards.clone();

@@ -3,7 +3,10 @@
 //! What takes longer, or has releases that say nothing new, is run with `-- --ignored`.
 
 mod away;
+mod descriptors;
 mod digests;
+mod hostile;
+mod large_data;
 mod local_sessions;
 mod many_observers;
 mod mixed;
@@ -17,6 +20,7 @@ mod replacement;
 mod restarts;
 mod rollback;
 mod sessions;
+mod strangers;
 mod takeover;
 mod through_java;
 mod wiped;
