@@ -1,4 +1,3 @@
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use ringkeeper_core::id::ServerId;
 use tracing::info;
 
 use super::ToElection;
-use crate::net::peers;
+use crate::net::{PeerStream, peers};
 use crate::runtime::Sender;
 
 /// Connects to other servers: a thread for each address of each attempt, since resolving a name can take
@@ -68,7 +67,7 @@ impl Dialler {
 }
 
 impl Attempt {
-    fn connected(&self, stream: TcpStream) {
+    fn connected(&self, stream: PeerStream) {
         if !self.is_won.swap(true, Ordering::AcqRel) {
             self.sender.post(ToElection::Dialled(self.link, Some(stream)));
         }

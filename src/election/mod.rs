@@ -11,7 +11,6 @@ mod dial;
 mod driver;
 mod link;
 
-use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use ringkeeper_core::config::{Configurations, Ensemble, HostPort, Membership};
 use ringkeeper_core::election::{LastLogged, LinkId, Outcome};
 use ringkeeper_core::id::{ServerId, Zxid};
 
+use crate::net::PeerStream;
 use crate::net::peers::PeerPort;
 use crate::runtime::{Clock, Inbox, Sender, sleep, spawn};
 use dial::Dialler;
@@ -58,9 +58,9 @@ pub enum ToElection {
     /// The epoch of the leader that was elected is established.
     Epoch(i64),
     /// Somebody connected to the election port.
-    Accepted(TcpStream),
+    Accepted(PeerStream),
     /// A connection that was to be made is there, or cannot be made.
-    Dialled(LinkId, Option<TcpStream>),
+    Dialled(LinkId, Option<PeerStream>),
     /// Close all connections, and end.
     Stop,
 }

@@ -14,7 +14,6 @@ mod config_files;
 mod disk;
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ pub use disk::{Disk, EpochError, read_epochs};
 use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
-use crate::net::ClientDoor;
+use crate::net::{ClientDoor, PeerStream};
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
@@ -86,7 +85,7 @@ pub struct MemberRoleOptions {
 
 /// The driver while it runs.
 struct Driver {
-    seat: Seat<TcpStream>,
+    seat: Seat<PeerStream>,
     options: MemberRoleOptions,
     to_self: Sender<ToCommit>,
     log: Option<Sender<ToLog>>,
@@ -224,7 +223,7 @@ impl Driver {
         report
     }
 
-    fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<TcpStream>>) {
+    fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<PeerStream>>) {
         let (leader, position) = (outcome.vote.leader, self.seat.member().position());
         match outcome.state {
             PeerState::Looking => {}
@@ -236,7 +235,7 @@ impl Driver {
         self.seat.on_elected(outcome, self.at, out);
     }
 
-    fn perform(&mut self, duties: Vec<Duty<TcpStream>>) {
+    fn perform(&mut self, duties: Vec<Duty<PeerStream>>) {
         for duty in duties {
             match duty {
                 Duty::Act(action) => self.act(action),

@@ -5,8 +5,12 @@ mod admission;
 mod door;
 mod listener;
 pub mod peers;
+mod stream;
+mod tls_socket;
 
 pub use acceptor::{Accepted, Acceptor};
 pub use admission::{Admission, Admitted, Limits, Refusal};
 pub use door::ClientDoor;
 pub use listener::{ListenError, listen};
+pub use stream::{PeerSocket, PeerStream};
+pub use tls_socket::TlsSocket;

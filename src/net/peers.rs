@@ -10,15 +10,15 @@ use ringkeeper_core::config::HostPort;
 use rustix::net::{Shutdown, shutdown, sockopt};
 use tracing::{debug, info, warn};
 
-use super::listen;
+use super::{PeerStream, listen};
 use crate::runtime::{Reason, fatal};
 
 /// Connects to a server: resolves its name anew, and tries each address for at most so long.
-pub fn connect(address: &HostPort, timeout: Duration) -> io::Result<TcpStream> {
+pub fn connect(address: &HostPort, timeout: Duration) -> io::Result<PeerStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for resolved in (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX) {
         match connect_to(resolved, timeout) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok(PeerStream::plain(stream)),
             Err(error) => last = error,
         }
     }
@@ -45,7 +45,7 @@ struct Shared {
     what: &'static str,
     stopping: AtomicBool,
     listeners: Mutex<Vec<Arc<TcpListener>>>,
-    accepted: Box<dyn Fn(TcpStream) + Send + Sync>,
+    accepted: Box<dyn Fn(PeerStream) + Send + Sync>,
     attempts_max: Option<u32>,
 }
 
@@ -58,7 +58,7 @@ impl PeerPort {
         mut addresses: Vec<HostPort>,
         listens_on_all: bool,
         attempts_max: Option<u32>,
-        accepted: impl Fn(TcpStream) + Send + Sync + 'static,
+        accepted: impl Fn(PeerStream) + Send + Sync + 'static,
     ) -> PeerPort {
         if listens_on_all {
             let wildcard = Ipv4Addr::UNSPECIFIED.to_string();
@@ -100,7 +100,7 @@ impl Shared {
         while !self.stopping.load(Ordering::Acquire) {
             match listener.accept() {
                 Ok((stream, remote)) => match prepare(&stream) {
-                    Ok(()) => (self.accepted)(stream),
+                    Ok(()) => (self.accepted)(PeerStream::plain(stream)),
                     Err(error) => debug!("{remote} is gone before it was served: {error}"),
                 },
                 Err(_) if self.stopping.load(Ordering::Acquire) => return,

@@ -1,18 +1,17 @@
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ringkeeper_core::config::HostPort;
 use tracing::info;
 
-use crate::net::peers;
+use crate::net::{PeerStream, peers};
 
 /// Connects to whichever of the addresses answers, on a thread of its own, resolving names anew at each try;
 /// `None` if none has in time.
 pub(super) fn start(
     addresses: Vec<HostPort>,
     patience: Duration,
-    done: impl FnOnce(Option<TcpStream>) + Send + 'static,
+    done: impl FnOnce(Option<PeerStream>) + Send + 'static,
 ) {
     let work = move || done(connect(&addresses, Instant::now() + patience));
     if let Err(error) = thread::Builder::new().name("leader dial".into()).spawn(work) {
@@ -21,7 +20,7 @@ pub(super) fn start(
     }
 }
 
-fn connect(addresses: &[HostPort], deadline: Instant) -> Option<TcpStream> {
+fn connect(addresses: &[HostPort], deadline: Instant) -> Option<PeerStream> {
     loop {
         for address in addresses {
             match peers::connect(address, CONNECT_TIMEOUT) {
