@@ -5,10 +5,10 @@ use std::time::Duration;
 use ringkeeper_core::config::HostPort;
 use ringkeeper_core::election::LinkId;
 use ringkeeper_core::id::ServerId;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::ToElection;
-use crate::net::{PeerStream, peers};
+use crate::net::{ConnectError, PeerStream, Protection, peers};
 use crate::runtime::Sender;
 
 /// Connects to other servers: a thread for each address of each attempt, since resolving a name can take
@@ -16,6 +16,7 @@ use crate::runtime::Sender;
 pub(super) struct Dialler {
     sender: Sender<ToElection>,
     timeout: Duration,
+    protection: Protection,
     threads: Arc<AtomicUsize>,
 }
 
@@ -30,8 +31,8 @@ struct Attempt {
 
 impl Dialler {
     /// `timeout` is for each address; the machine's own limit is for the whole attempt.
-    pub(super) fn new(sender: Sender<ToElection>, timeout: Duration) -> Dialler {
-        Dialler { sender, timeout, threads: Arc::default() }
+    pub(super) fn new(sender: Sender<ToElection>, timeout: Duration, protection: Protection) -> Dialler {
+        Dialler { sender, timeout, protection, threads: Arc::default() }
     }
 
     /// Connects to whichever address answers first; [`ToElection::Dialled`] tells how it went.
@@ -50,10 +51,14 @@ impl Dialler {
                 attempt.failed(&address, &"too many attempts hang in the name service");
                 continue;
             }
-            let (target, timeout) = (address.clone(), self.timeout);
+            let (target, timeout, protection) = (address.clone(), self.timeout, self.protection.clone());
             let thread = std::thread::Builder::new().name("election dial".into()).spawn(move || {
-                match peers::connect(&target, timeout) {
+                match peers::connect(&target, timeout, &protection) {
                     Ok(stream) => dialling.connected(stream),
+                    Err(error @ ConnectError::Unprotected(_)) => {
+                        warn!("{} at election address {target}: {error}", dialling.peer);
+                        dialling.failed(&target, &error);
+                    }
                     Err(error) => dialling.failed(&target, &error),
                 }
                 threads.fetch_sub(1, Ordering::Relaxed);

@@ -31,7 +31,7 @@ pub use disk::{Disk, EpochError, read_epochs};
 use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
-use crate::net::{ClientDoor, PeerStream};
+use crate::net::{ClientDoor, PeerStream, Protection};
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
@@ -60,6 +60,8 @@ pub struct MemberRole {
     pub config_files: Option<ConfigFiles>,
     /// The port where this server's learners come.
     pub quorum_port: QuorumPort,
+    /// How what it says to others is protected.
+    pub protection: Protection,
     /// The port where its clients come.
     pub client_door: Arc<ClientDoor>,
     /// The time.
@@ -94,6 +96,7 @@ struct Driver {
     disk: Disk,
     config_files: Option<ConfigFiles>,
     quorum_port: Option<QuorumPort>,
+    protection: Protection,
     client_door: Arc<ClientDoor>,
     /// Where the configuration says that clients connect.
     client_address: Option<HostPort>,
@@ -127,6 +130,7 @@ impl MemberRole {
             disk: self.disk,
             config_files: self.config_files,
             quorum_port: Some(self.quorum_port),
+            protection: self.protection,
             client_door: self.client_door,
             client_address,
             trees: BTreeMap::new(),
@@ -280,7 +284,8 @@ impl Driver {
 
     fn dial(&mut self, attempt: Attempt, addresses: Option<Vec<HostPort>>, patience: Duration) {
         let (addresses, post) = (addresses.unwrap_or_default(), self.to_self.clone());
-        self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
+        self.leader =
+            Some(LeaderConnection::open(attempt, addresses, patience, self.protection.clone(), post));
     }
 
     fn act(&mut self, action: Action) {

@@ -12,7 +12,15 @@ use crate::runtime::Socket;
 #[derive(Debug)]
 pub struct PeerStream {
     tcp: TcpStream,
-    session: Option<Box<Connection>>,
+    session: Option<Box<Session>>,
+}
+
+/// A session of TLS.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    /// What the keys about it begin with, for messages.
+    pub(super) prefix: &'static str,
 }
 
 impl PeerStream {
@@ -21,9 +29,9 @@ impl PeerStream {
         PeerStream { tcp, session: None }
     }
 
-    /// What is said goes through this session.
-    pub fn protected(tcp: TcpStream, session: Connection) -> PeerStream {
-        PeerStream { tcp, session: Some(Box::new(session)) }
+    /// What is said goes through this session, about which the keys that begin with the prefix are.
+    pub fn protected(tcp: TcpStream, connection: Connection, prefix: &'static str) -> PeerStream {
+        PeerStream { tcp, session: Some(Box::new(Session { connection, prefix })) }
     }
 
     /// The other end; an error if the connection has ended already.

@@ -4,8 +4,11 @@ use std::net::TcpStream;
 use std::task::{Context, Poll, ready};
 
 use rustls::Connection;
+use tracing::warn;
 
+use super::stream::Session;
 use crate::runtime::Socket;
+use crate::tls::explain_session;
 
 /// A connected socket with a TLS session, on one executor.
 ///
@@ -21,6 +24,8 @@ pub struct TlsSocket {
     sealed: RefCell<Sealed>,
     arrived: RefCell<Arrived>,
     has_failed: Cell<bool>,
+    remote: String,
+    prefix: &'static str,
 }
 
 /// What has come and has not gone to the session, which takes no more than it can hold.
@@ -42,10 +47,13 @@ struct Sealed {
 
 impl TlsSocket {
     /// Takes over a connected socket and its session, the handshake of which is done.
-    pub fn new(stream: TcpStream, session: Connection) -> TlsSocket {
+    pub(super) fn new(stream: TcpStream, session: Session) -> TlsSocket {
+        let remote = stream.peer_addr().map_or_else(|_| "a server".to_owned(), |remote| remote.to_string());
         TlsSocket {
+            remote,
+            prefix: session.prefix,
             socket: Socket::new(stream),
-            session: RefCell::new(session),
+            session: RefCell::new(session.connection),
             sealed: RefCell::default(),
             arrived: RefCell::default(),
             has_failed: Cell::new(false),
@@ -127,6 +135,7 @@ impl TlsSocket {
         }
         processed.map(drop).map_err(|error| {
             self.has_failed.set(true);
+            warn!("{}: {}: its connection is closed", self.remote, explain_session(self.prefix, &error));
             io::Error::new(io::ErrorKind::InvalidData, error)
         })
     }
@@ -176,3 +185,74 @@ impl Sealed {
 const BATCH_LEN_MAX: usize = 64 << 10;
 /// A whole record of TLS, and what is around it.
 const ARRIVED_LEN: usize = (16 << 10) + 512;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::{PeerSocket, PeerStream};
+    use crate::runtime::{Executor, ExecutorOptions};
+    use crate::tls::Tls;
+    use crate::tls::tests::of_fixtures;
+
+    #[test]
+    fn what_is_sent_comes_back_whole_though_the_peer_takes_it_slowly() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let peer = thread::spawn(move || {
+            let (stream, remote) = listener.accept().expect("somebody connects");
+            echo(stream, |stream| {
+                Tls::load(of_fixtures()).expect("good").welcome(stream, remote, PATIENCE).expect("good")
+            });
+        });
+        let mut tcp = TcpStream::connect(address).expect("listening");
+        let tls = Tls::load(of_fixtures()).expect("good");
+        let session = tls.connect(&mut tcp, "127.0.0.1", PATIENCE).expect("a handshake");
+        let executor = Executor::new(ExecutorOptions::default()).start(|| async {
+            let socket = PeerSocket::new(PeerStream::protected(tcp, session, "ssl.quorum."));
+            let sent: Vec<u8> = (0..LEN).map(|number| (number % 251) as u8).collect();
+            let mut done = socket.send_now(&sent).expect("connected");
+            assert!(done < LEN, "the kernel holds less");
+            while done < LEN {
+                done += poll_fn(|cx| socket.poll_send(cx, &sent[done..])).await.expect("connected");
+            }
+            let (mut came, mut buffer) = (Vec::<u8>::new(), vec![0; 10_000]);
+            loop {
+                match poll_fn(|cx| socket.poll_recv(cx, &mut buffer)).await.expect("connected") {
+                    0 => return assert!(came == sent, "{} bytes came", came.len()),
+                    len => came.extend(&buffer[..len]),
+                }
+            }
+        });
+        executor.expect("an executor").join().expect("no panic");
+        peer.join().expect("no panic");
+    }
+
+    /// Takes everything, a little at a time, then sends it back and says that this was all.
+    fn echo(mut stream: TcpStream, handshake: impl FnOnce(&mut TcpStream) -> Connection) {
+        let mut session = handshake(&mut stream);
+        let (mut taken, mut buffer) = (Vec::new(), vec![0; 1000]);
+        while taken.len() < LEN {
+            match session.reader().read(&mut buffer) {
+                Ok(len) => taken.extend(&buffer[..len]),
+                Err(_) => drop(session.complete_io(&mut stream).expect("connected")),
+            }
+        }
+        for part in taken.chunks(20_000) {
+            session.writer().write_all(part).expect("room");
+            while session.wants_write() {
+                session.write_tls(&mut stream).expect("connected");
+            }
+        }
+        session.send_close_notify();
+        session.write_tls(&mut stream).expect("connected");
+    }
+
+    /// More than all buffers on the way hold.
+    const LEN: usize = 16 << 20;
+    const PATIENCE: Duration = Duration::from_secs(60);
+}

@@ -10,7 +10,7 @@ use ringkeeper_core::zab::{Item, LeaderStream};
 use super::FromPeers;
 use super::dial;
 use super::link::{self, BACKLOG_MAX, Link, Taken};
-use crate::net::PeerStream;
+use crate::net::{PeerStream, Protection};
 use crate::runtime::Sender;
 use crate::wiring::ToCommit;
 
@@ -28,10 +28,11 @@ impl LeaderConnection {
         attempt: Attempt,
         addresses: Vec<HostPort>,
         patience: Duration,
+        protection: Protection,
         post: Sender<ToCommit>,
     ) -> LeaderConnection {
         let result = post.clone();
-        dial::start(addresses, patience, move |stream| {
+        dial::start(addresses, patience, protection, move |stream| {
             let event = stream.map_or(LeaderEvent::Unreachable, LeaderEvent::Connected);
             result.post(ToCommit::Peers(FromPeers::Leader(attempt, event)));
         });

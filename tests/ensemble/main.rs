@@ -3,6 +3,7 @@
 //! What takes longer, or has releases that say nothing new, is run with `-- --ignored`.
 
 mod away;
+mod certificates;
 mod digests;
 mod local_sessions;
 mod many_observers;
@@ -19,6 +20,7 @@ mod rollback;
 mod sessions;
 mod takeover;
 mod through_java;
+mod tls;
 mod wiped;
 mod words;
 mod work;
