@@ -57,7 +57,7 @@ impl Dialler {
                     Ok(stream) => dialling.connected(stream),
                     Err(error @ ConnectError::Unprotected(_)) => {
                         warn!("{} at election address {target}: {error}", dialling.peer);
-                        dialling.failed(&target, &error);
+                        dialling.give_up();
                     }
                     Err(error) => dialling.failed(&target, &error),
                 }
@@ -80,6 +80,10 @@ impl Attempt {
 
     fn failed(&self, address: &HostPort, error: &dyn std::fmt::Display) {
         info!("Cannot open channel to {} at election address {address}: {error}", self.peer);
+        self.give_up();
+    }
+
+    fn give_up(&self) {
         let was_last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
         if was_last && !self.is_won.load(Ordering::Acquire) {
             self.sender.post(ToElection::Dialled(self.link, None));

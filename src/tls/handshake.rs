@@ -92,7 +92,11 @@ fn complete(
 ) -> Result<Connection, Failure> {
     let mut timed = Timed { stream, until: Instant::now() + patience };
     while session.is_handshaking() || session.wants_write() {
-        session.complete_io(&mut timed)?;
+        if let Err(error) = session.complete_io(&mut timed) {
+            // The other side is told why, if it still listens.
+            while session.wants_write() && session.write_tls(&mut timed).is_ok_and(|len| len > 0) {}
+            return Err(error.into());
+        }
     }
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(None)?;

@@ -3,9 +3,13 @@ use std::io;
 
 use p12_keystore::error::Error as Pkcs12Error;
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
+use pkcs8::der::{Decode, Encode};
+use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use ringkeeper_core::config::{Password, Store, StoreKind};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivateSec1KeyDer};
+use sec1::{EcParameters, EcPrivateKey};
 use thiserror::Error;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{jks, pem_file};
 
@@ -48,6 +52,29 @@ pub(super) enum StoreProblem {
     Unusable(rustls::Error),
 }
 
+impl Identity {
+    /// Java writes a key on an elliptic curve without its public part, which is wanted to sign; the certificate has it.
+    fn completed(self) -> Identity {
+        let key = self.key_with_public_part();
+        Identity { key: key.map_or(self.key, PrivateKeyDer::from), ..self }
+    }
+
+    /// `None` if the key is of another kind, or has its public part.
+    fn key_with_public_part(&self) -> Option<PrivateSec1KeyDer<'static>> {
+        let PrivateKeyDer::Pkcs8(whole) = &self.key else { return None };
+        let info = PrivateKeyInfoRef::try_from(whole.secret_pkcs8_der()).ok()?;
+        let key = EcPrivateKey::from_der(info.private_key.as_bytes()).ok()?;
+        if info.algorithm.oid != ELLIPTIC_CURVES || key.public_key.is_some() {
+            return None;
+        }
+        let (_, certificate) = X509Certificate::from_der(self.chain.first()?).ok()?;
+        let public_key = Some(&certificate.public_key().subject_public_key.data[..]);
+        let parameters = info.algorithm.parameters_oid().ok().map(EcParameters::NamedCurve);
+        let key = EcPrivateKey { public_key, parameters, ..key };
+        key.to_der().ok().map(PrivateSec1KeyDer::from)
+    }
+}
+
 impl StoreError {
     pub(super) fn of(store: &Store, problem: StoreProblem) -> StoreError {
         StoreError { key: store.key, file: store.location.clone(), problem }
@@ -67,7 +94,7 @@ pub(super) fn identity(store: &Store) -> Result<Identity, StoreError> {
         StoreKind::Pem => pem_file::identity(&bytes, &password),
         _ => archive(&bytes, &password)?.identities.into_iter().next().ok_or(StoreProblem::NoKey),
     });
-    found.map_err(|problem| StoreError::of(store, problem))
+    found.map(Identity::completed).map_err(|problem| StoreError::of(store, problem))
 }
 
 /// The certificates in a file that are trusted: in a PEM file all, else those that are marked so.
@@ -120,3 +147,6 @@ fn archive(bytes: &[u8], password: &str) -> Result<Found, StoreProblem> {
     }
     Ok(found)
 }
+
+/// id-ecPublicKey
+const ELLIPTIC_CURVES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");

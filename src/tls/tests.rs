@@ -196,7 +196,7 @@ fn meet(dials: TlsOptions, accepts: TlsOptions, name: &'static str) -> [Result<C
 
 #[track_caller]
 fn assert_refused(met: &Result<Connection, String>, text: &str) {
-    let error = met.as_ref().err().expect("it is refused");
+    let error = met.as_ref().expect_err("it is refused");
     assert!(error.contains(text), "{error}");
 }
 

@@ -31,12 +31,23 @@ impl Authority {
 /// The files of all servers of an ensemble: `<id>.p12`, opened by what is in `password`, and `<id>-trusted.pem`.
 pub(crate) struct Files {
     folder: TempDir,
+    /// Whether certificates are for the hosts of servers, and servers insist on it.
+    have_hosts: bool,
 }
 
 impl Files {
     /// Those of servers that `authority` has signed for, and that trust it.
     pub(crate) fn new(ids: &[u8], authority: &Authority) -> Files {
-        let files = Files { folder: TempDir::new().expect("a folder") };
+        Files::made(ids, authority, true)
+    }
+
+    /// The same with certificates for some other host, which servers don't mind unless they are told to.
+    pub(crate) fn of_other_hosts(ids: &[u8], authority: &Authority) -> Files {
+        Files::made(ids, authority, false)
+    }
+
+    fn made(ids: &[u8], authority: &Authority, have_hosts: bool) -> Files {
+        let files = Files { folder: TempDir::new().expect("a folder"), have_hosts };
         fs::write(files.path("password"), format!("{PASSWORD}\n")).expect("writable");
         for id in ids {
             files.sign(*id, authority);
@@ -45,10 +56,14 @@ impl Files {
         files
     }
 
-    /// Gives a server a new key, and a certificate for the loopback address.
+    /// Gives a server a new key, and a certificate for the addresses that it may have on the loopback network.
     pub(crate) fn sign(&self, id: u8, authority: &Authority) {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("good");
+        let hosts = match self.have_hosts {
+            true => vec!["127.0.0.1".to_owned(), format!("127.0.1.{id}")],
+            false => vec!["elsewhere.test".to_owned()],
+        };
+        let params = CertificateParams::new(hosts).expect("good");
         let certificate = params.signed_by(&key, &authority.issuer).expect("good");
         let chain = PrivateKeyChain::new(
             LocalKeyId(vec![id]),
@@ -66,13 +81,13 @@ impl Files {
         self.put(&format!("{id}-trusted.pem"), text.as_bytes());
     }
 
-    /// The settings that name a server's files, and have host names verified.
+    /// The settings that name a server's files, and have host names verified if that can be.
     pub(crate) fn name(&self, id: u8, settings: Settings) -> Settings {
+        let settings = if self.have_hosts { settings.config("fips-mode", false) } else { settings };
         settings
             .config("ssl.quorum.keyStore.location", self.path(&format!("{id}.p12")).display())
             .config("ssl.quorum.keyStore.passwordPath", self.path("password").display())
             .config("ssl.quorum.trustStore.location", self.path(&format!("{id}-trusted.pem")).display())
-            .config("fips-mode", false)
     }
 
     /// A file that is there is replaced at once, as a whole.

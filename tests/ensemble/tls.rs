@@ -1,11 +1,12 @@
 //! TLS between servers: among ringkeepers, with Java servers, while it is turned on, and who is kept out.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 
 use ringkeeper_kit::ensemble::Ensemble;
 use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
+use ringkeeper_kit::ports::Port;
 use ringkeeper_kit::server::Settings;
 use ringkeeper_kit::wire::Client;
 
@@ -41,8 +42,10 @@ fn ringkeepers_talk_with_tls_and_take_new_certificates_while_they_run() {
 #[test]
 fn java_servers_and_ringkeepers_talk_with_tls_whoever_leads() {
     let kinds = [Ringkeeper, Java(Release::V3_9), Ringkeeper];
-    let (mut ensemble, _files) =
-        protected(&kinds, &[Java(Release::V3_9), Ringkeeper], &Authority::new("one"));
+    let (ensemble, _files) = protected(&kinds, &[Java(Release::V3_9), Ringkeeper], &Authority::new("one"));
+    // Followers bring the observers up to date.
+    let port = Port::claim();
+    let mut ensemble = ensemble.hosts_apart().config("observerMasterPort", port.number());
     ensemble.start_led_by(3);
     take_writes(&ensemble, "/ringkeeper-leads");
     ensemble.server(3).kill();
@@ -59,7 +62,7 @@ fn java_servers_and_ringkeepers_talk_with_tls_whoever_leads() {
 fn tls_is_turned_on_under_load_one_server_after_the_other() {
     let kinds = [Java(Release::V3_9), Ringkeeper, Ringkeeper];
     let mut ensemble = ensemble(&kinds, &[]);
-    let files = Files::new(&ensemble.ids(), &Authority::new("one"));
+    let files = Files::of_other_hosts(&ensemble.ids(), &Authority::new("one"));
     ensemble.start_led_by(3);
     assert_refused(&mut ensemble, 3, &HELLO, "speaks TLS, and this server does not");
     let ids = ensemble.ids();
@@ -120,7 +123,7 @@ fn assert_refused(ensemble: &mut Ensemble, id: u8, first: &[u8], told: &str) {
     let mut tried = 0;
     for port in ensemble.peer_ports(id) {
         // Only a leader of Java's listens on its quorum port.
-        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { continue };
+        let Ok(mut stream) = TcpStream::connect((ensemble.host(id), port)) else { continue };
         stream.write_all(first).expect("connected");
         let mut answer = Vec::new();
         // Closed with what was said unread, the connection is reset.
