@@ -12,8 +12,8 @@ use tracing::{debug, error, info, warn};
 use super::PeerStream;
 use crate::tls::{Peeked, Tls, TlsError, explain, peek};
 
-/// How what servers say to each other is protected, if it is.
-#[derive(Clone)]
+/// How what servers say to each other is protected; by default it is not.
+#[derive(Clone, Default)]
 pub struct Protection(Option<Arc<Guard>>);
 
 struct Guard {
@@ -39,7 +39,7 @@ impl Protection {
     /// Reads keys and certificates, and if so wanted, reads them anew when they change. Without options everything
     /// is plain.
     pub fn load(options: Option<&PeerTls>) -> Result<Protection, TlsError> {
-        let Some(options) = options else { return Ok(Protection(None)) };
+        let Some(options) = options else { return Ok(Protection::default()) };
         let tls = Arc::new(Tls::load(options.options.clone())?);
         if options.reloads
             && let Err(error) = tls.watch()
