@@ -4,7 +4,10 @@
 
 mod away;
 mod certificates;
+mod descriptors;
 mod digests;
+mod hostile;
+mod large_data;
 mod local_sessions;
 mod many_observers;
 mod mixed;
@@ -18,6 +21,7 @@ mod replacement;
 mod restarts;
 mod rollback;
 mod sessions;
+mod strangers;
 mod takeover;
 mod through_java;
 mod tls;
