@@ -8,7 +8,7 @@ use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
 use ringkeeper_kit::ports::Port;
 use ringkeeper_kit::server::Settings;
-use ringkeeper_kit::wire::Client;
+use ringkeeper_kit::wire::{Client, Request, create_mode};
 
 use crate::certificates::{Authority, Files};
 use crate::ensemble;
@@ -61,9 +61,17 @@ fn java_servers_and_ringkeepers_talk_with_tls_whoever_leads() {
 #[test]
 fn tls_is_turned_on_under_load_one_server_after_the_other() {
     let kinds = [Java(Release::V3_9), Ringkeeper, Ringkeeper];
-    let mut ensemble = ensemble(&kinds, &[]);
+    let mut ensemble = ensemble(&kinds, &[]).property("zookeeper.forceSnapshotSync", true);
     let files = Files::of_other_hosts(&ensemble.ids(), &Authority::new("one"));
     ensemble.start_led_by(3);
+    // Each server that comes back is sent a tree of many records of TLS, and more than a socket holds.
+    let mut client = Client::connect(ensemble.addr(3)).expect("a session");
+    for number in 0..LARGE_NODES {
+        let data = vec![number; LARGE];
+        let request = Request::create(format!("/large-{number}"), &data, create_mode::PERSISTENT);
+        assert_eq!(client.call(&request).expect("a reply").err, 0);
+    }
+    client.close().expect("a reply");
     assert_refused(&mut ensemble, 3, &HELLO, "speaks TLS, and this server does not");
     let ids = ensemble.ids();
     let load = Load::start(ids.iter().map(|id| ensemble.addr(*id)).collect(), "/load");
@@ -136,5 +144,7 @@ fn assert_refused(ensemble: &mut Ensemble, id: u8, first: &[u8], told: &str) {
 
 /// What both kinds of servers log.
 const BLOCKED: &str = "Blocked insecure connection attempt";
+const LARGE_NODES: u8 = 20;
+const LARGE: usize = 500_000;
 /// How a client's first message of TLS begins.
 const HELLO: [u8; 16] = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 1, 2, 3, 4, 5];
