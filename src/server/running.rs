@@ -23,7 +23,7 @@ use crate::commit::{Commit, Followers};
 use crate::election::{ElectionRole, ToElection};
 use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
 use crate::net::peers::PeerPort;
-use crate::net::{Acceptor, Admission, ClientDoor, Limits};
+use crate::net::{Acceptor, Admission, ClientDoor, Limits, Protection};
 use crate::preflight;
 use crate::quorum_port::{FromPeers, QuorumPort};
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
@@ -58,6 +58,7 @@ impl Server {
         clock: Clock,
         recovery: Recovery,
         listener: TcpListener,
+        protection: Protection,
     ) -> Result<Server, StartError> {
         let Recovery { pipeline, wal, snapshot } = recovery;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
@@ -128,13 +129,14 @@ impl Server {
                     ensemble: Ensemble { configurations, ..ensemble.clone() },
                     last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },
                     inbox,
+                    protection: protection.clone(),
                     sender: to_election.clone(),
                     decided: Box::new(move |outcome| decided.post(ToCommit::Elected(outcome))),
                     adopted: Box::new(move |heard| adopted.post(ToCommit::ConfigurationHeard(heard))),
                     clock,
                 };
                 election = Some(start(move || role.run()));
-                observer_port = listen_for_observers(ensemble, to_commit.clone());
+                observer_port = listen_for_observers(ensemble, protection.clone(), to_commit.clone());
                 let role = MemberRole {
                     member,
                     options: plan::member_role(&config, ensemble),
@@ -150,7 +152,8 @@ impl Server {
                         snapshot_size_factor: ensemble.snapshot_size_factor,
                     },
                     config_files,
-                    quorum_port: QuorumPort::listen(ensemble, to_commit.clone()),
+                    quorum_port: QuorumPort::listen(ensemble, protection.clone(), to_commit.clone()),
+                    protection,
                     client_door: door.clone(),
                     clock,
                 };
@@ -280,9 +283,20 @@ fn config_files(
 
 /// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
 /// come to follow.
-fn listen_for_observers(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> Option<PeerPort> {
+fn listen_for_observers(
+    ensemble: &Ensemble,
+    protection: Protection,
+    to_commit: Sender<ToCommit>,
+) -> Option<PeerPort> {
     let own = ensemble.observer_master_addresses().remove(&ensemble.my_id)?;
-    Some(PeerPort::listen("observer master port", own, ensemble.listens_on_all, None, move |stream| {
-        to_commit.post(ToCommit::Peers(FromPeers::AcceptedObserver(stream)));
-    }))
+    Some(PeerPort::listen(
+        "observer master port",
+        own,
+        ensemble.listens_on_all,
+        None,
+        protection,
+        move |stream| {
+            to_commit.post(ToCommit::Peers(FromPeers::AcceptedObserver(stream)));
+        },
+    ))
 }

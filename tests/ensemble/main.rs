@@ -3,6 +3,7 @@
 //! What takes longer, or has releases that say nothing new, is run with `-- --ignored`.
 
 mod away;
+mod certificates;
 mod descriptors;
 mod digests;
 mod hostile;
@@ -23,6 +24,7 @@ mod sessions;
 mod strangers;
 mod takeover;
 mod through_java;
+mod tls;
 mod wiped;
 mod words;
 mod work;
