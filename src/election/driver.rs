@@ -25,6 +25,7 @@ pub(super) struct Driver {
     me: ServerId,
     configurations: RefCell<Configurations>,
     adopts: bool,
+    has_oracle: bool,
     told: Told,
     clock: Clock,
     happened: Bell,
@@ -35,6 +36,7 @@ pub(super) struct Driver {
 pub(super) struct Told {
     pub(super) decided: Box<dyn Fn(Outcome)>,
     pub(super) adopted: Box<dyn Fn(Membership)>,
+    pub(super) asked: Box<dyn Fn()>,
 }
 
 impl Driver {
@@ -47,9 +49,9 @@ impl Driver {
     ) -> Driver {
         let mut first = Vec::new();
         let (me, configurations) = (ensemble.my_id, ensemble.configurations.clone());
-        let adopts = ensemble.reconfig.is_some();
+        let (adopts, has_oracle) = (ensemble.reconfig.is_some(), ensemble.oracle.is_some());
         let peer = ElectionPeer::start(
-            Electorate::of(me, &configurations, adopts),
+            Electorate::of(me, &configurations, adopts).with_oracle(has_oracle),
             configurations.committed().election_addresses(me),
             addresses(&configurations),
             ensemble.election,
@@ -65,6 +67,7 @@ impl Driver {
             me,
             configurations: RefCell::new(configurations),
             adopts,
+            has_oracle,
             told,
             clock,
             happened: Bell::default(),
@@ -110,7 +113,7 @@ impl Driver {
 
     fn reconfigure(self: &Rc<Driver>) {
         let configurations = self.configurations.borrow().clone();
-        let electorate = Electorate::of(self.me, &configurations, self.adopts);
+        let electorate = Electorate::of(self.me, &configurations, self.adopts).with_oracle(self.has_oracle);
         let advertised = configurations.committed().election_addresses(self.me);
         let peers = addresses(&configurations);
         self.input(|peer, now, out| peer.reconfigure(electorate, advertised, peers, now, out));
@@ -118,6 +121,10 @@ impl Driver {
 
     pub(super) fn on_avoid(&self, pause: Duration) {
         self.peer.borrow_mut().avoid(pause, self.clock.now());
+    }
+
+    pub(super) fn on_oracle(self: &Rc<Driver>, grants: bool) {
+        self.input(|peer, now, out| peer.on_oracle(grants, now, out));
     }
 
     pub(super) fn on_epoch(&self, epoch: i64) {
@@ -225,6 +232,7 @@ impl Driver {
                 }
                 Action::Note { link, note } => self.tell(link, &note),
                 Action::Adopt(membership) => self.on_adopt(membership),
+                Action::AskOracle => (self.told.asked)(),
                 Action::Decided(outcome) => (self.told.decided)(outcome),
             }
         }

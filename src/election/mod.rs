@@ -21,6 +21,7 @@ use ringkeeper_core::election::{LastLogged, LinkId, Outcome};
 use ringkeeper_core::id::{ServerId, Zxid};
 
 use crate::net::peers::PeerPort;
+use crate::oracle::Oracle;
 use crate::runtime::{Clock, Inbox, Sender, sleep, spawn};
 use dial::Dialler;
 use driver::{Driver, Told};
@@ -39,6 +40,8 @@ pub struct ElectionRole {
     pub decided: Box<dyn Fn(Outcome) + Send>,
     /// Who is told of a newer configuration that another server goes by, and this one from now on too.
     pub adopted: Box<dyn Fn(Membership) + Send>,
+    /// Who says whether one of two servers may go on alone.
+    pub oracle: Option<Oracle>,
     /// The time.
     pub clock: Clock,
 }
@@ -57,6 +60,8 @@ pub enum ToElection {
     Avoid(Duration),
     /// The epoch of the leader that was elected is established.
     Epoch(i64),
+    /// What the oracle says: whether this server may go on alone.
+    Oracle(bool),
     /// Somebody connected to the election port.
     Accepted(TcpStream),
     /// A connection that was to be made is there, or cannot be made.
@@ -69,10 +74,17 @@ impl ElectionRole {
     /// Looks for a leader and answers other servers until [`ToElection::Stop`]. Ends the process if the
     /// election port can't be had.
     pub async fn run(self) {
-        let ElectionRole { ensemble, last_logged, mut inbox, sender, decided, adopted, clock } = self;
+        let ElectionRole { ensemble, last_logged, mut inbox, sender, decided, adopted, oracle, clock } = self;
         let mut port = OwnPort::listen(&ensemble, sender.clone());
+        let answer = sender.clone();
+        let asked = Box::new(move || {
+            let answer = answer.clone();
+            if let Some(oracle) = &oracle {
+                oracle.ask(move |grants| answer.post(ToElection::Oracle(grants)));
+            }
+        });
         let dialler = Dialler::new(sender, ensemble.election.connect);
-        let told = Told { decided, adopted };
+        let told = Told { decided, adopted, asked };
         let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, told, clock));
         driver.begin();
         spawn(keep_time(driver.clone()));
@@ -80,6 +92,7 @@ impl ElectionRole {
             match message {
                 ToElection::Look(last_logged) => driver.on_look(last_logged),
                 ToElection::Avoid(pause) => driver.on_avoid(pause),
+                ToElection::Oracle(grants) => driver.on_oracle(grants),
                 ToElection::Epoch(epoch) => driver.on_epoch(epoch),
                 ToElection::Configure(configurations) => driver.on_configure(configurations),
                 ToElection::Designated(leader, zxid) => driver.on_designated(leader, zxid),

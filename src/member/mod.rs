@@ -33,6 +33,7 @@ use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
 use crate::net::ClientDoor;
+use crate::oracle::Oracle;
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
@@ -63,6 +64,8 @@ pub struct MemberRole {
     pub quorum_port: QuorumPort,
     /// The port where its clients come.
     pub client_door: Arc<ClientDoor>,
+    /// Who says whether one of two servers may go on alone.
+    pub oracle: Option<Oracle>,
     /// The time.
     pub clock: Clock,
 }
@@ -93,6 +96,7 @@ struct Driver {
     election: Sender<ToElection>,
     followers: Followers,
     disk: Disk,
+    oracle: Option<Oracle>,
     config_files: Option<ConfigFiles>,
     quorum_port: Option<QuorumPort>,
     client_door: Arc<ClientDoor>,
@@ -126,6 +130,7 @@ impl MemberRole {
             election: self.election,
             followers: self.followers,
             disk: self.disk,
+            oracle: self.oracle,
             config_files: self.config_files,
             quorum_port: Some(self.quorum_port),
             client_door: self.client_door,
@@ -165,6 +170,9 @@ impl Driver {
                 seat.tell(at, out, |member, at, actions| member.on_durable(durable, cuts, at, actions));
             }
             ToCommit::LogRoom(room) => seat.tell(at, out, |member, _, _| member.on_log_room(room)),
+            ToCommit::Oracle(grants) => {
+                seat.tell(at, out, |member, at, actions| member.on_oracle(grants, at, actions));
+            }
             ToCommit::Elected(outcome) => self.on_elected(outcome, out),
             ToCommit::ConfigurationHeard(heard) => {
                 let heard = Arc::new(heard);
@@ -318,6 +326,12 @@ impl Driver {
                 self.followers.replace(&tree);
             }
             Action::Replace(tree) => self.followers.replace(&tree),
+            Action::AskOracle => {
+                let answer = self.to_self.clone();
+                if let Some(oracle) = &self.oracle {
+                    oracle.ask(move |grants| answer.post(ToCommit::Oracle(grants)));
+                }
+            }
             Action::Publish(batch) => self.followers.publish(batch),
             Action::Serve => self.serve(),
             // A server that stops begins nothing.

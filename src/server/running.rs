@@ -24,6 +24,7 @@ use crate::election::{ElectionRole, ToElection};
 use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
 use crate::net::peers::PeerPort;
 use crate::net::{Acceptor, Admission, ClientDoor, Limits};
+use crate::oracle::Oracle;
 use crate::quorum_port::{FromPeers, QuorumPort};
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
 use crate::shard::ShardRole;
@@ -122,6 +123,7 @@ impl Server {
                 let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
                 // The log may know of a reconfig that no file does.
                 let configurations = member.configurations().clone();
+                let oracle = ensemble.oracle.clone().map(Oracle::start);
                 let role = ElectionRole {
                     ensemble: Ensemble { configurations, ..ensemble.clone() },
                     last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },
@@ -129,6 +131,7 @@ impl Server {
                     sender: to_election.clone(),
                     decided: Box::new(move |outcome| decided.post(ToCommit::Elected(outcome))),
                     adopted: Box::new(move |heard| adopted.post(ToCommit::ConfigurationHeard(heard))),
+                    oracle: oracle.clone(),
                     clock,
                 };
                 election = Some(start(move || role.run()));
@@ -150,6 +153,7 @@ impl Server {
                     config_files: config_files(ensemble, file, to_commit.clone()),
                     quorum_port: QuorumPort::listen(ensemble, to_commit.clone()),
                     client_door: door.clone(),
+                    oracle,
                     clock,
                 };
                 Some(start(move || async move {

@@ -10,6 +10,7 @@ mod mixed;
 mod observe;
 mod observer_masters;
 mod old_peers;
+mod oracle;
 mod orphaned;
 mod read_only;
 mod reconfig;

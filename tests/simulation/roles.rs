@@ -183,7 +183,7 @@ impl World {
                         self.hang_up(conn, side);
                     }
                 }
-                election::Action::Note { .. } => {}
+                election::Action::Note { .. } | election::Action::AskOracle => {}
                 election::Action::Adopt(membership) => self.adopt(server, life, membership),
                 election::Action::Decided(mut outcome) => {
                     // A reconfig can hand the lead over without a vote.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use super::key_table::ensemble::{
 };
 use super::key_table::parser::{
     INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, OBSERVER_MASTER_PORT,
-    PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM, STANDALONE_ENABLED,
-    SYNC_LIMIT,
+    ORACLE_PATH, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM,
+    STANDALONE_ENABLED, SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC, SNAPSHOT_SIZE_FACTOR};
 use super::kind::{Int, SnapshotSizeFactor};
@@ -70,6 +71,8 @@ pub struct Ensemble {
     pub new_sessions: NewSessions,
     /// `observerMasterPort`: where followers listen for observers; `None` if they don't.
     pub observer_master_port: Option<u16>,
+    /// `oraclePath`: the file that says whether one of two servers that vote may go on alone.
+    pub oracle: Option<PathBuf>,
 }
 
 /// By which rules an ensemble may be reconfigured.
@@ -117,6 +120,10 @@ impl Ensemble {
         if reconfig.is_some() && settings.get(&OBSERVER_MASTER_PORT)? > 0 {
             return Err(settings.error(&OBSERVER_MASTER_PORT, Problem::ObserverMastersReconfigured));
         }
+        let oracle = settings.get(&ORACLE_PATH)?.map(PathBuf::from);
+        if oracle.is_some() && members.membership.is_hierarchical() {
+            return Err(settings.error(&ORACLE_PATH, Problem::OracleOfGroups));
+        }
         let mut configurations = Configurations::of(Arc::new(members.membership));
         if let (Some(rules), Some((file, next))) = (reconfig, sources.next) {
             configurations.see(&Arc::new(proposed(file, next, rules)?));
@@ -156,6 +163,7 @@ impl Ensemble {
                     settings.error(&OBSERVER_MASTER_PORT, problem)
                 })?),
             },
+            oracle,
             leader_serves: settings.get(&LEADER_SERVES)?,
             new_sessions: match settings.get(&LOCAL_SESSIONS)? {
                 true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },

@@ -105,6 +105,15 @@ fn groups_and_weights_decide_who_is_a_quorum() {
 }
 
 #[test]
+fn an_oracle_is_a_file_that_decides_between_two_servers_and_not_between_groups() {
+    let (with, notices) = ensemble(&format!("{THREE}oraclePath=/chassis/mastership"), "0");
+    assert_eq!(with.oracle.as_deref(), Some(std::path::Path::new("/chassis/mastership")));
+    assert!(!notices.iter().any(|notice| notice.contains("oraclePath")), "{notices:?}");
+    let text = format!("{LIMITS}{THREE}oraclePath=/o\ngroup.1=0:1:3");
+    assert!(error(&text, Some("0")).contains("oraclePath: an oracle decides between two servers"));
+}
+
+#[test]
 fn what_an_ensemble_lacks_is_told_in_zookeepers_words() {
     assert!(error(&format!("syncLimit=5\n{THREE}"), Some("0")).contains("initLimit is not set"));
     assert!(error(&format!("initLimit=5\n{THREE}"), Some("0")).contains("syncLimit is not set"));

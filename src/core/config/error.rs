@@ -203,6 +203,11 @@ pub enum Problem {
     )]
     PeersNotProtected,
     #[error(
+        "an oracle decides between two servers of a majority, not between groups: remove oraclePath, or the lines \
+         group. and weight. (ZooKeeper ignores them here)"
+    )]
+    OracleOfGroups,
+    #[error(
         "observerMasterPort and reconfigEnabled=true do not work together in this version of ringkeeper, which would \
          not tell such observers of a reconfig: remove one of them"
     )]

@@ -111,6 +111,9 @@ pub(in crate::config) static OBSERVER_MASTER_PORT: Key<Int<i32>> = Key::parser(
     "port of followers for observers; 0: none",
 );
 
+pub(in crate::config) static ORACLE_PATH: Key<Text> =
+    Key::parser("oraclePath", Text::optional(), Ensemble, "file that lets one of two servers go on alone");
+
 pub(in crate::config) static LOCAL_SESSIONS: Key<Flag> =
     Key::parser("localSessionsEnabled", Flag::or(false), Ensemble, "sessions known to one server only");
 
@@ -219,12 +222,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         MemberNotYet,
         "ms for such a probe",
     ),
-    &Key::parser(
-        "oraclePath",
-        Text::optional(),
-        MemberNotYet,
-        "file that lets one of two servers go on alone",
-    ),
+    &ORACLE_PATH,
     &Key::parser(
         "metricsProvider.className",
         MetricsProvider,
