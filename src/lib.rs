@@ -20,11 +20,12 @@
 //!
 //! | module | what it is | the machine that it drives |
 //! |---|---|---|
-//! | [`net`] | client ports: listening, also elsewhere after a reconfig, who may connect, to which shard | |
+//! | [`net`] | client ports: listening, also elsewhere after a reconfig, who may connect, to which shard; connections between servers | |
+//! | [`tls`] | keys and certificates, who is trusted, handshakes | |
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
 //! | [`member`] | the commit role of an ensemble's member; the files that say who the servers are | [`ringkeeper_core::member`] |
-//! | [`quorum_port`] | packets and trees between a leader and its learners | [`ringkeeper_core::zab`] |
+//! | [`quorum_port`] | packets and trees between a leader and its learners, which may have to prove who they are | [`ringkeeper_core::zab`], [`ringkeeper_core::sasl`] |
 //! | [`election`] | role: the election port, for ensembles | [`ringkeeper_core::election`] |
 //! | [`oracle`] | the file that lets one of two servers go on alone | |
 //! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |
@@ -81,6 +82,7 @@ pub mod server;
 pub mod shard;
 pub mod snapshotter;
 pub mod storage;
+pub mod tls;
 pub mod tools;
 pub mod topology;
 pub mod version;

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use crossbeam::channel::{self, Sender};
@@ -46,14 +46,14 @@ impl Oracle {
 }
 
 /// The first byte of the file, if it has one; the rest means nothing, as with Java.
-fn says(path: &PathBuf) -> io::Result<Option<u8>> {
+fn says(path: &Path) -> io::Result<Option<u8>> {
     let mut first = [0];
     let len = File::open(path)?.read(&mut first)?;
     Ok((len == 1).then_some(first[0]))
 }
 
 /// Says in the log what the oracle says, where that is new.
-fn tell(path: &PathBuf, said: &io::Result<Option<u8>>, told: &mut Option<Result<bool, String>>) {
+fn tell(path: &Path, said: &io::Result<Option<u8>>, told: &mut Option<Result<bool, String>>) {
     let now = match said {
         Ok(first) => Ok(*first == Some(GRANTED)),
         Err(error) => Err(error.to_string()),

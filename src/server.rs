@@ -2,6 +2,7 @@
 //! to stop.
 
 mod log;
+mod login;
 mod plan;
 mod running;
 mod trust;
@@ -15,14 +16,16 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::member::{EpochError, read_epochs};
-use crate::net::{ListenError, listen};
+use crate::net::{ListenError, Protection, listen};
 use crate::preflight::{self, Preflight};
 use crate::runtime::{Clock, StopRequests};
 use crate::storage::disk::Os;
 use crate::storage::hand_over;
 use crate::storage::recovery::{self, Folders, Recovery};
+use crate::tls::TlsError;
 use crate::topology::Topology;
 use crate::version;
+use login::LoginFileError;
 use running::Server;
 
 /// Why the server could not start. The texts say what to change.
@@ -34,11 +37,15 @@ pub enum StartError {
     #[error("clientPortAddress={host} is no address of this machine: {source}")]
     Unresolved { host: String, source: io::Error },
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
     Epoch(#[from] EpochError),
     #[error(transparent)]
     Recover(#[from] recovery::RecoverError),
+    #[error("Failed to initialize authentication mechanism using SASL: {0}")]
+    Login(#[from] LoginFileError),
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
 }
@@ -48,7 +55,7 @@ impl StartError {
     pub fn exit_status(&self) -> u8 {
         match self {
             StartError::Preflight(failure) => failure.exit_status(),
-            StartError::Unresolved { .. } => 2,
+            StartError::Unresolved { .. } | StartError::Tls(_) => 2,
             _ => 1,
         }
     }
@@ -70,6 +77,7 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), StartError> {
     let stop_requests = StopRequests::listen()?;
     let cpus = std::thread::available_parallelism()?.get();
     let topology = Topology::plan(&config.layout, cpus);
+    let protection = Protection::load(config.ensemble.as_ref().and_then(|ensemble| ensemble.tls.as_ref()))?;
     let listener = listen_for_clients(&config.client_port)?;
     let _held = preflight::check(&Preflight {
         storage: &config.storage,
@@ -92,7 +100,7 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), StartError> {
     let address = listener.local_addr()?;
     let is_member = config.ensemble.is_some();
     let (snapshots, logs) = (config.storage.snap_dir(), config.storage.log_dir());
-    let server = Server::start(config, file, &topology, clock, recovery, listener)?;
+    let server = Server::start(config, file, &topology, clock, recovery, listener, protection)?;
     match is_member {
         false => info!("serving clients on {address}"),
         true => info!("client port: {address}"),

@@ -1,6 +1,5 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +7,13 @@ use std::time::Duration;
 use ringkeeper_core::config::{Configurations, Ensemble, HostPort, Membership};
 use ringkeeper_core::election::{Action, ElectionPeer, Electorate, LastLogged, LinkId, Note, Outcome};
 use ringkeeper_core::id::{ServerId, Zxid};
+use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::dial::Dialler;
 use super::link::{self, Link, Sent};
+use crate::net::PeerStream;
 use crate::runtime::{Bell, Clock};
 
 /// Performs what the machine decides. Everything that happens comes through here, one thing at a time.
@@ -44,13 +45,14 @@ impl Driver {
         ensemble: &Ensemble,
         last_logged: LastLogged,
         dialler: Dialler,
+        auth: Option<QuorumAuth>,
         told: Told,
         clock: Clock,
     ) -> Driver {
         let mut first = Vec::new();
         let (me, configurations) = (ensemble.my_id, ensemble.configurations.clone());
         let (adopts, has_oracle) = (ensemble.reconfig.is_some(), ensemble.oracle.is_some());
-        let peer = ElectionPeer::start(
+        let mut peer = ElectionPeer::start(
             Electorate::of(me, &configurations, adopts).with_oracle(has_oracle),
             configurations.committed().election_addresses(me),
             addresses(&configurations),
@@ -59,6 +61,9 @@ impl Driver {
             clock.now(),
             &mut first,
         );
+        if let Some(auth) = auth {
+            peer.authenticate_by(auth);
+        }
         Driver {
             peer: RefCell::new(peer),
             first: Cell::new(first),
@@ -131,7 +136,7 @@ impl Driver {
         self.peer.borrow_mut().on_epoch(epoch);
     }
 
-    pub(super) fn on_accepted(self: &Rc<Driver>, stream: TcpStream) {
+    pub(super) fn on_accepted(self: &Rc<Driver>, stream: PeerStream) {
         let Some(link) = Link::new(stream) else { return };
         let link = Rc::new(link);
         let (mut out, now) = (Vec::new(), self.clock.now());
@@ -142,7 +147,7 @@ impl Driver {
         self.perform(out);
     }
 
-    pub(super) fn on_dialled(self: &Rc<Driver>, id: LinkId, stream: Option<TcpStream>) {
+    pub(super) fn on_dialled(self: &Rc<Driver>, id: LinkId, stream: Option<PeerStream>) {
         let Some(link) = stream.and_then(Link::new) else { return self.on_closed(id) };
         let link = Rc::new(link);
         self.links.borrow_mut().insert(id, link.clone());

@@ -11,7 +11,6 @@ mod dial;
 mod driver;
 mod link;
 
-use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,8 +18,10 @@ use futures_lite::future;
 use ringkeeper_core::config::{Configurations, Ensemble, HostPort, Membership};
 use ringkeeper_core::election::{LastLogged, LinkId, Outcome};
 use ringkeeper_core::id::{ServerId, Zxid};
+use ringkeeper_core::sasl::QuorumAuth;
 
 use crate::net::peers::PeerPort;
+use crate::net::{PeerStream, Protection};
 use crate::oracle::Oracle;
 use crate::runtime::{Clock, Inbox, Sender, sleep, spawn};
 use dial::Dialler;
@@ -34,12 +35,16 @@ pub struct ElectionRole {
     pub last_logged: LastLogged,
     /// Where it is told.
     pub inbox: Inbox<ToElection>,
+    /// How what is said is protected.
+    pub protection: Protection,
     /// For its own threads.
     pub sender: Sender<ToElection>,
     /// Who is told how an election ended. Until then this server is looking.
     pub decided: Box<dyn Fn(Outcome) + Send>,
     /// Who is told of a newer configuration that another server goes by, and this one from now on too.
     pub adopted: Box<dyn Fn(Membership) + Send>,
+    /// How servers prove to each other who they are, if they do.
+    pub auth: Option<QuorumAuth>,
     /// Who says whether one of two servers may go on alone.
     pub oracle: Option<Oracle>,
     /// The time.
@@ -63,9 +68,9 @@ pub enum ToElection {
     /// What the oracle says: whether this server may go on alone.
     Oracle(bool),
     /// Somebody connected to the election port.
-    Accepted(TcpStream),
+    Accepted(PeerStream),
     /// A connection that was to be made is there, or cannot be made.
-    Dialled(LinkId, Option<TcpStream>),
+    Dialled(LinkId, Option<PeerStream>),
     /// Close all connections, and end.
     Stop,
 }
@@ -74,18 +79,18 @@ impl ElectionRole {
     /// Looks for a leader and answers other servers until [`ToElection::Stop`]. Ends the process if the
     /// election port can't be had.
     pub async fn run(self) {
-        let ElectionRole { ensemble, last_logged, mut inbox, sender, decided, adopted, oracle, clock } = self;
-        let mut port = OwnPort::listen(&ensemble, sender.clone());
+        let ElectionRole { ensemble, last_logged, mut inbox, protection, sender, .. } = self;
+        let mut port = OwnPort::listen(&ensemble, protection.clone(), sender.clone());
         let answer = sender.clone();
         let asked = Box::new(move || {
             let answer = answer.clone();
-            if let Some(oracle) = &oracle {
+            if let Some(oracle) = &self.oracle {
                 oracle.ask(move |grants| answer.post(ToElection::Oracle(grants)));
             }
         });
-        let dialler = Dialler::new(sender, ensemble.election.connect);
-        let told = Told { decided, adopted, asked };
-        let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, told, clock));
+        let dialler = Dialler::new(sender, ensemble.election.connect, protection);
+        let told = Told { decided: self.decided, adopted: self.adopted, asked };
+        let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, self.auth, told, self.clock));
         driver.begin();
         spawn(keep_time(driver.clone()));
         while let Some(message) = inbox.take_one().await {
@@ -111,16 +116,17 @@ impl ElectionRole {
 struct OwnPort {
     addresses: Vec<HostPort>,
     listens_on_all: bool,
+    protection: Protection,
     sender: Sender<ToElection>,
     port: PeerPort,
 }
 
 impl OwnPort {
-    fn listen(ensemble: &Ensemble, sender: Sender<ToElection>) -> OwnPort {
+    fn listen(ensemble: &Ensemble, protection: Protection, sender: Sender<ToElection>) -> OwnPort {
         let addresses = ensemble.configurations.committed().election_addresses(ensemble.my_id);
         let (listens_on_all, attempts) = (ensemble.listens_on_all, ensemble.bind_attempts);
-        let port = OwnPort::bind(addresses.clone(), listens_on_all, attempts, &sender);
-        OwnPort { addresses, listens_on_all, sender, port }
+        let port = OwnPort::bind(addresses.clone(), listens_on_all, attempts, protection.clone(), &sender);
+        OwnPort { addresses, listens_on_all, protection, sender, port }
     }
 
     /// A server that the configuration names no more stays where it is. What cannot be had is tried for ever.
@@ -128,7 +134,13 @@ impl OwnPort {
         if addresses.is_empty() || addresses == self.addresses {
             return;
         }
-        let port = OwnPort::bind(addresses.clone(), self.listens_on_all, None, &self.sender);
+        let port = OwnPort::bind(
+            addresses.clone(),
+            self.listens_on_all,
+            None,
+            self.protection.clone(),
+            &self.sender,
+        );
         std::mem::replace(&mut self.port, port).stop();
         self.addresses = addresses;
     }
@@ -137,12 +149,20 @@ impl OwnPort {
         addresses: Vec<HostPort>,
         listens_on_all: bool,
         attempts_max: Option<u32>,
+        protection: Protection,
         sender: &Sender<ToElection>,
     ) -> PeerPort {
         let accepted = sender.clone();
-        PeerPort::listen("election port", addresses, listens_on_all, attempts_max, move |stream| {
-            accepted.post(ToElection::Accepted(stream));
-        })
+        PeerPort::listen(
+            "election port",
+            addresses,
+            listens_on_all,
+            attempts_max,
+            protection,
+            move |stream| {
+                accepted.post(ToElection::Accepted(stream));
+            },
+        )
     }
 
     fn stop(self) {

@@ -14,7 +14,6 @@ mod config_files;
 mod disk;
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use ringkeeper_core::config::{Configurations, HostPort};
 use ringkeeper_core::election::{Outcome, PeerState};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{Action, Attempt, Duty, LearnerEvent, Member, Moment, Seat};
+use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::tree::{Frozen, TreeOptions};
 use ringkeeper_core::zab::LinkId;
 use tracing::{info, warn};
@@ -32,7 +32,7 @@ pub use disk::{Disk, EpochError, read_epochs};
 use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
-use crate::net::ClientDoor;
+use crate::net::{ClientDoor, PeerStream, Protection};
 use crate::oracle::Oracle;
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
@@ -62,8 +62,12 @@ pub struct MemberRole {
     pub config_files: Option<ConfigFiles>,
     /// The port where this server's learners come.
     pub quorum_port: QuorumPort,
+    /// How what it says to others is protected.
+    pub protection: Protection,
     /// The port where its clients come.
     pub client_door: Arc<ClientDoor>,
+    /// How servers prove to each other who they are, if they do.
+    pub auth: Option<QuorumAuth>,
     /// Who says whether one of two servers may go on alone.
     pub oracle: Option<Oracle>,
     /// The time.
@@ -89,7 +93,7 @@ pub struct MemberRoleOptions {
 
 /// The driver while it runs.
 struct Driver {
-    seat: Seat<TcpStream>,
+    seat: Seat<PeerStream>,
     options: MemberRoleOptions,
     to_self: Sender<ToCommit>,
     log: Option<Sender<ToLog>>,
@@ -97,8 +101,10 @@ struct Driver {
     followers: Followers,
     disk: Disk,
     oracle: Option<Oracle>,
+    auth: Option<QuorumAuth>,
     config_files: Option<ConfigFiles>,
     quorum_port: Option<QuorumPort>,
+    protection: Protection,
     client_door: Arc<ClientDoor>,
     /// Where the configuration says that clients connect.
     client_address: Option<HostPort>,
@@ -115,14 +121,15 @@ struct Driver {
 impl MemberRole {
     /// Runs until [`ToCommit::Stop`] and the log's end.
     pub async fn run(self) {
-        let MemberRole { member, options, mut inbox, to_self, desk, clock, .. } = self;
+        let MemberRole { member, options, mut inbox, to_self, desk, clock, mut auth, .. } = self;
+        let apart = auth.as_mut().map(QuorumAuth::apart);
         spawn(tick(to_self.clone()));
         let own = member.configurations().committed().line(options.id);
         let client_address = own.and_then(|line| line.client.clone());
         let moment = || Moment { now: clock.now(), wall: clock.wall() };
         let mut driver = Driver {
             seat: Seat::new(member).with_masters(options.observer_masters.keys().copied().collect()),
-            learners: Learners::new(to_self.clone(), options.value_len_max),
+            learners: Learners::new(to_self.clone(), options.value_len_max, apart),
             patience: options.connect_patience,
             options,
             to_self,
@@ -131,8 +138,10 @@ impl MemberRole {
             followers: self.followers,
             disk: self.disk,
             oracle: self.oracle,
+            auth,
             config_files: self.config_files,
             quorum_port: Some(self.quorum_port),
+            protection: self.protection,
             client_door: self.client_door,
             client_address,
             trees: BTreeMap::new(),
@@ -232,7 +241,7 @@ impl Driver {
         report
     }
 
-    fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<TcpStream>>) {
+    fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<PeerStream>>) {
         let (leader, position) = (outcome.vote.leader, self.seat.member().position());
         match outcome.state {
             PeerState::Looking => {}
@@ -244,7 +253,7 @@ impl Driver {
         self.seat.on_elected(outcome, self.at, out);
     }
 
-    fn perform(&mut self, duties: Vec<Duty<TcpStream>>) {
+    fn perform(&mut self, duties: Vec<Duty<PeerStream>>) {
         for duty in duties {
             match duty {
                 Duty::Act(action) => self.act(action),
@@ -260,7 +269,8 @@ impl Driver {
                 }
                 Duty::Begin(stream) => {
                     if let Some(leader) = &mut self.leader {
-                        leader.begin(stream, self.options.tree, self.options.value_len_max);
+                        let MemberRoleOptions { tree, value_len_max, .. } = self.options;
+                        leader.begin(stream, tree, value_len_max, self.auth.as_mut());
                     }
                 }
                 Duty::HangUp => self.leader = None,
@@ -289,7 +299,8 @@ impl Driver {
 
     fn dial(&mut self, attempt: Attempt, addresses: Option<Vec<HostPort>>, patience: Duration) {
         let (addresses, post) = (addresses.unwrap_or_default(), self.to_self.clone());
-        self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
+        self.leader =
+            Some(LeaderConnection::open(attempt, addresses, patience, self.protection.clone(), post));
     }
 
     fn act(&mut self, action: Action) {

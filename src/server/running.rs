@@ -7,24 +7,26 @@ use std::sync::atomic::AtomicU16;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_lite::future;
-use ringkeeper_core::config::{Config, Ensemble};
+use ringkeeper_core::config::{Config, Configurations, Ensemble};
 use ringkeeper_core::election::LastLogged;
 use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::member::Member;
+use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::shard::Shard;
 use ringkeeper_core::tree::{DataTree, SnapshotTree};
 use ringkeeper_core::zab::HistoryBounds;
 
 use super::log::LogKeeper;
-use super::{StartError, backlog, plan, trust};
+use super::{StartError, backlog, login, plan, trust};
 use crate::admin::{Desk, DeskOptions};
 use crate::commit::{Commit, Followers};
 use crate::election::{ElectionRole, ToElection};
 use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
 use crate::net::peers::PeerPort;
-use crate::net::{Acceptor, Admission, ClientDoor, Limits};
+use crate::net::{Acceptor, Admission, ClientDoor, Limits, Protection};
 use crate::oracle::Oracle;
+use crate::preflight;
 use crate::quorum_port::{FromPeers, QuorumPort};
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
 use crate::shard::ShardRole;
@@ -58,6 +60,7 @@ impl Server {
         clock: Clock,
         recovery: Recovery,
         listener: TcpListener,
+        protection: Protection,
     ) -> Result<Server, StartError> {
         let Recovery { pipeline, wal, snapshot } = recovery;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
@@ -121,21 +124,24 @@ impl Server {
                 }
                 let (to_election, inbox) = inbox::<ToElection>();
                 let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
-                // The log may know of a reconfig that no file does.
+                // The log may know of a reconfig that no file does, or of none that a file names.
                 let configurations = member.configurations().clone();
                 let oracle = ensemble.oracle.clone().map(Oracle::start);
+                let config_files = config_files(ensemble, &configurations, file, to_commit.clone());
                 let role = ElectionRole {
                     ensemble: Ensemble { configurations, ..ensemble.clone() },
                     last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },
                     inbox,
+                    protection: protection.clone(),
                     sender: to_election.clone(),
                     decided: Box::new(move |outcome| decided.post(ToCommit::Elected(outcome))),
                     adopted: Box::new(move |heard| adopted.post(ToCommit::ConfigurationHeard(heard))),
+                    auth: quorum_auth(ensemble)?,
                     oracle: oracle.clone(),
                     clock,
                 };
                 election = Some(start(move || role.run()));
-                observer_port = listen_for_observers(ensemble, to_commit.clone());
+                observer_port = listen_for_observers(ensemble, protection.clone(), to_commit.clone());
                 let role = MemberRole {
                     member,
                     options: plan::member_role(&config, ensemble),
@@ -150,9 +156,11 @@ impl Server {
                         logs,
                         snapshot_size_factor: ensemble.snapshot_size_factor,
                     },
-                    config_files: config_files(ensemble, file, to_commit.clone()),
-                    quorum_port: QuorumPort::listen(ensemble, to_commit.clone()),
+                    config_files,
+                    quorum_port: QuorumPort::listen(ensemble, protection.clone(), to_commit.clone()),
+                    protection,
                     client_door: door.clone(),
+                    auth: quorum_auth(ensemble)?,
                     oracle,
                     clock,
                 };
@@ -254,8 +262,11 @@ fn open_door(
     port: Arc<AtomicU16>,
     shards: Vec<Sender<ToShard>>,
 ) -> io::Result<Arc<ClientDoor>> {
-    let limits =
-        Limits { per_client: config.limits.connections_per_client, total: config.limits.connections };
+    let limits = Limits {
+        per_client: config.limits.connections_per_client,
+        total: config.limits.connections,
+        descriptors: preflight::first_reserved_descriptor(),
+    };
     let (admission, keep_alive) = (Admission::new(limits, topology.shards), config.client_port.keep_alive);
     ClientDoor::open(listener, backlog(&config.client_port), port, move |listener| {
         let deal_to = shards.clone();
@@ -266,21 +277,38 @@ fn open_door(
     })
 }
 
-/// The files that a reconfig changes, if there are any.
+/// The files that a reconfig changes, if there are any, of a server that goes by these configurations now.
 fn config_files(
     ensemble: &Ensemble,
+    now: &Configurations,
     file: Option<&Path>,
     to_commit: Sender<ToCommit>,
 ) -> Option<ConfigFiles> {
     let file = file.filter(|_| ensemble.reconfig.is_some())?;
-    Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, to_commit))
+    Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, now, to_commit))
 }
 
 /// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
 /// come to follow.
-fn listen_for_observers(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> Option<PeerPort> {
+/// How this server proves to others who it is, by the log-in file. Each role has its own, with a secret of its own.
+fn quorum_auth(ensemble: &Ensemble) -> Result<Option<QuorumAuth>, StartError> {
+    ensemble.sasl.as_ref().map(login::quorum_auth).transpose().map_err(StartError::from)
+}
+
+fn listen_for_observers(
+    ensemble: &Ensemble,
+    protection: Protection,
+    to_commit: Sender<ToCommit>,
+) -> Option<PeerPort> {
     let own = ensemble.observer_master_addresses().remove(&ensemble.my_id)?;
-    Some(PeerPort::listen("observer master port", own, ensemble.listens_on_all, None, move |stream| {
-        to_commit.post(ToCommit::Peers(FromPeers::AcceptedObserver(stream)));
-    }))
+    Some(PeerPort::listen(
+        "observer master port",
+        own,
+        ensemble.listens_on_all,
+        None,
+        protection,
+        move |stream| {
+            to_commit.post(ToCommit::Peers(FromPeers::AcceptedObserver(stream)));
+        },
+    ))
 }

@@ -3,7 +3,11 @@
 //! What takes longer, or has releases that say nothing new, is run with `-- --ignored`.
 
 mod away;
+mod certificates;
+mod descriptors;
 mod digests;
+mod hostile;
+mod large_data;
 mod local_sessions;
 mod many_observers;
 mod mixed;
@@ -17,9 +21,12 @@ mod reconfig;
 mod replacement;
 mod restarts;
 mod rollback;
+mod sasl;
 mod sessions;
+mod strangers;
 mod takeover;
 mod through_java;
+mod tls;
 mod wiped;
 mod words;
 mod work;

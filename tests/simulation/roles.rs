@@ -474,6 +474,7 @@ impl World {
             Action::Serve => self.serve(server, life),
             Action::ServeReadOnly => self.tell_shards(server, life, |_| Message::Serve(Service::ReadOnly)),
             Action::EndReadOnly => self.tell_shards(server, life, |_| Message::Serve(Service::Nobody)),
+            Action::AskOracle => {}
             Action::Down(reason) => {
                 if let DownReason::OutOfOrder { .. }
                 | DownReason::Unexpected { .. }

@@ -15,8 +15,7 @@ use super::key_table::ensemble::{
 };
 use super::key_table::parser::{
     INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, OBSERVER_MASTER_PORT,
-    ORACLE_PATH, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM,
-    STANDALONE_ENABLED, SYNC_LIMIT,
+    ORACLE_PATH, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, RECONFIG_ENABLED, STANDALONE_ENABLED, SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC, SNAPSHOT_SIZE_FACTOR};
 use super::kind::{Int, SnapshotSizeFactor};
@@ -24,9 +23,11 @@ use super::members::{Members, PeerAddress, ServerLine};
 use super::membership::{Membership, MembershipBuilder};
 use super::my_id;
 use super::notice::Notice;
+use super::quorum_sasl::QuorumSasl;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::sync_limits::SyncLimits;
+use super::tls::PeerTls;
 use super::{AnyKey, Raw, Sources};
 use crate::id::ServerId;
 use crate::session::NewSessions;
@@ -73,6 +74,10 @@ pub struct Ensemble {
     pub observer_master_port: Option<u16>,
     /// `oraclePath`: the file that says whether one of two servers that vote may go on alone.
     pub oracle: Option<PathBuf>,
+    /// `quorum.auth.*`: how servers prove to each other who they are; `None` if they need not.
+    pub sasl: Option<QuorumSasl>,
+    /// `sslQuorum`, `portUnification`, and what goes with them; `None` if servers talk in plain text.
+    pub tls: Option<PeerTls>,
 }
 
 /// By which rules an ensemble may be reconfigured.
@@ -95,11 +100,6 @@ impl Ensemble {
             return Ok(None);
         }
         notices.retain(|notice| notice.concerns(true));
-        for key in [&SSL_QUORUM, &QUORUM_SASL] {
-            if settings.get(key)? {
-                return Err(settings.error(key as &dyn AnyKey, Problem::PeersNotProtected));
-            }
-        }
         let tick_ms = u64::from(Sessions::prove(&settings)?.tick_ms);
         let limit = |key: &Key<Int<i32>>, missing| match settings.get(key)? {
             0 => Err(settings.whole(missing)),
@@ -164,7 +164,9 @@ impl Ensemble {
                 })?),
             },
             oracle,
+            sasl: QuorumSasl::prove(&settings)?,
             leader_serves: settings.get(&LEADER_SERVES)?,
+            tls: PeerTls::prove(&settings, &mut notices)?,
             new_sessions: match settings.get(&LOCAL_SESSIONS)? {
                 true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },
                 false => NewSessions::Global,

@@ -261,10 +261,15 @@ impl Election {
         }
     }
 
-    /// There is a fresh connection to a server, which may have missed what was said before.
+    /// There is a fresh connection to a server, which may have missed what was said before. Something is said in any
+    /// case: who need not be told by SASL who this server is waits for that, to see that it is not.
     pub fn on_connected(&mut self, peer: ServerId, out: &mut Vec<ElectionAction>) {
         self.gone.remove(&peer);
-        self.tell_again(peer, out);
+        let round = match &self.phase {
+            Phase::Decided(outcome) => outcome.round,
+            Phase::Looking(_) => self.round,
+        };
+        self.answer(peer, round, out);
     }
 
     /// The connection to a server has broken, and with it what was on the way.
@@ -456,7 +461,9 @@ impl Election {
         // A leader that has just gone may be back in a moment, but is not to be followed in haste.
         let has_left = |id: ServerId| self.gone.contains(&id) && !self.gone.contains(&vote.leader);
         let is_quorum = self.electorate.quorum.contains_quorum(agrees);
-        let is_granted = looking.is_granted && vote.leader == self.electorate.me;
+        let is_granted = looking.is_granted
+            && vote.leader == self.electorate.me
+            && self.electorate.quorum.contains_quorum_by_oracle(agrees);
         if is_quorum && self.electorate.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
             // No voter is left who could know of a better vote.
             self.decide(vote, out);

@@ -4,6 +4,7 @@ use super::connections::{ConnectionAction, Connections, LinkId, Note};
 use super::fast_leader::{Election, ElectionAction, Electorate, LastLogged, Outcome};
 use crate::config::{ElectionTiming, HostPort, Membership};
 use crate::id::{ServerId, Zxid};
+use crate::sasl::QuorumAuth;
 use crate::time::Instant;
 
 /// A server on the election port: an [`Election`] that talks through [`Connections`].
@@ -54,6 +55,11 @@ impl ElectionPeer {
         let mut peer = ElectionPeer { connections, election, heard: Vec::new(), said };
         peer.settle(now, out);
         peer
+    }
+
+    /// As [`Connections::authenticate_by`].
+    pub fn authenticate_by(&mut self, auth: QuorumAuth) {
+        self.connections.authenticate_by(auth);
     }
 
     /// As [`Election::look`].

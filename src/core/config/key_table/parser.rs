@@ -81,16 +81,36 @@ pub(in crate::config) static MULTI_ADDRESS_ENABLED: Key<Flag> =
     Key::parser("multiAddress.enabled", Flag::or(false), Ensemble, "several addresses of one server");
 
 pub(in crate::config) static QUORUM_SASL: Key<Flag> =
-    Key::parser("quorum.auth.enableSasl", Flag::or(false), MemberNotYet, "SASL between servers");
+    Key::parser("quorum.auth.enableSasl", Flag::or(false), Ensemble, "SASL between servers");
+
+pub(in crate::config) static LEARNER_SECTION: Key<Text> = Key::parser(
+    "quorum.auth.learner.saslLoginContext",
+    Text::or("QuorumLearner"),
+    Ensemble,
+    "section of the log-in file: as whom to log in",
+);
+
+pub(in crate::config) static SERVER_SECTION: Key<Text> = Key::parser(
+    "quorum.auth.server.saslLoginContext",
+    Text::or("QuorumServer"),
+    Ensemble,
+    "section of the log-in file: who may log in",
+);
 
 pub(in crate::config) static SSL_QUORUM: Key<Flag> =
-    Key::parser("sslQuorum", Flag::or(false), MemberNotYet, "TLS between servers");
+    Key::parser("sslQuorum", Flag::or(false), Ensemble, "TLS between servers");
+
+pub(in crate::config) static PORT_UNIFICATION: Key<Flag> =
+    Key::parser("portUnification", Flag::or(false), Ensemble, "TLS and plain on the ports between servers");
+
+pub(in crate::config) static SSL_QUORUM_RELOAD: Key<Flag> =
+    Key::parser("sslQuorumReloadCertFiles", Flag::or(false), Ensemble, "reread the certificates for peers");
 
 pub(in crate::config) static LEARNER_REQUIRES_SASL: Key<Flag> =
-    Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), MemberNotYet, "learners insist on SASL");
+    Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), Ensemble, "learners insist on SASL");
 
 pub(in crate::config) static SERVER_REQUIRES_SASL: Key<Flag> =
-    Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), MemberNotYet, "leaders insist on SASL");
+    Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), Ensemble, "leaders insist on SASL");
 
 pub(in crate::config) static INIT_LIMIT: Key<Int<i32>> =
     Key::parser("initLimit", Int::<i32>::any(0), Ensemble, "ticks that a learner has to connect and sync");
@@ -171,37 +191,17 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &LOCAL_SESSIONS,
     &LOCAL_SESSIONS_UPGRADING,
     &SSL_QUORUM,
-    &Key::parser(
-        "portUnification",
-        Flag::or(false),
-        MemberNotYet,
-        "TLS and plain on the ports between servers",
-    ),
-    &Key::parser(
-        "sslQuorumReloadCertFiles",
-        Flag::or(false),
-        MemberNotYet,
-        "reread the certificates for peers",
-    ),
+    &PORT_UNIFICATION,
+    &SSL_QUORUM_RELOAD,
     &QUORUM_SASL,
     &LEARNER_REQUIRES_SASL,
     &SERVER_REQUIRES_SASL,
-    &Key::parser(
-        "quorum.auth.learner.saslLoginContext",
-        Text::or("QuorumLearner"),
-        MemberNotYet,
-        "login section",
-    ),
-    &Key::parser(
-        "quorum.auth.server.saslLoginContext",
-        Text::or("QuorumServer"),
-        MemberNotYet,
-        "login section",
-    ),
+    &LEARNER_SECTION,
+    &SERVER_SECTION,
     &Key::parser(
         "quorum.auth.kerberos.servicePrincipal",
         Text::or("zkquorum/localhost"),
-        MemberNotYet,
+        NotYet("there is no Kerberos"),
         "Kerberos principal of peers; _HOST is the peer's host",
     ),
     &Key::parser(
