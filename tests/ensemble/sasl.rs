@@ -7,6 +7,7 @@ use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
 use ringkeeper_kit::wire::{Client, Request, create_mode};
 
+use crate::certificates::{Authority, Files};
 use crate::ensemble;
 use crate::observe::assert_alike;
 use crate::work::Load;
@@ -26,12 +27,17 @@ fn ringkeepers_and_a_java_server_are_led_to_sasl_step_by_step_under_load() {
 
 #[test]
 fn a_ringkeeper_and_java_servers_that_require_sasl_lead_in_turn() {
-    lead_in_turn(&[JAVA, JAVA, Ringkeeper]);
+    lead_in_turn(prepared(&[JAVA, JAVA, Ringkeeper], STEPS.len()));
 }
 
 #[test]
-fn a_java_server_and_ringkeepers_that_require_sasl_lead_in_turn() {
-    lead_in_turn(&[Ringkeeper, Ringkeeper, JAVA]);
+fn a_java_server_and_ringkeepers_that_require_sasl_within_tls_lead_in_turn() {
+    let mut ensemble = prepared(&[Ringkeeper, Ringkeeper, JAVA], STEPS.len()).config("sslQuorum", true);
+    let files = Files::new(&ensemble.ids(), &Authority::new("one"));
+    for id in ensemble.ids() {
+        ensemble.change(id, |settings| files.name(id, settings));
+    }
+    lead_in_turn(ensemble);
 }
 
 #[test]
@@ -108,8 +114,7 @@ fn refuse(ensemble: &mut Ensemble) {
 }
 
 /// The last one leads, then one of the others while it is away; it comes back to that.
-fn lead_in_turn(kinds: &[Kind]) {
-    let mut ensemble = prepared(kinds, STEPS.len());
+fn lead_in_turn(mut ensemble: Ensemble) {
     ensemble.start_led_by(3);
     write(&ensemble, 1, "/led-by-the-last");
     ensemble.server(3).kill();
