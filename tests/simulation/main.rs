@@ -51,6 +51,12 @@ fn every_promise_is_kept_whatever_goes_wrong() {
     assert!(few.into_iter().all(|count| count > SEEDS / 4), "too little was put to the test: {counts:?}");
 }
 
+/// Server 2 was elected, lost its disk, and was back before the others had noticed.
+#[test]
+fn who_lost_its_disk_does_not_lead_by_votes_from_before() {
+    assert_eq!(tell(18_645, false).failure, None);
+}
+
 #[test]
 #[ignore = "tells all that happens in SIM_SEED"]
 fn one_seed() {

@@ -432,7 +432,11 @@ impl Election {
         let (leader, quorum) = (said.vote.leader, &self.electorate.quorum);
         let says_so = |id| ballots.get(&id).is_some_and(|ballot| ballot.agrees_with(said));
         match leader == self.electorate.me {
-            true => self.round == said.round && quorum.contains_quorum(says_so),
+            // They may have elected it before it lost its disk.
+            true => {
+                let is_trusted = self.last_logged.zxid != Zxid::UNKNOWN;
+                is_trusted && self.round == said.round && quorum.contains_quorum(says_so)
+            }
             false => {
                 let leads = ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading);
                 leads && quorum.committed().contains_quorum(says_so)
