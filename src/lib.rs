@@ -20,7 +20,8 @@
 //!
 //! | module | what it is | the machine that it drives |
 //! |---|---|---|
-//! | [`net`] | client ports: listening, also elsewhere after a reconfig, who may connect, to which shard | |
+//! | [`net`] | client ports: listening, also elsewhere after a reconfig, who may connect, to which shard; connections between servers | |
+//! | [`tls`] | keys and certificates, who is trusted, handshakes | |
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
 //! | [`member`] | the commit role of an ensemble's member; the files that say who the servers are | [`ringkeeper_core::member`] |
@@ -79,6 +80,7 @@ pub mod server;
 pub mod shard;
 pub mod snapshotter;
 pub mod storage;
+pub mod tls;
 pub mod tools;
 pub mod topology;
 pub mod version;

@@ -15,12 +15,13 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::member::{EpochError, read_epochs};
-use crate::net::{ListenError, listen};
+use crate::net::{ListenError, Protection, listen};
 use crate::preflight::{self, Preflight};
 use crate::runtime::{Clock, StopRequests};
 use crate::storage::disk::Os;
 use crate::storage::hand_over;
 use crate::storage::recovery::{self, Folders, Recovery};
+use crate::tls::TlsError;
 use crate::topology::Topology;
 use crate::version;
 use running::Server;
@@ -33,6 +34,8 @@ pub enum StartError {
     Preflight(#[from] preflight::Failure),
     #[error("clientPortAddress={host} is no address of this machine: {source}")]
     Unresolved { host: String, source: io::Error },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
@@ -48,7 +51,7 @@ impl StartError {
     pub fn exit_status(&self) -> u8 {
         match self {
             StartError::Preflight(failure) => failure.exit_status(),
-            StartError::Unresolved { .. } => 2,
+            StartError::Unresolved { .. } | StartError::Tls(_) => 2,
             _ => 1,
         }
     }
@@ -70,6 +73,7 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), StartError> {
     let stop_requests = StopRequests::listen()?;
     let cpus = std::thread::available_parallelism()?.get();
     let topology = Topology::plan(&config.layout, cpus);
+    let protection = Protection::load(config.ensemble.as_ref().and_then(|ensemble| ensemble.tls.as_ref()))?;
     let listener = listen_for_clients(&config.client_port)?;
     let _held = preflight::check(&Preflight {
         storage: &config.storage,
@@ -92,7 +96,7 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), StartError> {
     let address = listener.local_addr()?;
     let is_member = config.ensemble.is_some();
     let (snapshots, logs) = (config.storage.snap_dir(), config.storage.log_dir());
-    let server = Server::start(config, file, &topology, clock, recovery, listener)?;
+    let server = Server::start(config, file, &topology, clock, recovery, listener, protection)?;
     match is_member {
         false => info!("serving clients on {address}"),
         true => info!("client port: {address}"),

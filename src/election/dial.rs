@@ -1,4 +1,3 @@
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -6,10 +5,10 @@ use std::time::Duration;
 use ringkeeper_core::config::HostPort;
 use ringkeeper_core::election::LinkId;
 use ringkeeper_core::id::ServerId;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::ToElection;
-use crate::net::peers;
+use crate::net::{ConnectError, PeerStream, Protection, peers};
 use crate::runtime::Sender;
 
 /// Connects to other servers: a thread for each address of each attempt, since resolving a name can take
@@ -17,6 +16,7 @@ use crate::runtime::Sender;
 pub(super) struct Dialler {
     sender: Sender<ToElection>,
     timeout: Duration,
+    protection: Protection,
     threads: Arc<AtomicUsize>,
 }
 
@@ -31,8 +31,8 @@ struct Attempt {
 
 impl Dialler {
     /// `timeout` is for each address; the machine's own limit is for the whole attempt.
-    pub(super) fn new(sender: Sender<ToElection>, timeout: Duration) -> Dialler {
-        Dialler { sender, timeout, threads: Arc::default() }
+    pub(super) fn new(sender: Sender<ToElection>, timeout: Duration, protection: Protection) -> Dialler {
+        Dialler { sender, timeout, protection, threads: Arc::default() }
     }
 
     /// Connects to whichever address answers first; [`ToElection::Dialled`] tells how it went.
@@ -51,10 +51,14 @@ impl Dialler {
                 attempt.failed(&address, &"too many attempts hang in the name service");
                 continue;
             }
-            let (target, timeout) = (address.clone(), self.timeout);
+            let (target, timeout, protection) = (address.clone(), self.timeout, self.protection.clone());
             let thread = std::thread::Builder::new().name("election dial".into()).spawn(move || {
-                match peers::connect(&target, timeout) {
+                match peers::connect(&target, timeout, &protection) {
                     Ok(stream) => dialling.connected(stream),
+                    Err(error @ ConnectError::Unprotected(_)) => {
+                        warn!("{} at election address {target}: {error}", dialling.peer);
+                        dialling.give_up();
+                    }
                     Err(error) => dialling.failed(&target, &error),
                 }
                 threads.fetch_sub(1, Ordering::Relaxed);
@@ -68,7 +72,7 @@ impl Dialler {
 }
 
 impl Attempt {
-    fn connected(&self, stream: TcpStream) {
+    fn connected(&self, stream: PeerStream) {
         if !self.is_won.swap(true, Ordering::AcqRel) {
             self.sender.post(ToElection::Dialled(self.link, Some(stream)));
         }
@@ -76,6 +80,10 @@ impl Attempt {
 
     fn failed(&self, address: &HostPort, error: &dyn std::fmt::Display) {
         info!("Cannot open channel to {} at election address {address}: {error}", self.peer);
+        self.give_up();
+    }
+
+    fn give_up(&self) {
         let was_last = self.left.fetch_sub(1, Ordering::AcqRel) == 1;
         if was_last && !self.is_won.load(Ordering::Acquire) {
             self.sender.post(ToElection::Dialled(self.link, None));

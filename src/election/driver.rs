@@ -1,6 +1,5 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::dial::Dialler;
 use super::link::{self, Link, Sent};
+use crate::net::PeerStream;
 use crate::runtime::{Bell, Clock};
 
 /// Performs what the machine decides. Everything that happens comes through here, one thing at a time.
@@ -124,7 +124,7 @@ impl Driver {
         self.peer.borrow_mut().on_epoch(epoch);
     }
 
-    pub(super) fn on_accepted(self: &Rc<Driver>, stream: TcpStream) {
+    pub(super) fn on_accepted(self: &Rc<Driver>, stream: PeerStream) {
         let Some(link) = Link::new(stream) else { return };
         let link = Rc::new(link);
         let (mut out, now) = (Vec::new(), self.clock.now());
@@ -135,7 +135,7 @@ impl Driver {
         self.perform(out);
     }
 
-    pub(super) fn on_dialled(self: &Rc<Driver>, id: LinkId, stream: Option<TcpStream>) {
+    pub(super) fn on_dialled(self: &Rc<Driver>, id: LinkId, stream: Option<PeerStream>) {
         let Some(link) = stream.and_then(Link::new) else { return self.on_closed(id) };
         let link = Rc::new(link);
         self.links.borrow_mut().insert(id, link.clone());

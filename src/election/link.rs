@@ -1,17 +1,18 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use futures_lite::future::yield_now;
 use ringkeeper_core::election::LinkId;
 
 use super::driver::Driver;
-use crate::runtime::{Socket, spawn};
+use crate::net::{PeerSocket, PeerStream};
+use crate::runtime::spawn;
 
 /// A connection with another server.
 pub(super) struct Link {
-    socket: Socket,
+    socket: PeerSocket,
     pub(super) remote: SocketAddr,
     /// The rest of a message that the peer did not take at once; a task is at it.
     rest: RefCell<Vec<u8>>,
@@ -28,10 +29,10 @@ pub(super) enum Sent {
 
 impl Link {
     /// Takes over a connected socket; `None` if it has ended already.
-    pub(super) fn new(stream: TcpStream) -> Option<Link> {
+    pub(super) fn new(stream: PeerStream) -> Option<Link> {
         let remote = stream.peer_addr().ok()?;
         let (rest, closing) = (RefCell::default(), Cell::new(false));
-        Some(Link { socket: Socket::new(stream), remote, rest, closing })
+        Some(Link { socket: PeerSocket::new(stream), remote, rest, closing })
     }
 
     /// Sends a message in one write, or what is left of it by a task.

@@ -11,7 +11,6 @@ mod dial;
 mod driver;
 mod link;
 
-use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use ringkeeper_core::election::{LastLogged, LinkId, Outcome};
 use ringkeeper_core::id::{ServerId, Zxid};
 
 use crate::net::peers::PeerPort;
+use crate::net::{PeerStream, Protection};
 use crate::runtime::{Clock, Inbox, Sender, sleep, spawn};
 use dial::Dialler;
 use driver::{Driver, Told};
@@ -33,6 +33,8 @@ pub struct ElectionRole {
     pub last_logged: LastLogged,
     /// Where it is told.
     pub inbox: Inbox<ToElection>,
+    /// How what is said is protected.
+    pub protection: Protection,
     /// For its own threads.
     pub sender: Sender<ToElection>,
     /// Who is told how an election ended. Until then this server is looking.
@@ -58,9 +60,9 @@ pub enum ToElection {
     /// The epoch of the leader that was elected is established.
     Epoch(i64),
     /// Somebody connected to the election port.
-    Accepted(TcpStream),
+    Accepted(PeerStream),
     /// A connection that was to be made is there, or cannot be made.
-    Dialled(LinkId, Option<TcpStream>),
+    Dialled(LinkId, Option<PeerStream>),
     /// Close all connections, and end.
     Stop,
 }
@@ -69,9 +71,10 @@ impl ElectionRole {
     /// Looks for a leader and answers other servers until [`ToElection::Stop`]. Ends the process if the
     /// election port can't be had.
     pub async fn run(self) {
-        let ElectionRole { ensemble, last_logged, mut inbox, sender, decided, adopted, clock } = self;
-        let mut port = OwnPort::listen(&ensemble, sender.clone());
-        let dialler = Dialler::new(sender, ensemble.election.connect);
+        let ElectionRole { ensemble, last_logged, mut inbox, protection, sender, decided, adopted, clock } =
+            self;
+        let mut port = OwnPort::listen(&ensemble, protection.clone(), sender.clone());
+        let dialler = Dialler::new(sender, ensemble.election.connect, protection);
         let told = Told { decided, adopted };
         let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, told, clock));
         driver.begin();
@@ -98,16 +101,17 @@ impl ElectionRole {
 struct OwnPort {
     addresses: Vec<HostPort>,
     listens_on_all: bool,
+    protection: Protection,
     sender: Sender<ToElection>,
     port: PeerPort,
 }
 
 impl OwnPort {
-    fn listen(ensemble: &Ensemble, sender: Sender<ToElection>) -> OwnPort {
+    fn listen(ensemble: &Ensemble, protection: Protection, sender: Sender<ToElection>) -> OwnPort {
         let addresses = ensemble.configurations.committed().election_addresses(ensemble.my_id);
         let (listens_on_all, attempts) = (ensemble.listens_on_all, ensemble.bind_attempts);
-        let port = OwnPort::bind(addresses.clone(), listens_on_all, attempts, &sender);
-        OwnPort { addresses, listens_on_all, sender, port }
+        let port = OwnPort::bind(addresses.clone(), listens_on_all, attempts, protection.clone(), &sender);
+        OwnPort { addresses, listens_on_all, protection, sender, port }
     }
 
     /// A server that the configuration names no more stays where it is. What cannot be had is tried for ever.
@@ -115,7 +119,13 @@ impl OwnPort {
         if addresses.is_empty() || addresses == self.addresses {
             return;
         }
-        let port = OwnPort::bind(addresses.clone(), self.listens_on_all, None, &self.sender);
+        let port = OwnPort::bind(
+            addresses.clone(),
+            self.listens_on_all,
+            None,
+            self.protection.clone(),
+            &self.sender,
+        );
         std::mem::replace(&mut self.port, port).stop();
         self.addresses = addresses;
     }
@@ -124,12 +134,20 @@ impl OwnPort {
         addresses: Vec<HostPort>,
         listens_on_all: bool,
         attempts_max: Option<u32>,
+        protection: Protection,
         sender: &Sender<ToElection>,
     ) -> PeerPort {
         let accepted = sender.clone();
-        PeerPort::listen("election port", addresses, listens_on_all, attempts_max, move |stream| {
-            accepted.post(ToElection::Accepted(stream));
-        })
+        PeerPort::listen(
+            "election port",
+            addresses,
+            listens_on_all,
+            attempts_max,
+            protection,
+            move |stream| {
+                accepted.post(ToElection::Accepted(stream));
+            },
+        )
     }
 
     fn stop(self) {

@@ -21,7 +21,8 @@ use crate::wiring::ToCommit;
 /// | `<cfg>.bak` | `<cfg>` as the operator wrote it |
 ///
 /// Each is written to a temporary file, made durable and renamed; in that order, so that `<cfg>` never points to
-/// what is not there. Whatever a crash prevents is made good by the next start: a reconfig is in the log, too.
+/// what is not there. Whatever a crash prevents is made good by the next start: a reconfig is in the log, too, or
+/// nobody needs this server's file of it.
 ///
 /// A thread of its own writes them, one change after the other. A folder in which nothing can be written does
 /// not keep the server from going on: that is said each time, for it will start by the old files.
@@ -39,17 +40,23 @@ struct Files {
 }
 
 impl ConfigFiles {
-    /// Of the configuration file of server `me`, which now says that these are the servers. Each change is told as
-    /// [`ToCommit::ConfigurationsSaved`] when it is on disk.
-    pub fn start(file: &Path, me: ServerId, now: &Configurations, done: Sender<ToCommit>) -> ConfigFiles {
+    /// Of the configuration file of server `me`. `found` is what the files say; if the server starts by another
+    /// proposal, `now`, they say so soon. Each later change is told as [`ToCommit::ConfigurationsSaved`] when it is on
+    /// disk.
+    pub fn start(
+        file: &Path,
+        me: ServerId,
+        found: &Configurations,
+        now: &Configurations,
+        done: Sender<ToCommit>,
+    ) -> ConfigFiles {
         // A link's target is what is replaced.
         let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-        let mut files = Files { file, me, written: now.committed().version() };
+        let mut files = Files { file, me, written: found.committed().version() };
+        let (found, now) = (found.clone(), now.clone());
         let (changes, inbox) = mpsc::channel::<Configurations>();
         let work = move || {
-            if files.written == 0 {
-                files.back_up();
-            }
+            files.begin(&found, &now);
             for configurations in inbox {
                 files.save(&configurations);
                 done.post(ToCommit::ConfigurationsSaved);
@@ -73,6 +80,15 @@ impl ConfigFiles {
 }
 
 impl Files {
+    fn begin(&mut self, found: &Configurations, now: &Configurations) {
+        if self.written == 0 {
+            self.back_up();
+        }
+        if found.last_seen().version() != now.last_seen().version() {
+            self.save(now);
+        }
+    }
+
     fn back_up(&self) {
         let copied = fs::read(&self.file).and_then(|content| replace(&self.with(BACKUP_SUFFIX), &content));
         self.report("the configuration file can't be kept as it was", copied);
@@ -182,6 +198,19 @@ mod tests {
         assert_eq!((read(".dynamic.next"), read(".dynamic.10")), (None, Some(lines.to_owned())));
         let dynamic = folder.path().join("zoo.cfg.dynamic.10");
         assert_eq!(read(""), Some(format!("a=1\ndynamicConfigFile={}\n", dynamic.display())));
+    }
+
+    #[test]
+    fn a_proposal_by_which_the_server_does_not_go_is_gone_after_its_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, next) = (folder.path().join("zoo.cfg"), folder.path().join("zoo.cfg.dynamic.next"));
+        fs::write(&file, "a=1\ndynamicConfigFile=zoo.cfg.dynamic.5\n").expect("room");
+        fs::write(&next, "server.2=h2:1:2:participant;0.0.0.0:3\nversion=10").expect("room");
+        let now = Configurations::of(membership(&[1], 5));
+        let mut found = now.clone();
+        found.see(&membership(&[2], 0x10));
+        Files { file, me: ServerId(1), written: 5 }.begin(&found, &now);
+        assert!(!next.exists(), "Java would go by it");
     }
 
     #[test]

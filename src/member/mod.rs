@@ -14,7 +14,6 @@ mod config_files;
 mod disk;
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ pub use disk::{Disk, EpochError, read_epochs};
 use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
-use crate::net::ClientDoor;
+use crate::net::{ClientDoor, PeerStream, Protection};
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
@@ -61,6 +60,8 @@ pub struct MemberRole {
     pub config_files: Option<ConfigFiles>,
     /// The port where this server's learners come.
     pub quorum_port: QuorumPort,
+    /// How what it says to others is protected.
+    pub protection: Protection,
     /// The port where its clients come.
     pub client_door: Arc<ClientDoor>,
     /// The time.
@@ -86,7 +87,7 @@ pub struct MemberRoleOptions {
 
 /// The driver while it runs.
 struct Driver {
-    seat: Seat<TcpStream>,
+    seat: Seat<PeerStream>,
     options: MemberRoleOptions,
     to_self: Sender<ToCommit>,
     log: Option<Sender<ToLog>>,
@@ -95,6 +96,7 @@ struct Driver {
     disk: Disk,
     config_files: Option<ConfigFiles>,
     quorum_port: Option<QuorumPort>,
+    protection: Protection,
     client_door: Arc<ClientDoor>,
     /// Where the configuration says that clients connect.
     client_address: Option<HostPort>,
@@ -107,7 +109,7 @@ struct Driver {
     digests: DigestWatch,
     at: Moment,
     /// Empty between calls, and kept for its memory.
-    duties: Vec<Duty<TcpStream>>,
+    duties: Vec<Duty<PeerStream>>,
 }
 
 impl MemberRole {
@@ -130,6 +132,7 @@ impl MemberRole {
             disk: self.disk,
             config_files: self.config_files,
             quorum_port: Some(self.quorum_port),
+            protection: self.protection,
             client_door: self.client_door,
             client_address,
             trees: BTreeMap::new(),
@@ -228,7 +231,7 @@ impl Driver {
         report
     }
 
-    fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<TcpStream>>) {
+    fn on_elected(&mut self, outcome: Outcome, out: &mut Vec<Duty<PeerStream>>) {
         let (leader, position) = (outcome.vote.leader, self.seat.member().position());
         match outcome.state {
             PeerState::Looking => {}
@@ -240,7 +243,7 @@ impl Driver {
         self.seat.on_elected(outcome, self.at, out);
     }
 
-    fn perform(&mut self, duties: &mut Vec<Duty<TcpStream>>) {
+    fn perform(&mut self, duties: &mut Vec<Duty<PeerStream>>) {
         for duty in duties.drain(..) {
             match duty {
                 Duty::Act(action) => self.act(action),
@@ -285,7 +288,8 @@ impl Driver {
 
     fn dial(&mut self, attempt: Attempt, addresses: Option<Vec<HostPort>>, patience: Duration) {
         let (addresses, post) = (addresses.unwrap_or_default(), self.to_self.clone());
-        self.leader = Some(LeaderConnection::open(attempt, addresses, patience, post));
+        self.leader =
+            Some(LeaderConnection::open(attempt, addresses, patience, self.protection.clone(), post));
     }
 
     fn act(&mut self, action: Action) {

@@ -1,5 +1,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -78,7 +79,7 @@ fn accept_all(
                 continue;
             }
         };
-        match admission.admit(peer.ip()) {
+        match admission.admit(peer.ip(), socket.as_raw_fd()) {
             Ok(admitted) => match prepare(&socket, keep_alive) {
                 Ok(()) => deal(Accepted { socket, peer, admitted }),
                 Err(error) => debug!("{peer} is gone before it was served: {error}"),

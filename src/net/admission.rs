@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +13,8 @@ pub struct Limits {
     pub per_client: usize,
     /// `maxCnxns`: in all; 0 is no limit.
     pub total: usize,
+    /// The first descriptor that no client gets, if there is a limit on them.
+    pub descriptors: Option<u64>,
 }
 
 /// Counts the client connections, and deals each to the shard that has the fewest.
@@ -48,6 +51,12 @@ pub enum Refusal {
         /// The limit.
         max: usize,
     },
+    /// What is left is for the server's files and for other servers.
+    #[error(
+        "too many connections for the open files that this process may have (RLIMIT_NOFILE): the server needs the \
+         last descriptors itself; see `ulimit -n`"
+    )]
+    Descriptors,
 }
 
 impl Admission {
@@ -61,11 +70,15 @@ impl Admission {
         })
     }
 
-    /// Lets a connection in, or says why not. Only the acceptor asks, so two never race for the last
-    /// place.
-    pub fn admit(self: &Arc<Self>, client: IpAddr) -> Result<Admitted, Refusal> {
+    /// Lets a connection in that has this descriptor, or says why not. Only the acceptor asks, so two never race for
+    /// the last place.
+    pub fn admit(self: &Arc<Self>, client: IpAddr, descriptor: RawFd) -> Result<Admitted, Refusal> {
         let client = client.to_canonical();
-        let Limits { per_client, total } = self.limits;
+        let Limits { per_client, total, descriptors } = self.limits;
+        // The kernel gives the lowest that is free.
+        if descriptors.is_some_and(|first| u64::try_from(descriptor).is_ok_and(|number| number >= first)) {
+            return Err(Refusal::Descriptors);
+        }
         if total > 0 && self.total.load(Ordering::Relaxed) >= total {
             return Err(Refusal::Total { max: total });
         }
@@ -111,36 +124,45 @@ impl Drop for Admitted {
 mod tests {
     use super::*;
 
+    const FD: RawFd = 20;
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
     const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 
     #[test]
     fn a_client_gets_its_place_back_when_a_connection_ends() {
-        let admission = Admission::new(Limits { per_client: 2, total: 0 }, 1);
-        let first = admission.admit(A).expect("room");
-        let _second = admission.admit(A).expect("room");
-        assert_eq!(admission.admit(A).err(), Some(Refusal::PerClient { client: A, max: 2 }));
-        admission.admit(B).expect("another client has its own count");
+        let admission = Admission::new(Limits { per_client: 2, ..Limits::default() }, 1);
+        let first = admission.admit(A, FD).expect("room");
+        let _second = admission.admit(A, FD).expect("room");
+        assert_eq!(admission.admit(A, FD).err(), Some(Refusal::PerClient { client: A, max: 2 }));
+        admission.admit(B, FD).expect("another client has its own count");
         drop(first);
-        admission.admit(A).expect("room again");
+        admission.admit(A, FD).expect("room again");
     }
 
     #[test]
     fn the_total_holds_over_all_clients() {
-        let admission = Admission::new(Limits { per_client: 0, total: 1 }, 1);
-        let only = admission.admit(A).expect("room");
-        assert_eq!(admission.admit(B).err(), Some(Refusal::Total { max: 1 }));
+        let admission = Admission::new(Limits { total: 1, ..Limits::default() }, 1);
+        let only = admission.admit(A, FD).expect("room");
+        assert_eq!(admission.admit(B, FD).err(), Some(Refusal::Total { max: 1 }));
         drop(only);
-        admission.admit(B).expect("room again");
+        admission.admit(B, FD).expect("room again");
+    }
+
+    #[test]
+    fn the_last_descriptors_are_the_server_s() {
+        let admission = Admission::new(Limits { descriptors: Some(100), ..Limits::default() }, 1);
+        admission.admit(A, 99).expect("room");
+        assert_eq!(admission.admit(A, 100).err(), Some(Refusal::Descriptors));
+        Admission::new(Limits::default(), 1).admit(A, 1 << 20).expect("nothing limits them");
     }
 
     #[test]
     fn connections_go_to_the_least_loaded_shard() {
         let admission = Admission::new(Limits::default(), 3);
-        let mut held: Vec<_> = (0..6).map(|_| admission.admit(A).expect("room")).collect();
+        let mut held: Vec<_> = (0..6).map(|_| admission.admit(A, FD).expect("room")).collect();
         let shards: Vec<_> = held.iter().map(Admitted::shard).collect();
         assert_eq!(shards, [0, 1, 2, 0, 1, 2]);
         held.remove(4);
-        assert_eq!(admission.admit(A).expect("room").shard(), 1);
+        assert_eq!(admission.admit(A, FD).expect("room").shard(), 1);
     }
 }

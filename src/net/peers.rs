@@ -10,19 +10,23 @@ use ringkeeper_core::config::HostPort;
 use rustix::net::{Shutdown, shutdown, sockopt};
 use tracing::{debug, info, warn};
 
-use super::listen;
+use super::{ConnectError, PeerStream, Protection, listen};
 use crate::runtime::{Reason, fatal};
 
 /// Connects to a server: resolves its name anew, and tries each address for at most so long.
-pub fn connect(address: &HostPort, timeout: Duration) -> io::Result<TcpStream> {
+pub fn connect(
+    address: &HostPort,
+    timeout: Duration,
+    protection: &Protection,
+) -> Result<PeerStream, ConnectError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for resolved in (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX) {
         match connect_to(resolved, timeout) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return protection.dial(stream, address),
             Err(error) => last = error,
         }
     }
-    Err(last)
+    Err(last.into())
 }
 
 fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
@@ -45,7 +49,8 @@ struct Shared {
     what: &'static str,
     stopping: AtomicBool,
     listeners: Mutex<Vec<Arc<TcpListener>>>,
-    accepted: Box<dyn Fn(TcpStream) + Send + Sync>,
+    accepted: Arc<dyn Fn(PeerStream) + Send + Sync>,
+    protection: Protection,
     attempts_max: Option<u32>,
 }
 
@@ -58,7 +63,8 @@ impl PeerPort {
         mut addresses: Vec<HostPort>,
         listens_on_all: bool,
         attempts_max: Option<u32>,
-        accepted: impl Fn(TcpStream) + Send + Sync + 'static,
+        protection: Protection,
+        accepted: impl Fn(PeerStream) + Send + Sync + 'static,
     ) -> PeerPort {
         if listens_on_all {
             let wildcard = Ipv4Addr::UNSPECIFIED.to_string();
@@ -69,7 +75,8 @@ impl PeerPort {
             what,
             stopping: AtomicBool::new(false),
             listeners: Mutex::default(),
-            accepted: Box::new(accepted),
+            accepted: Arc::new(accepted),
+            protection,
             attempts_max,
         });
         for address in addresses {
@@ -100,7 +107,7 @@ impl Shared {
         while !self.stopping.load(Ordering::Acquire) {
             match listener.accept() {
                 Ok((stream, remote)) => match prepare(&stream) {
-                    Ok(()) => (self.accepted)(stream),
+                    Ok(()) => self.protection.accept(stream, remote, &self.accepted),
                     Err(error) => debug!("{remote} is gone before it was served: {error}"),
                 },
                 Err(_) if self.stopping.load(Ordering::Acquire) => return,

@@ -36,6 +36,16 @@ pub(super) fn raise_descriptors(connections_max: usize) {
     }
 }
 
+/// The first descriptor that no client gets, by the limit as it is now: those from there on are for files that the
+/// server has to open, and for other servers. Without them it would end, or lose its place among the others.
+pub fn first_reserved_descriptor() -> Option<u64> {
+    getrlimit(Resource::Nofile).current.map(|allowed| allowed - reserved_of(allowed))
+}
+
+fn reserved_of(allowed: u64) -> u64 {
+    DESCRIPTORS_RESERVED.min(allowed / 4)
+}
+
 fn judge_memlock(allowed: Option<u64>, executors: usize) -> Result<(), MemlockError> {
     let Some(allowed) = allowed else { return Ok(()) };
     let verdict = MemlockError { allowed, executors };
@@ -70,6 +80,8 @@ const MEMLOCK_PER_EXECUTOR: u64 = 512 << 10;
 const DESCRIPTORS_ADVISED: u64 = 16_384;
 /// Files of the log, rings, listeners, and a margin.
 const DESCRIPTORS_OF_THE_SERVER: u64 = 256;
+/// Of those: what is opened later than at the start.
+const DESCRIPTORS_RESERVED: u64 = 128;
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +108,11 @@ mod tests {
         setrlimit(Resource::Nofile, lowered).expect("a soft limit may be lowered");
         assert_eq!(raise_to_hard(Resource::Nofile), maximum);
         assert_eq!(getrlimit(Resource::Nofile).current, maximum);
+    }
+
+    #[test]
+    fn clients_get_most_descriptors_and_never_all() {
+        assert_eq!((reserved_of(1024), reserved_of(256)), (128, 64));
     }
 
     #[test]

@@ -1,41 +1,48 @@
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ringkeeper_core::config::HostPort;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::net::peers;
+use crate::net::{ConnectError, PeerStream, Protection, peers};
 
 /// Connects to whichever of the addresses answers, on a thread of its own, resolving names anew at each try;
 /// `None` if none has in time.
 pub(super) fn start(
     addresses: Vec<HostPort>,
     patience: Duration,
-    done: impl FnOnce(Option<TcpStream>) + Send + 'static,
+    protection: Protection,
+    done: impl FnOnce(Option<PeerStream>) + Send + 'static,
 ) {
-    let work = move || done(connect(&addresses, Instant::now() + patience));
+    let work = move || done(connect(&addresses, Instant::now() + patience, &protection));
     if let Err(error) = thread::Builder::new().name("leader dial".into()).spawn(work) {
         // The machine's own limit ends the attempt.
-        tracing::warn!("no connection to the leader can be made: no thread could be started: {error}");
+        warn!("no connection to the leader can be made: no thread could be started: {error}");
     }
 }
 
-fn connect(addresses: &[HostPort], deadline: Instant) -> Option<TcpStream> {
+fn connect(addresses: &[HostPort], deadline: Instant, protection: &Protection) -> Option<PeerStream> {
     loop {
+        let mut pause = AFTER_A_FAILURE;
         for address in addresses {
-            match peers::connect(address, CONNECT_TIMEOUT) {
+            match peers::connect(address, CONNECT_TIMEOUT, protection) {
                 Ok(stream) => return Some(stream),
+                Err(error @ ConnectError::Unprotected(_)) => {
+                    pause = AFTER_A_REFUSAL;
+                    warn!("the leader at {address}: {error}");
+                }
                 Err(error) => info!("the leader does not answer at {address} yet: {error}"),
             }
         }
-        if Instant::now() + AFTER_A_FAILURE > deadline {
+        if Instant::now() + pause > deadline {
             return None;
         }
-        thread::sleep(AFTER_A_FAILURE);
+        thread::sleep(pause);
     }
 }
 
 /// The leader may just be about to listen: it learns of its election when we do.
 const AFTER_A_FAILURE: Duration = Duration::from_millis(50);
+/// Somebody has to change something first.
+const AFTER_A_REFUSAL: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,4 +1,3 @@
-use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use ringkeeper_core::zab::{Item, LeaderStream};
 use super::FromPeers;
 use super::dial;
 use super::link::{self, BACKLOG_MAX, Link, Taken};
+use crate::net::{PeerStream, Protection};
 use crate::runtime::Sender;
 use crate::wiring::ToCommit;
 
@@ -28,10 +28,11 @@ impl LeaderConnection {
         attempt: Attempt,
         addresses: Vec<HostPort>,
         patience: Duration,
+        protection: Protection,
         post: Sender<ToCommit>,
     ) -> LeaderConnection {
         let result = post.clone();
-        dial::start(addresses, patience, move |stream| {
+        dial::start(addresses, patience, protection, move |stream| {
             let event = stream.map_or(LeaderEvent::Unreachable, LeaderEvent::Connected);
             result.post(ToCommit::Peers(FromPeers::Leader(attempt, event)));
         });
@@ -39,7 +40,7 @@ impl LeaderConnection {
     }
 
     /// Takes over the connection that was made, and reads it. Trees that come get these options.
-    pub fn begin(&mut self, stream: TcpStream, options: TreeOptions, value_len_max: usize) {
+    pub fn begin(&mut self, stream: PeerStream, options: TreeOptions, value_len_max: usize) {
         let (attempt, post) = (self.attempt, self.post.clone());
         let tell = move |event| post.post(ToCommit::Peers(FromPeers::Leader(attempt, event)));
         let Ok(link) = Link::new(stream) else { return tell(LeaderEvent::Closed) };
@@ -78,7 +79,7 @@ impl Drop for LeaderConnection {
     }
 }
 
-fn take(stream: &mut LeaderStream, bytes: &[u8], tell: &impl Fn(LeaderEvent<TcpStream>)) -> Option<Taken> {
+fn take(stream: &mut LeaderStream, bytes: &[u8], tell: &impl Fn(LeaderEvent<PeerStream>)) -> Option<Taken> {
     let mut done = 0;
     loop {
         let item = match stream.next(&bytes[done..]) {

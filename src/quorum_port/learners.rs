@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::rc::Rc;
 
 use ringkeeper_core::member::LearnerEvent;
@@ -9,6 +8,7 @@ use ringkeeper_core::zab::packet::{FromLearner, LearnerInput};
 
 use super::FromPeers;
 use super::link::{self, BACKLOG_MAX, Link, Taken};
+use crate::net::PeerStream;
 use crate::runtime::Sender;
 use crate::wiring::ToCommit;
 
@@ -26,7 +26,7 @@ impl Learners {
     }
 
     /// Takes over an accepted connection. If it has ended already, or there are too many, that is told as its end.
-    pub fn let_in(&mut self, id: LinkId, stream: TcpStream) {
+    pub fn let_in(&mut self, id: LinkId, stream: PeerStream) {
         let post = self.post.clone();
         let Ok(link) = Link::new(stream) else { return tell(&post, id, LearnerEvent::Closed) };
         if self.links.len() >= LEARNERS_MAX {

@@ -2,7 +2,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use futures_lite::future::yield_now;
 use ringkeeper_core::format::snapshot::SnapshotWriter;
 use ringkeeper_core::tree::Frozen;
 
-use crate::runtime::{Socket, sleep, spawn};
+use crate::net::{PeerSocket, PeerStream};
+use crate::runtime::{sleep, spawn};
 
 /// A connection between two servers: what is to be sent, in order.
 pub(super) struct Link {
-    socket: Socket,
+    socket: PeerSocket,
     remote: SocketAddr,
     out: RefCell<VecDeque<Chunk>>,
     /// Bytes in `out`, without trees.
@@ -30,10 +31,10 @@ enum Chunk {
 
 impl Link {
     /// Takes over a connected socket; an error if it has ended already.
-    pub(super) fn new(stream: TcpStream) -> io::Result<Rc<Link>> {
+    pub(super) fn new(stream: PeerStream) -> io::Result<Rc<Link>> {
         let remote = stream.peer_addr()?;
         Ok(Rc::new(Link {
-            socket: Socket::new(stream),
+            socket: PeerSocket::new(stream),
             remote,
             out: RefCell::default(),
             waiting: Cell::new(0),

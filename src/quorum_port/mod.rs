@@ -10,22 +10,22 @@ mod learners;
 mod link;
 mod own;
 
-use std::net::TcpStream;
-
 pub use leader_connection::LeaderConnection;
 pub use learners::Learners;
 pub use own::QuorumPort;
 use ringkeeper_core::member::{Attempt, LeaderEvent, LearnerEvent};
 use ringkeeper_core::zab::LinkId;
 
+use crate::net::PeerStream;
+
 /// What other servers did on the quorum port.
 pub enum FromPeers {
     /// Somebody connected to this server's quorum port.
-    Accepted(TcpStream),
+    Accepted(PeerStream),
     /// Somebody connected to this server's port for observers.
-    AcceptedObserver(TcpStream),
+    AcceptedObserver(PeerStream),
     /// What a learner's connection brought.
     Learner(LinkId, LearnerEvent),
     /// What a connection to a leader brought.
-    Leader(Attempt, LeaderEvent<TcpStream>),
+    Leader(Attempt, LeaderEvent<PeerStream>),
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU16;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_lite::future;
-use ringkeeper_core::config::{Config, Ensemble};
+use ringkeeper_core::config::{Config, Configurations, Ensemble};
 use ringkeeper_core::election::LastLogged;
 use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::id::Zxid;
@@ -23,7 +23,8 @@ use crate::commit::{Commit, Followers};
 use crate::election::{ElectionRole, ToElection};
 use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
 use crate::net::peers::PeerPort;
-use crate::net::{Acceptor, Admission, ClientDoor, Limits};
+use crate::net::{Acceptor, Admission, ClientDoor, Limits, Protection};
+use crate::preflight;
 use crate::quorum_port::{FromPeers, QuorumPort};
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
 use crate::shard::ShardRole;
@@ -57,6 +58,7 @@ impl Server {
         clock: Clock,
         recovery: Recovery,
         listener: TcpListener,
+        protection: Protection,
     ) -> Result<Server, StartError> {
         let Recovery { pipeline, wal, snapshot } = recovery;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
@@ -120,19 +122,21 @@ impl Server {
                 }
                 let (to_election, inbox) = inbox::<ToElection>();
                 let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
-                // The log may know of a reconfig that no file does.
+                // The log may know of a reconfig that no file does, or of none that a file names.
                 let configurations = member.configurations().clone();
+                let config_files = config_files(ensemble, &configurations, file, to_commit.clone());
                 let role = ElectionRole {
                     ensemble: Ensemble { configurations, ..ensemble.clone() },
                     last_logged: LastLogged { epoch: position.epoch.into(), zxid: position.zxid },
                     inbox,
+                    protection: protection.clone(),
                     sender: to_election.clone(),
                     decided: Box::new(move |outcome| decided.post(ToCommit::Elected(outcome))),
                     adopted: Box::new(move |heard| adopted.post(ToCommit::ConfigurationHeard(heard))),
                     clock,
                 };
                 election = Some(start(move || role.run()));
-                observer_port = listen_for_observers(ensemble, to_commit.clone());
+                observer_port = listen_for_observers(ensemble, protection.clone(), to_commit.clone());
                 let role = MemberRole {
                     member,
                     options: plan::member_role(&config, ensemble),
@@ -147,8 +151,9 @@ impl Server {
                         logs,
                         snapshot_size_factor: ensemble.snapshot_size_factor,
                     },
-                    config_files: config_files(ensemble, file, to_commit.clone()),
-                    quorum_port: QuorumPort::listen(ensemble, to_commit.clone()),
+                    config_files,
+                    quorum_port: QuorumPort::listen(ensemble, protection.clone(), to_commit.clone()),
+                    protection,
                     client_door: door.clone(),
                     clock,
                 };
@@ -250,8 +255,11 @@ fn open_door(
     port: Arc<AtomicU16>,
     shards: Vec<Sender<ToShard>>,
 ) -> io::Result<Arc<ClientDoor>> {
-    let limits =
-        Limits { per_client: config.limits.connections_per_client, total: config.limits.connections };
+    let limits = Limits {
+        per_client: config.limits.connections_per_client,
+        total: config.limits.connections,
+        descriptors: preflight::first_reserved_descriptor(),
+    };
     let (admission, keep_alive) = (Admission::new(limits, topology.shards), config.client_port.keep_alive);
     ClientDoor::open(listener, backlog(&config.client_port), port, move |listener| {
         let deal_to = shards.clone();
@@ -262,21 +270,33 @@ fn open_door(
     })
 }
 
-/// The files that a reconfig changes, if there are any.
+/// The files that a reconfig changes, if there are any, of a server that goes by these configurations now.
 fn config_files(
     ensemble: &Ensemble,
+    now: &Configurations,
     file: Option<&Path>,
     to_commit: Sender<ToCommit>,
 ) -> Option<ConfigFiles> {
     let file = file.filter(|_| ensemble.reconfig.is_some())?;
-    Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, to_commit))
+    Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, now, to_commit))
 }
 
 /// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
 /// come to follow.
-fn listen_for_observers(ensemble: &Ensemble, to_commit: Sender<ToCommit>) -> Option<PeerPort> {
+fn listen_for_observers(
+    ensemble: &Ensemble,
+    protection: Protection,
+    to_commit: Sender<ToCommit>,
+) -> Option<PeerPort> {
     let own = ensemble.observer_master_addresses().remove(&ensemble.my_id)?;
-    Some(PeerPort::listen("observer master port", own, ensemble.listens_on_all, None, move |stream| {
-        to_commit.post(ToCommit::Peers(FromPeers::AcceptedObserver(stream)));
-    }))
+    Some(PeerPort::listen(
+        "observer master port",
+        own,
+        ensemble.listens_on_all,
+        None,
+        protection,
+        move |stream| {
+            to_commit.post(ToCommit::Peers(FromPeers::AcceptedObserver(stream)));
+        },
+    ))
 }

@@ -2,6 +2,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ringkeeper::election::{ElectionRole, ToElection};
+use ringkeeper::net::Protection;
 use ringkeeper::runtime::{Clock, Executor, ExecutorOptions, Running, Sender, inbox};
 use ringkeeper_core::config::{Defines, Ensemble, Raw, Sources};
 use ringkeeper_core::election::{LastLogged, Outcome};
@@ -65,6 +66,7 @@ impl Member {
             ensemble,
             last_logged: LastLogged { epoch: 0, zxid: Zxid::ZERO },
             inbox,
+            protection: Protection::default(),
             sender: sender.clone(),
             // A test that has seen enough listens no more.
             decided: Box::new(move |outcome| told.send(outcome).unwrap_or_default()),

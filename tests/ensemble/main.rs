@@ -3,7 +3,11 @@
 //! What takes longer, or has releases that say nothing new, is run with `-- --ignored`.
 
 mod away;
+mod certificates;
+mod descriptors;
 mod digests;
+mod hostile;
+mod large_data;
 mod local_sessions;
 mod many_observers;
 mod mixed;
@@ -17,8 +21,10 @@ mod replacement;
 mod restarts;
 mod rollback;
 mod sessions;
+mod strangers;
 mod takeover;
 mod through_java;
+mod tls;
 mod wiped;
 mod words;
 mod work;

@@ -56,8 +56,29 @@ fn a_member_without_its_id_is_not_started_and_never_as_a_standalone_server() {
     assert_eq!(without_id.status.and_then(|status| status.code()), Some(2), "{without_id}");
     assert!(without_id.log.contains("myid"), "{without_id}");
     assert!(without_id.log.contains("Invalid config, exiting abnormally"), "{without_id}");
-    let protected = refused(ensemble(server()).config("sslQuorum", true).config("myid", 1));
-    assert_eq!(protected.status.and_then(|status| status.code()), Some(2), "{protected}");
+}
+
+#[test]
+fn a_member_whose_key_cannot_be_opened_is_not_started() {
+    let stores = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+    for (file, password, expected) in [
+        ("own.p12", "other", "own.p12: its password is wrong"),
+        ("none.p12", "", "none.p12: it cannot be read: No such file"),
+    ] {
+        let folder = folder();
+        fs::create_dir(folder.path().join("data")).expect("a folder");
+        fs::write(folder.path().join("data/myid"), "1").expect("writable");
+        let text = format!(
+            "{}clientPort=0\ninitLimit=10\nsyncLimit=5\nserver.1=127.0.0.1:2888:3888\nserver.2=127.0.0.1:2889:3889\n\
+             sslQuorum=true\nssl.quorum.keyStore.location={stores}/{file}\nssl.quorum.keyStore.password={password}\n\
+             ssl.quorum.trustStore.location={stores}/own.crt.pem\n",
+            data_dir(&folder)
+        );
+        let ended = run([write(&folder, "zoo.cfg", &text).as_os_str()]);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with("\nInvalid config, exiting abnormally\n"), "{}", ended.stderr);
+    }
 }
 
 #[test]

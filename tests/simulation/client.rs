@@ -309,6 +309,12 @@ impl World {
         self.leave_server(number);
     }
 
+    /// Has a client with a session ask for something.
+    pub(crate) fn ask(&mut self, number: usize, request: Request) {
+        let frontier = self.checks.sync.frontier();
+        self.send_wishes(number, vec![request], frontier);
+    }
+
     /// Has a client go to this server, and to no other.
     pub(crate) fn settle_at(&mut self, number: usize, server: usize) {
         self.clients[number].home = Some(server);

@@ -283,6 +283,9 @@ impl Server {
             member.distrust();
         }
         let configurations = member.configurations().clone();
+        if configurations.last_seen().version() != self.options.zab.configurations.last_seen().version() {
+            self.disk.save_configurations(configurations.clone());
+        }
         let masters = (0..setup.voters).filter(|_| setup.has_masters && self.id >= setup.voters);
         let masters = masters.map(|id| ServerId(id as i64)).collect();
         let seat = Seat::new(member).with_masters(masters);

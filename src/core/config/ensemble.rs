@@ -14,8 +14,7 @@ use super::key_table::ensemble::{
 };
 use super::key_table::parser::{
     INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, OBSERVER_MASTER_PORT,
-    PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, SSL_QUORUM, STANDALONE_ENABLED,
-    SYNC_LIMIT,
+    PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, STANDALONE_ENABLED, SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC, SNAPSHOT_SIZE_FACTOR};
 use super::kind::{Int, SnapshotSizeFactor};
@@ -26,6 +25,7 @@ use super::notice::Notice;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::sync_limits::SyncLimits;
+use super::tls::PeerTls;
 use super::{AnyKey, Raw, Sources};
 use crate::id::ServerId;
 use crate::session::NewSessions;
@@ -70,6 +70,8 @@ pub struct Ensemble {
     pub new_sessions: NewSessions,
     /// `observerMasterPort`: where followers listen for observers; `None` if they don't.
     pub observer_master_port: Option<u16>,
+    /// `sslQuorum`, `portUnification`, and what goes with them; `None` if servers talk in plain text.
+    pub tls: Option<PeerTls>,
 }
 
 /// By which rules an ensemble may be reconfigured.
@@ -92,10 +94,8 @@ impl Ensemble {
             return Ok(None);
         }
         notices.retain(|notice| notice.concerns(true));
-        for key in [&SSL_QUORUM, &QUORUM_SASL] {
-            if settings.get(key)? {
-                return Err(settings.error(key as &dyn AnyKey, Problem::PeersNotProtected));
-            }
+        if settings.get(&QUORUM_SASL)? {
+            return Err(settings.error(&QUORUM_SASL, Problem::PeersNotProtected));
         }
         let tick_ms = u64::from(Sessions::prove(&settings)?.tick_ms);
         let limit = |key: &Key<Int<i32>>, missing| match settings.get(key)? {
@@ -157,6 +157,7 @@ impl Ensemble {
                 })?),
             },
             leader_serves: settings.get(&LEADER_SERVES)?,
+            tls: PeerTls::prove(&settings, &mut notices)?,
             new_sessions: match settings.get(&LOCAL_SESSIONS)? {
                 true => NewSessions::Local { upgrades: settings.get(&LOCAL_SESSIONS_UPGRADING)? },
                 false => NewSessions::Global,

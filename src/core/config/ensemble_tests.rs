@@ -182,3 +182,81 @@ fn what_clients_and_observers_get_is_set_by_the_keys_for_it() {
     let both = format!("{LIMITS}{THREE}observerMasterPort=2777\nreconfigEnabled=true\n");
     assert!(error(&both, Some("0")).contains("do not work together"));
 }
+
+const STORES: &str = "ssl.quorum.keyStore.location=/own.p12\nssl.quorum.keyStore.password=geheim\n\
+                      ssl.quorum.trustStore.location=/trusted.pem\n";
+
+fn tls(lines: &str) -> (PeerTls, Vec<String>) {
+    let (ensemble, warnings) = ensemble(&format!("{THREE}{STORES}{lines}"), "0");
+    (ensemble.tls.expect("there is TLS"), warnings)
+}
+
+#[test]
+fn servers_talk_in_plain_text_unless_they_are_told_otherwise() {
+    assert_eq!(ensemble(&format!("{THREE}{STORES}"), "0").0.tls, None);
+    let (set, warnings) = tls("sslQuorum=true\n");
+    assert!(set.dials && !set.accepts_plain && !set.reloads && warnings.is_empty(), "{warnings:?}");
+    let (key, trust) = (&set.options.key_store, &set.options.trust_store);
+    assert_eq!((key.kind, trust.kind), (StoreKind::Pkcs12, StoreKind::Pem));
+    assert_eq!(key.password, Password::Text("geheim".to_owned()));
+    assert!(!format!("{set:?}").contains("geheim"));
+    assert_eq!(set.options.versions, [TlsVersion::V1_3, TlsVersion::V1_2]);
+    assert_eq!(set.options.client_auth, ClientAuth::Need);
+    assert_eq!(set.options.detection, Duration::from_secs(5));
+    let (set, _) = tls("portUnification=true\nsslQuorumReloadCertFiles=true\n");
+    assert!(!set.dials && set.accepts_plain && set.reloads);
+}
+
+#[test]
+fn host_names_are_verified_as_in_java_only_without_fips_mode() {
+    let verifies = |lines: &str| {
+        let (set, warnings) = tls(&format!("sslQuorum=true\n{lines}"));
+        (set.options.verifies_servers, set.options.verifies_clients, warnings.len())
+    };
+    assert_eq!(verifies(""), (false, false, 0));
+    assert_eq!(
+        verifies("ssl.quorum.hostnameVerification=true"),
+        (false, false, 1),
+        "what was asked for is not done"
+    );
+    assert_eq!(verifies("fips-mode=false"), (true, true, 0));
+    assert_eq!(verifies("fips-mode=false\nssl.quorum.clientHostnameVerification=false"), (true, false, 0));
+    assert_eq!(verifies("fips-mode=false\nssl.quorum.hostnameVerification=false"), (false, false, 0));
+}
+
+#[test]
+fn versions_of_tls_and_formats_of_files_are_those_of_java() {
+    let versions = |lines: &str| tls(&format!("sslQuorum=true\n{lines}")).0.options.versions;
+    assert_eq!(versions("ssl.quorum.protocol=TLSv1.2"), [TlsVersion::V1_2]);
+    assert_eq!(versions("ssl.quorum.enabledProtocols=TLSv1.3"), [TlsVersion::V1_3]);
+    let (set, warnings) = tls("sslQuorum=true\nssl.quorum.enabledProtocols=TLSv1.2,TLSv1.1\n");
+    assert_eq!(set.options.versions, [TlsVersion::V1_2]);
+    assert!(warnings[0].contains("no TLSv1.1"), "{warnings:?}");
+    let (set, _) = tls("sslQuorum=true\nssl.quorum.keyStore.type=jks\nssl.quorum.keyStore.passwordPath=/p\n");
+    assert_eq!(set.options.key_store.kind, StoreKind::Jks, "the name does not matter then");
+    assert_eq!(set.options.key_store.password, Password::File("/p".to_owned()));
+    let (set, _) = tls("sslQuorum=true\nssl.quorum.clientAuth=NONE\nssl.quorum.ciphersuites=A, B\n");
+    assert_eq!(set.options.client_auth, ClientAuth::None);
+    assert_eq!(set.options.cipher_suites, Some(vec!["A".to_owned(), "B".to_owned()]));
+}
+
+#[test]
+fn tls_that_would_not_protect_or_not_work_is_refused() {
+    let without = error(&format!("{LIMITS}{THREE}sslQuorum=true"), Some("0"));
+    assert!(without.contains("ssl.quorum.keyStore.location is not set"), "{without}");
+    for (lines, expected) in [
+        ("ssl.quorum.trustStore.location=", "ssl.quorum.trustStore.location is not set"),
+        ("ssl.quorum.keyStore.location=/own", "Unable to auto-detect store file type from file name: /own"),
+        ("ssl.quorum.keyStore.location=/own.bcfks", "/own.bcfks is of the type BCFKS"),
+        ("ssl.quorum.keyStore.type=DER", "\"DER\" is not allowed, it must be one of PEM, PKCS12, JKS, BCFKS"),
+        ("ssl.quorum.clientAuth=maybe", "\"maybe\" is not allowed, it must be one of need, want, none"),
+        ("ssl.quorum.protocol=SSLv9", "SSLv9 SSLContext not available"),
+        ("ssl.quorum.enabledProtocols=TLSv1", "TLSv1 SSLContext not available"),
+        ("ssl.quorum.crl=true", "cannot find out whether a certificate is revoked"),
+        ("ssl.quorum.ocsp=true", "cannot find out whether a certificate is revoked"),
+        ("ssl.quorum.context.supplier.class=org.example.C", "no JVM to run a class in"),
+    ] {
+        let error = error(&format!("{LIMITS}{THREE}{STORES}sslQuorum=true\n{lines}"), Some("0"));
+        assert!(error.contains(expected), "{lines}: {error}");
+    }
+}

@@ -202,6 +202,29 @@ pub enum Problem {
          unprotected where it is to be protected"
     )]
     PeersNotProtected,
+    #[error("{key} is not set, and servers cannot talk with TLS without it: name the file")]
+    TlsStoreMissing { key: &'static str },
+    #[error(
+        "Unable to auto-detect store file type from file name: {location} (it ends with none of .pem, .p12, .jks: \
+         say what it is with .type in place of .location)"
+    )]
+    TlsStoreKind { location: String },
+    #[error(
+        "{location} is of the type BCFKS, which only Bouncy Castle reads: make a PKCS12 file of it, with `keytool \
+         -importkeystore`"
+    )]
+    TlsBcfks { location: String },
+    #[error("{text} SSLContext not available (this server has TLSv1.2 and TLSv1.3)")]
+    TlsVersions { text: String },
+    #[error(
+        "this server cannot find out whether a certificate is revoked, and does not let in who should be kept out: \
+         remove the key, and take who is not to be trusted any more out of the trust store"
+    )]
+    TlsRevocation,
+    #[error(
+        "this server has no JVM to run a class in: remove the key, and name files with keyStore. and trustStore."
+    )]
+    TlsSupplier,
     #[error(
         "observerMasterPort and reconfigEnabled=true do not work together in this version of ringkeeper, which would \
          not tell such observers of a reconfig: remove one of them"

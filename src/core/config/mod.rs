@@ -30,6 +30,7 @@ mod static_file;
 mod storage;
 mod sync_limits;
 mod throttle;
+mod tls;
 
 pub use admin::Admin;
 pub use client_port::{ClientPort, HostPort};
@@ -54,6 +55,7 @@ pub use static_file::pointing_to;
 pub use storage::{PurgeTime, Storage};
 pub use sync_limits::SyncLimits;
 pub use throttle::{ConnectionThrottle, ThrottleWeights};
+pub use tls::{ClientAuth, Password, PeerTls, Store, StoreKind, TlsOptions, TlsVersion};
 
 use members::Members;
 use settings::Settings;

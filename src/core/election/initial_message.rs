@@ -24,6 +24,11 @@ pub struct InitialMessage {
 /// Why what was said first is no initial message; the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InitialMessageError {
+    /// It is TLS.
+    #[error(
+        "it speaks TLS, and this server does not: set sslQuorum or portUnification here, or take sslQuorum away there"
+    )]
+    Tls,
     /// Neither an id nor a version that is known.
     #[error("it begins with {number}, which is neither a server's id nor a known version of the protocol")]
     UnknownVersion {
@@ -69,6 +74,9 @@ impl InitialMessage {
     /// a whole. Addresses that cannot be dialled are left out.
     pub fn decode(bytes: &[u8]) -> Result<Option<(InitialMessage, usize)>, InitialMessageError> {
         let Some(first) = long_at(bytes, 0) else { return Ok(None) };
+        if bytes.starts_with(&HANDSHAKE_OF_TLS) {
+            return Err(InitialMessageError::Tls);
+        }
         if first >= 0 {
             let message = InitialMessage { server: real(first)?, addresses: Vec::new() };
             return Ok(Some((message, OLD_LEN)));
@@ -115,6 +123,8 @@ fn long_at(bytes: &[u8], offset: usize) -> Option<i64> {
     bytes.get(offset..)?.first_chunk().map(|chunk| i64::from_be_bytes(*chunk))
 }
 
+/// How the first record of TLS begins. As an id it would be one that nobody has.
+const HANDSHAKE_OF_TLS: [u8; 2] = [0x16, 3];
 const V1: i64 = -65536;
 const V2: i64 = -65535;
 const OLD_LEN: usize = 8;
@@ -210,6 +220,7 @@ mod tests {
         let unknown = InitialMessageError::UnknownVersion { number: -65537 };
         assert_eq!(refused(&(-65537i64).to_be_bytes()), unknown);
         assert_eq!(refused(&i64::MAX.to_be_bytes()), InitialMessageError::Anonymous);
+        assert_eq!(refused(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]), InitialMessageError::Tls);
         assert_eq!(refused(&with_text(b"")), InitialMessageError::BadLen { len: 0 });
         assert_eq!(refused(&with_text(&[b'a'; 2049])), InitialMessageError::BadLen { len: 2049 });
         let mut negative = with_text(b"a");

@@ -127,10 +127,11 @@ enum Start {
 impl Member {
     /// A server that has recovered: `pipeline` has applied the whole log, whose last transactions are
     /// `history`. `epochs` is what the disk says; an epoch of the last transaction that is later than
-    /// `currentEpoch`, which a crash during a sync leaves, takes its place.
+    /// `currentEpoch`, which a crash during a sync leaves, takes its place. So does what the log says of a reconfig
+    /// that is under way: [`Member::configurations`] are those that the server goes by, and are to be on disk.
     pub fn new(mut options: MemberOptions, pipeline: Pipeline, epochs: Epochs, history: History) -> Member {
         let last = pipeline.last_zxid();
-        note_logged_reconfig(&mut options.zab, pipeline.tree());
+        heed_logged_reconfig(&mut options.zab, pipeline.tree());
         let current = epochs.current.max(last.epoch());
         Member {
             epochs: Epochs { current, accepted: epochs.accepted.max(current) },
@@ -459,19 +460,24 @@ impl Member {
     }
 }
 
-/// What the log says last of the configuration may be a reconfig whose file a crash has prevented, or that is
-/// not completed. A server whose configuration no leader has established yet goes by its file alone: what its
-/// log has is of an ensemble that was configured otherwise since.
-fn note_logged_reconfig(options: &mut ZabOptions, tree: &DataTree) {
-    if options.reconfig.is_none() || options.configurations.committed().version() == 0 {
+/// What is proposed, the log decides, as it does for everything else. It may have a reconfig whose file a crash has
+/// prevented. And it may lack one whose file was quicker: who has not logged a proposal has acknowledged none, so that
+/// it is not committed without others that are ahead; and who went by it would need their votes to lead, and so would
+/// they, who may not lead before it is committed.
+///
+/// A server whose configuration no leader has established yet goes by its file alone: what its log has is of an
+/// ensemble that was configured otherwise since. Nor does a log have what opens an epoch.
+fn heed_logged_reconfig(options: &mut ZabOptions, tree: &DataTree) {
+    let configurations = &mut options.configurations;
+    if options.reconfig.is_none() || configurations.committed().version() == 0 {
         return;
     }
     let node = tree.get(CONFIG_NODE);
     let logged = node.and_then(|found| Membership::of_peer(found.node.data().unwrap_or_default()).ok());
-    if let Some(logged) =
-        logged.filter(|logged| logged.version() > options.configurations.last_seen().version())
-    {
-        options.configurations.see(&Arc::new(logged));
+    let last_seen = configurations.last_seen().version();
+    let opens_epoch = Zxid(last_seen).counter() == 0;
+    if let Some(logged) = logged.filter(|logged| logged.version() > last_seen || !opens_epoch) {
+        configurations.see(&Arc::new(logged));
     }
 }
 

@@ -186,6 +186,11 @@ impl Ensemble {
         member.server.change(|_| new);
     }
 
+    /// Where a server's ports towards other servers are.
+    pub fn host(&self, id: u8) -> Ipv4Addr {
+        self.members[&id].host
+    }
+
     /// The quorum port and the election port of a server.
     pub fn peer_ports(&self, id: u8) -> [u16; 2] {
         let [quorum, election] = &self.members[&id].ports;

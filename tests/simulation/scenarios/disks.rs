@@ -4,6 +4,7 @@ use ringkeeper_core::log_room::LogRoom;
 
 use super::{SYNC, leader, with_ensembles, with_setup};
 use crate::checks::progress;
+use crate::client::Habit;
 use crate::setup::Setup;
 use crate::world::{MS, World};
 
@@ -110,12 +111,35 @@ fn e9_most_without_their_disks_elect_nobody_until_one_may_vote_with_nothing() {
         assert!(!world.run_until(5000 * MS, led), "those without anything elect one of them");
         world.start(kept);
         assert!(!world.run_until(5000 * MS, led), "the votes of those without anything count");
-        // With two such marks those two could elect one of themselves.
         world.kill(lost[0], false);
         world.servers[lost[0]].disk.mark();
         world.start(lost[0]);
         assert!(world.run_until(5000 * MS, progress::all_serve), "they do not serve");
         assert_eq!(leader(world), kept, "somebody leads who has nothing");
+    });
+}
+
+/// Those two are a quorum. But they wait for a better vote before they agree on theirs, and whoever has something is
+/// back with them sooner, though it has just tried to reach them in vain.
+#[test]
+fn e9_two_that_may_vote_with_nothing_hear_in_time_of_one_that_has_everything() {
+    with_setup(&Setup { autocreate: false, ..Setup::calm(3, 0) }, |world| {
+        world.clients.iter_mut().for_each(|client| client.take_up(Habit::Nothing));
+        let is_quiet = |world: &World| progress::all_are_answered(world) && progress::all_have_all(world);
+        assert!(world.run_until(3000 * MS, is_quiet), "they do not come to the same");
+        for kept in (0..3).cycle().take(30) {
+            let lost = [(kept + 1) % 3, (kept + 2) % 3];
+            for server in lost {
+                world.lose_disk(server);
+                world.servers[server].disk.mark();
+            }
+            let pause = world.rng.u64(300..1500) * MS;
+            world.run(pause);
+            lost.iter().for_each(|server| world.start(*server));
+            assert!(world.run_until(5000 * MS, progress::all_serve), "they do not serve");
+            assert_eq!(leader(world), kept, "somebody leads who has nothing");
+            assert!(world.run_until(3000 * MS, is_quiet), "they do not come to the same");
+        }
     });
 }
 

@@ -1,7 +1,10 @@
 //! Scenarios B: servers that die, and come back.
 
+use ringkeeper_core::member::Attempt;
+
 use super::{SYNC, leader, part, with_ensembles};
 use crate::checks::progress;
+use crate::client::Habit;
 use crate::world::{MS, World};
 
 #[test]
@@ -124,4 +127,39 @@ fn b9_leaders_that_are_killed_again_and_again_open_later_and_later_epochs() {
             assert!(world.checks.leaders.last() > epoch, "the epoch is not a later one");
         }
     });
+}
+
+#[test]
+fn b11_followers_stay_with_a_leader_that_answers_late() {
+    with_ensembles(3, 0, |world| {
+        let (next, others) = successor(world);
+        let leads =
+            |world: &World| world.servers[next].member().is_some_and(|member| member.leader().is_some());
+        assert!(world.run_until(1000 * MS, leads), "{next} is not elected");
+        world.stop(next, 3 * SYNC / 2);
+        let follows = |world: &World| attempt(world, others[0]).is_some();
+        assert!(world.run_until(SYNC, follows), "{} does not follow it", others[0]);
+        let first = attempt(world, others[0]);
+        let serve = |world: &World| world.servers[next].leads() && world.servers[others[0]].is_serving();
+        assert!(world.run_until(2 * SYNC, serve), "they do not serve");
+        assert_eq!(attempt(world, others[0]), first, "it has left, and come again");
+    });
+}
+
+/// Kills the leader, with nothing under way: the last of the others will lead, as they are all as far. Returns it, and
+/// those that will follow it.
+fn successor(world: &mut World) -> (usize, Vec<usize>) {
+    world.clients.iter_mut().for_each(|client| client.take_up(Habit::Nothing));
+    let is_quiet = |world: &World| progress::all_are_answered(world) && progress::all_have_all(world);
+    assert!(world.run_until(3000 * MS, is_quiet), "they do not come to the same");
+    let old = leader(world);
+    world.kill(old, false);
+    let mut others: Vec<usize> = (0..world.servers.len()).filter(|server| *server != old).collect();
+    let next = others.pop().expect("there are others");
+    (next, others)
+}
+
+/// Which attempt to follow a leader a server is at.
+fn attempt(world: &World, server: usize) -> Option<Attempt> {
+    world.servers[server].process.as_ref()?.leader.as_ref().map(|leader| leader.attempt)
 }

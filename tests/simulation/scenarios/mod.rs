@@ -5,6 +5,7 @@ mod disks;
 mod failures;
 mod formation;
 mod partitions;
+mod reconfigs;
 mod roles;
 mod sessions;
 mod time;

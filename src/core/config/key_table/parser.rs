@@ -84,7 +84,13 @@ pub(in crate::config) static QUORUM_SASL: Key<Flag> =
     Key::parser("quorum.auth.enableSasl", Flag::or(false), MemberNotYet, "SASL between servers");
 
 pub(in crate::config) static SSL_QUORUM: Key<Flag> =
-    Key::parser("sslQuorum", Flag::or(false), MemberNotYet, "TLS between servers");
+    Key::parser("sslQuorum", Flag::or(false), Ensemble, "TLS between servers");
+
+pub(in crate::config) static PORT_UNIFICATION: Key<Flag> =
+    Key::parser("portUnification", Flag::or(false), Ensemble, "TLS and plain on the ports between servers");
+
+pub(in crate::config) static SSL_QUORUM_RELOAD: Key<Flag> =
+    Key::parser("sslQuorumReloadCertFiles", Flag::or(false), Ensemble, "reread the certificates for peers");
 
 pub(in crate::config) static LEARNER_REQUIRES_SASL: Key<Flag> =
     Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), MemberNotYet, "learners insist on SASL");
@@ -168,18 +174,8 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &LOCAL_SESSIONS,
     &LOCAL_SESSIONS_UPGRADING,
     &SSL_QUORUM,
-    &Key::parser(
-        "portUnification",
-        Flag::or(false),
-        MemberNotYet,
-        "TLS and plain on the ports between servers",
-    ),
-    &Key::parser(
-        "sslQuorumReloadCertFiles",
-        Flag::or(false),
-        MemberNotYet,
-        "reread the certificates for peers",
-    ),
+    &PORT_UNIFICATION,
+    &SSL_QUORUM_RELOAD,
     &QUORUM_SASL,
     &LEARNER_REQUIRES_SASL,
     &SERVER_REQUIRES_SASL,

@@ -188,9 +188,11 @@ impl Connections {
         }
         if let Some(dial) = peer.dial {
             let addresses = peer.addresses();
+            let is_fresh = peer.dialled_at.is_some_and(|at| now.since(at) < LASTING);
             let leads_there = match self.links.get(&dial) {
+                // What was sent to a machine that was off is sent again only after ever longer pauses.
                 Some(Link::Dialling { addresses: tried, .. }) => {
-                    addresses.iter().all(|address| tried.contains(address))
+                    is_fresh && addresses.iter().all(|address| tried.contains(address))
                 }
                 _ => false,
             };

@@ -244,7 +244,9 @@ impl Connections {
             self.next_link += 1;
             peer.dial = Some(link);
             peer.dialled_at = Some(now);
-            peer.call_back = false;
+            if std::mem::take(&mut peer.call_back) {
+                peer.called_back_at = Some(now);
+            }
             let until = now + self.timing.connect;
             self.links.insert(link, Link::Dialling { peer: id, addresses: addresses.clone(), until });
             out.push(ConnectionAction::Dial { link, peer: id, addresses });

@@ -20,6 +20,8 @@ pub(super) struct Peer {
     pub(super) unsent: Option<Notification>,
     /// It asked to be called back.
     pub(super) call_back: bool,
+    /// When it was called back last.
+    pub(super) called_back_at: Option<Instant>,
     /// When it was dialled last.
     pub(super) dialled_at: Option<Instant>,
     /// How often in a row dialling it led to no connection that lasted.
@@ -37,6 +39,7 @@ impl Peer {
             dial: None,
             unsent: None,
             call_back: false,
+            called_back_at: None,
             dialled_at: None,
             failures: 0,
             patience: PATIENCE_MIN,
@@ -49,8 +52,12 @@ impl Peer {
         is_wanted && self.link.is_none() && self.dial.is_none() && !self.addresses().is_empty()
     }
 
-    /// When it may be dialled next.
+    /// When it may be dialled next. Who knocks is there, whatever came of earlier attempts, and may be about to decide
+    /// without this server.
     pub(super) fn dial_at(&self) -> Instant {
+        if self.call_back {
+            return self.called_back_at.map_or_else(Instant::default, |last| last + RETRY_MIN);
+        }
         let Some(last) = self.dialled_at else { return Instant::default() };
         let doublings = self.failures.min(RETRY_DOUBLINGS_MAX);
         last + (RETRY_MIN * (1 << doublings)).min(RETRY_MAX)
@@ -87,7 +94,8 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 /// The longest pause: a healed network is noticed within this time.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 const RETRY_DOUBLINGS_MAX: u32 = 10;
-/// A server that is there answers a vote at once, or sends its own again before long.
+/// A server that is there mostly answers a vote at once, or sends its own again before long.
 const PATIENCE_MIN: Duration = Duration::from_secs(2);
-/// Twice the time between notifications of a server that has been looking for long.
-const PATIENCE_MAX: Duration = Duration::from_secs(10);
+/// Twice the time between the votes of a Java server that has been looking for long, which answers none that tells it
+/// nothing new, and none of a server that is not to be trusted. That a machine is gone, TCP finds out sooner.
+const PATIENCE_MAX: Duration = Duration::from_secs(120);

@@ -197,6 +197,32 @@ fn a_knock_during_an_attempt_to_another_address_starts_one_to_the_right_one() {
 }
 
 #[test]
+fn who_knocks_is_called_back_at_once_though_it_was_just_tried_in_vain() {
+    let mut port = Port::new(2);
+    port.sends(1, 7);
+    let (refused, _) = port.dials();
+    port.connections.on_closed(refused, port.now, &mut port.out);
+    assert_eq!(port.does(), [""; 0], "the next attempt waits");
+    port.is_dialled_by(1, &["zk1"]);
+    assert_eq!(port.does(), ["1: close", "2: dial 1 at zk1"]);
+    port.connections.on_closed(LinkId(2), port.now, &mut port.out);
+    port.is_dialled_by(1, &["zk1"]);
+    assert_eq!(port.does(), ["3: close"], "whoever knocks without a pause is called back with one");
+    port.waits(100);
+    assert_eq!(port.does(), ["4: dial 1 at zk1"]);
+}
+
+#[test]
+fn who_knocks_is_called_back_though_an_attempt_from_before_it_was_there_still_hangs() {
+    let mut port = Port::new(2);
+    port.sends(1, 7);
+    port.dials();
+    port.waits(1000);
+    port.is_dialled_by(1, &["zk1"]);
+    assert_eq!(port.does(), ["1: close", "0: close", "2: dial 1 at zk1"]);
+}
+
+#[test]
 fn a_larger_id_s_new_connection_takes_the_place_of_the_old_one_at_once() {
     let mut port = Port::new(1);
     let old = port.is_dialled_by(3, &["zk3"]);
@@ -237,6 +263,40 @@ fn a_connection_on_which_a_vote_stays_unanswered_is_made_anew() {
     let done = port.does();
     assert!(done[0].contains("server 3 answers nothing"), "{done:?}");
     assert_eq!(done[1..], ["0: close", "disconnected 3"]);
+}
+
+/// As a Java server whose election lasts, when what it hears is nothing new.
+#[test]
+fn who_repeats_its_vote_once_a_minute_keeps_its_connection_in_the_end() {
+    let mut port = Port::new(3);
+    let mut closed_s = Vec::new();
+    let begin = port.now;
+    for second in 0..600 {
+        if second % 5 == 0 {
+            port.sends(2, 7);
+        }
+        if second % 60 == 59 {
+            let bytes = frame(7);
+            (0..50)
+                .for_each(|link| port.connections.on_received(LinkId(link), &bytes, port.now, &mut port.out));
+        }
+        while let Some(action) = (!port.out.is_empty()).then(|| port.out.remove(0)) {
+            match action {
+                ConnectionAction::Dial { link, .. } => {
+                    port.connections.on_dialled(link, port.now, &mut port.out);
+                }
+                ConnectionAction::Write { link, .. } => {
+                    port.connections.on_written(link, port.now, &mut port.out);
+                }
+                ConnectionAction::Disconnected { .. } => {
+                    closed_s.push(port.now.since(begin).as_secs());
+                }
+                _ => {}
+            }
+        }
+        port.waits(1000);
+    }
+    assert!(closed_s.len() <= 6 && closed_s.iter().all(|at| *at < 180), "closed after {closed_s:?} s");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod observers;
 mod read_only;
+mod reconfigs;
 mod sent_away;
 mod server;
 mod turns;

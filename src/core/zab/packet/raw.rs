@@ -37,6 +37,12 @@ pub enum PacketError {
         /// What is wrong.
         error: DecodeError,
     },
+    /// The first bytes are those of TLS.
+    #[error(
+        "the peer speaks TLS, and this server does not: set sslQuorum or portUnification here, or take sslQuorum away \
+         there"
+    )]
+    Tls,
     /// A packet's data has a length that its kind does not know.
     #[error("the peer sent a packet of kind {kind} with {len} bytes of data")]
     DataLength {
@@ -79,6 +85,7 @@ impl<'a> QuorumPacket<'a> {
         let mut reader = Reader::new(bytes);
         match QuorumPacket::decode(&mut reader, value_len_max) {
             Ok(packet) => Ok(Split::Whole(packet, reader.offset())),
+            Err(_) if bytes.starts_with(&HANDSHAKE_OF_TLS) => Err(PacketError::Tls),
             Err(DecodeError::Truncated { wanted, .. }) => Ok(Split::Partial(bytes.len() + wanted)),
             Err(error) => {
                 let kind = Reader::new(bytes).int().unwrap_or(0);
@@ -136,3 +143,5 @@ fn bounded<'a>(reader: &mut Reader<'a>, len_max: usize) -> Result<Option<&'a [u8
 /// How many identities one request's client may have.
 const IDENTITIES_MAX: i32 = 1000;
 const IDENTITY_LEN_MAX: usize = 64 << 10;
+/// How the first record of TLS begins. No kind of packet is so large.
+const HANDSHAKE_OF_TLS: [u8; 2] = [0x16, 3];

@@ -186,6 +186,17 @@ fn lengths_beyond_the_bounds_are_refused_before_their_bytes_come() {
 }
 
 #[test]
+fn tls_is_told_from_packets() {
+    let hello = hex("16030102 00010001fc030361 62636465 66676869");
+    assert_eq!(QuorumPacket::split(&hello, LEN_MAX), Err(PacketError::Tls));
+    assert_eq!(
+        QuorumPacket::split(&hello[..5], LEN_MAX),
+        Err(PacketError::Tls),
+        "it need not come as a whole"
+    );
+}
+
+#[test]
 fn a_transaction_under_another_number_is_refused() {
     let packet = QuorumPacket::new(kind::PROPOSAL, Zxid(2), Some(&[0; 32]));
     let expected = PacketError::OtherZxid { outer: Zxid(2), inner: Zxid(0) };

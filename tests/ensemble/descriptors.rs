@@ -1,0 +1,69 @@
+//! Clients that take all the connections which a server may have (ensemble-scenarios D7).
+
+use std::io;
+
+use ringkeeper_kit::ensemble::Ensemble;
+use ringkeeper_kit::ensemble::Kind::{Java, Ringkeeper};
+use ringkeeper_kit::java::Release;
+use ringkeeper_kit::server::until;
+use ringkeeper_kit::wire::{Client, ConnectRequest, Request, create_mode};
+
+use crate::ensemble;
+use crate::observe::assert_alike;
+
+#[test]
+fn d7_clients_that_take_all_descriptors_leave_those_that_the_servers_need() {
+    let mut ensemble = ensemble(&[Java(Release::V3_9), Ringkeeper, Ringkeeper], &[])
+        // The log goes on in another file every few writes.
+        .config("preAllocSize", 1024)
+        .config("maxClientCnxns", 0);
+    for id in [2, 3] {
+        ensemble.change(id, |settings| settings.through(&["prlimit", "--nofile=256:256"]));
+    }
+    ensemble.start_led_by(3);
+    let mut client = Client::connect(ensemble.addr(3)).expect("a session");
+    let epoch = epoch(&mut ensemble);
+    let held = [2, 3].map(|id| all_that_it_takes(&ensemble, id));
+    for id in [2, 3] {
+        ensemble.server(id).until_logged("the server needs the last descriptors itself", 1);
+    }
+
+    // The servers go on: with their links, their files, and with others that come.
+    for number in 0..12 {
+        let request = Request::create(format!("/{number}"), &[7; 400_000], create_mode::PERSISTENT);
+        assert_eq!(client.call(&request).expect("a reply").err, 0);
+    }
+    ensemble.server(1).kill();
+    ensemble.start(&[1]);
+    for id in [2, 3] {
+        let refused = Client::connect(ensemble.addr(id)).map(|_| ()).expect_err("there is no room");
+        assert_eq!(refused.kind(), io::ErrorKind::UnexpectedEof, "server {id}");
+    }
+    client.close().expect("a reply");
+    drop(held);
+
+    // And for clients, too, once there is room.
+    for id in [2, 3] {
+        until("a client is let in", || Client::connect(ensemble.addr(id)).is_ok());
+    }
+    assert_alike(&ensemble, &[1, 2, 3]);
+    assert_eq!(self::epoch(&mut ensemble), epoch, "there was an election");
+}
+
+/// Clients until one is turned away, with sessions that last for so long.
+fn all_that_it_takes(ensemble: &Ensemble, id: u8) -> Vec<Client> {
+    let lasting = ConnectRequest { timeout_ms: 1_000_000, ..ConnectRequest::default() };
+    let mut held = Vec::new();
+    while let Ok(client) = Client::connect_as(ensemble.addr(id), &lasting) {
+        held.push(client);
+        assert!(held.len() < 256, "server {id} takes more than it may");
+    }
+    assert!(held.len() > 64, "server {id} takes only {}", held.len());
+    held
+}
+
+fn epoch(ensemble: &mut Ensemble) -> String {
+    let answer = ensemble.server(1).word("srvr").expect("an answer");
+    let zxid = answer.lines().find_map(|line| line.strip_prefix("Zxid: 0x")).expect("a zxid");
+    zxid[..zxid.len() - 8].to_owned()
+}
