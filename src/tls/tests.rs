@@ -15,7 +15,7 @@ use super::handshake::Failure;
 use super::store::{self, Identity, StoreError};
 use super::{Peeked, Tls, jks, peek};
 
-/// All of them were made with keytool and openssl, of one key and one certificate.
+/// All of them were made with keytool and openssl; those that are not called after RSA of one key and one certificate.
 fn fixture(name: &str, kind: StoreKind, password: &str) -> Store {
     let location = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name);
     let location = location.to_str().expect("a path that is text").to_owned();
@@ -260,6 +260,26 @@ fn a_certificate_that_stands_in_the_trust_store_is_trusted_as_it_is() {
     let options = authority.options_of(&(key.serialize_pem() + &own), &own);
     let [one, other] = meet(options.clone(), options, "127.0.0.1");
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+}
+
+#[test]
+fn keys_as_keytool_makes_them_serve_with_both_versions() {
+    for (key, kind, certificate) in
+        [("rsa.p12", StoreKind::Pkcs12, "rsa.crt.pem"), ("own.jks", StoreKind::Jks, "own.crt.pem")]
+    {
+        let options = |versions: &[TlsVersion]| TlsOptions {
+            key_store: fixture(key, kind, "secret"),
+            trust_store: fixture(certificate, StoreKind::Pem, ""),
+            versions: versions.to_vec(),
+            ..of_fixtures()
+        };
+        for version in [TlsVersion::V1_2, TlsVersion::V1_3] {
+            let [one, other] = meet(options(&[version]), options(&[version]), "127.0.0.1");
+            assert!(one.is_ok() && other.is_ok(), "{key}, {version:?}: {one:?} {other:?}");
+        }
+        let [one, _] = meet(options(&[TlsVersion::V1_2]), options(&[TlsVersion::V1_3]), "127.0.0.1");
+        assert_refused(&one, "it refuses to speak TLS with this server (ProtocolVersion)");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
 use ringkeeper_kit::ports::Port;
 use ringkeeper_kit::server::Settings;
-use ringkeeper_kit::wire::{Client, Request, create_mode};
+use ringkeeper_kit::wire::Client;
 
 use crate::certificates::{Authority, Files};
 use crate::ensemble;
@@ -43,9 +43,10 @@ fn ringkeepers_talk_with_tls_and_take_new_certificates_while_they_run() {
 fn java_servers_and_ringkeepers_talk_with_tls_whoever_leads() {
     let kinds = [Ringkeeper, Java(Release::V3_9), Ringkeeper];
     let (ensemble, _files) = protected(&kinds, &[Java(Release::V3_9), Ringkeeper], &Authority::new("one"));
-    // Followers bring the observers up to date.
+    // Followers bring the observers up to date, and whoever comes is sent the whole tree.
     let port = Port::claim();
     let mut ensemble = ensemble.hosts_apart().config("observerMasterPort", port.number());
+    ensemble = ensemble.property("zookeeper.forceSnapshotSync", true);
     ensemble.start_led_by(3);
     take_writes(&ensemble, "/ringkeeper-leads");
     ensemble.server(3).kill();
@@ -61,17 +62,9 @@ fn java_servers_and_ringkeepers_talk_with_tls_whoever_leads() {
 #[test]
 fn tls_is_turned_on_under_load_one_server_after_the_other() {
     let kinds = [Java(Release::V3_9), Ringkeeper, Ringkeeper];
-    let mut ensemble = ensemble(&kinds, &[]).property("zookeeper.forceSnapshotSync", true);
+    let mut ensemble = ensemble(&kinds, &[]);
     let files = Files::of_other_hosts(&ensemble.ids(), &Authority::new("one"));
     ensemble.start_led_by(3);
-    // Each server that comes back is sent a tree of many records of TLS.
-    let mut client = Client::connect(ensemble.addr(3)).expect("a session");
-    for number in 0..LARGE_NODES {
-        let data = vec![number; LARGE];
-        let request = Request::create(format!("/large-{number}"), &data, create_mode::PERSISTENT);
-        assert_eq!(client.call(&request).expect("a reply").err, 0);
-    }
-    client.close().expect("a reply");
     assert_refused(&mut ensemble, 3, &HELLO, "speaks TLS, and this server does not");
     let ids = ensemble.ids();
     let load = Load::start(ids.iter().map(|id| ensemble.addr(*id)).collect(), "/load");
@@ -144,7 +137,5 @@ fn assert_refused(ensemble: &mut Ensemble, id: u8, first: &[u8], told: &str) {
 
 /// What both kinds of servers log.
 const BLOCKED: &str = "Blocked insecure connection attempt";
-const LARGE_NODES: u8 = 4;
-const LARGE: usize = 500_000;
 /// How a client's first message of TLS begins.
 const HELLO: [u8; 16] = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 1, 2, 3, 4, 5];
