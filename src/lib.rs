@@ -25,8 +25,9 @@
 //! | [`shard`] | role: client connections of one executor, reads, watches | [`ringkeeper_core::shard`] |
 //! | [`commit`] | role: the only writer; orders, publishes | [`ringkeeper_core::prep`] |
 //! | [`member`] | the commit role of an ensemble's member; the files that say who the servers are | [`ringkeeper_core::member`] |
-//! | [`quorum_port`] | packets and trees between a leader and its learners | [`ringkeeper_core::zab`] |
+//! | [`quorum_port`] | packets and trees between a leader and its learners, which may have to prove who they are | [`ringkeeper_core::zab`], [`ringkeeper_core::sasl`] |
 //! | [`election`] | role: the election port, for ensembles | [`ringkeeper_core::election`] |
+//! | [`oracle`] | the file that lets one of two servers go on alone | |
 //! | [`snapshotter`] | follows what is published, writes snapshots of it | [`ringkeeper_core::snap_trigger`] |
 //! | [`storage`] | role `wal`: group commit, recovery | [`ringkeeper_core::format::wal`] |
 //! | [`admin`] | four-letter words | |
@@ -73,6 +74,7 @@ pub mod commit;
 pub mod election;
 pub mod member;
 pub mod net;
+pub mod oracle;
 pub mod preflight;
 pub mod quorum_port;
 pub mod runtime;

@@ -2,6 +2,7 @@
 //! to stop.
 
 mod log;
+mod login;
 mod plan;
 mod running;
 mod trust;
@@ -24,6 +25,7 @@ use crate::storage::recovery::{self, Folders, Recovery};
 use crate::tls::TlsError;
 use crate::topology::Topology;
 use crate::version;
+use login::LoginFileError;
 use running::Server;
 
 /// Why the server could not start. The texts say what to change.
@@ -42,6 +44,8 @@ pub enum StartError {
     Epoch(#[from] EpochError),
     #[error(transparent)]
     Recover(#[from] recovery::RecoverError),
+    #[error("Failed to initialize authentication mechanism using SASL: {0}")]
+    Login(#[from] LoginFileError),
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
 }

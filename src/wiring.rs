@@ -30,6 +30,8 @@ pub enum ToCommit {
     LogRoom(LogRoom),
     /// What other servers of the ensemble did on the quorum port.
     Peers(FromPeers),
+    /// What the oracle says: whether this server may go on alone.
+    Oracle(bool),
     /// How an election ended.
     Elected(Outcome),
     /// Another server goes by a newer configuration, and this one from now on too.

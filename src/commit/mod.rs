@@ -68,6 +68,7 @@ impl Commit {
                     }
                     // What only members of ensembles are told.
                     ToCommit::Peers(_)
+                    | ToCommit::Oracle(_)
                     | ToCommit::Elected(_)
                     | ToCommit::ConfigurationHeard(_)
                     | ToCommit::ConfigurationsSaved

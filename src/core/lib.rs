@@ -26,6 +26,7 @@ pub mod prep;
 pub mod proto;
 pub mod purge;
 pub mod quorum;
+pub mod sasl;
 pub mod session;
 pub mod shard;
 pub mod snap_trigger;

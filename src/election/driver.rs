@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringkeeper_core::config::{Configurations, Ensemble, HostPort, Membership};
 use ringkeeper_core::election::{Action, ElectionPeer, Electorate, LastLogged, LinkId, Note, Outcome};
 use ringkeeper_core::id::{ServerId, Zxid};
+use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -25,6 +26,7 @@ pub(super) struct Driver {
     me: ServerId,
     configurations: RefCell<Configurations>,
     adopts: bool,
+    has_oracle: bool,
     told: Told,
     clock: Clock,
     happened: Bell,
@@ -35,6 +37,7 @@ pub(super) struct Driver {
 pub(super) struct Told {
     pub(super) decided: Box<dyn Fn(Outcome)>,
     pub(super) adopted: Box<dyn Fn(Membership)>,
+    pub(super) asked: Box<dyn Fn()>,
 }
 
 impl Driver {
@@ -42,14 +45,15 @@ impl Driver {
         ensemble: &Ensemble,
         last_logged: LastLogged,
         dialler: Dialler,
+        auth: Option<QuorumAuth>,
         told: Told,
         clock: Clock,
     ) -> Driver {
         let mut first = Vec::new();
         let (me, configurations) = (ensemble.my_id, ensemble.configurations.clone());
-        let adopts = ensemble.reconfig.is_some();
-        let peer = ElectionPeer::start(
-            Electorate::of(me, &configurations, adopts),
+        let (adopts, has_oracle) = (ensemble.reconfig.is_some(), ensemble.oracle.is_some());
+        let mut peer = ElectionPeer::start(
+            Electorate::of(me, &configurations, adopts).with_oracle(has_oracle),
             configurations.committed().election_addresses(me),
             addresses(&configurations),
             ensemble.election,
@@ -57,6 +61,9 @@ impl Driver {
             clock.now(),
             &mut first,
         );
+        if let Some(auth) = auth {
+            peer.authenticate_by(auth);
+        }
         Driver {
             peer: RefCell::new(peer),
             first: Cell::new(first),
@@ -65,6 +72,7 @@ impl Driver {
             me,
             configurations: RefCell::new(configurations),
             adopts,
+            has_oracle,
             told,
             clock,
             happened: Bell::default(),
@@ -110,7 +118,7 @@ impl Driver {
 
     fn reconfigure(self: &Rc<Driver>) {
         let configurations = self.configurations.borrow().clone();
-        let electorate = Electorate::of(self.me, &configurations, self.adopts);
+        let electorate = Electorate::of(self.me, &configurations, self.adopts).with_oracle(self.has_oracle);
         let advertised = configurations.committed().election_addresses(self.me);
         let peers = addresses(&configurations);
         self.input(|peer, now, out| peer.reconfigure(electorate, advertised, peers, now, out));
@@ -118,6 +126,10 @@ impl Driver {
 
     pub(super) fn on_avoid(&self, pause: Duration) {
         self.peer.borrow_mut().avoid(pause, self.clock.now());
+    }
+
+    pub(super) fn on_oracle(self: &Rc<Driver>, grants: bool) {
+        self.input(|peer, now, out| peer.on_oracle(grants, now, out));
     }
 
     pub(super) fn on_epoch(&self, epoch: i64) {
@@ -225,6 +237,7 @@ impl Driver {
                 }
                 Action::Note { link, note } => self.tell(link, &note),
                 Action::Adopt(membership) => self.on_adopt(membership),
+                Action::AskOracle => (self.told.asked)(),
                 Action::Decided(outcome) => (self.told.decided)(outcome),
             }
         }

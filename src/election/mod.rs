@@ -18,9 +18,11 @@ use futures_lite::future;
 use ringkeeper_core::config::{Configurations, Ensemble, HostPort, Membership};
 use ringkeeper_core::election::{LastLogged, LinkId, Outcome};
 use ringkeeper_core::id::{ServerId, Zxid};
+use ringkeeper_core::sasl::QuorumAuth;
 
 use crate::net::peers::PeerPort;
 use crate::net::{PeerStream, Protection};
+use crate::oracle::Oracle;
 use crate::runtime::{Clock, Inbox, Sender, sleep, spawn};
 use dial::Dialler;
 use driver::{Driver, Told};
@@ -41,6 +43,10 @@ pub struct ElectionRole {
     pub decided: Box<dyn Fn(Outcome) + Send>,
     /// Who is told of a newer configuration that another server goes by, and this one from now on too.
     pub adopted: Box<dyn Fn(Membership) + Send>,
+    /// How servers prove to each other who they are, if they do.
+    pub auth: Option<QuorumAuth>,
+    /// Who says whether one of two servers may go on alone.
+    pub oracle: Option<Oracle>,
     /// The time.
     pub clock: Clock,
 }
@@ -59,6 +65,8 @@ pub enum ToElection {
     Avoid(Duration),
     /// The epoch of the leader that was elected is established.
     Epoch(i64),
+    /// What the oracle says: whether this server may go on alone.
+    Oracle(bool),
     /// Somebody connected to the election port.
     Accepted(PeerStream),
     /// A connection that was to be made is there, or cannot be made.
@@ -71,18 +79,25 @@ impl ElectionRole {
     /// Looks for a leader and answers other servers until [`ToElection::Stop`]. Ends the process if the
     /// election port can't be had.
     pub async fn run(self) {
-        let ElectionRole { ensemble, last_logged, mut inbox, protection, sender, decided, adopted, clock } =
-            self;
+        let ElectionRole { ensemble, last_logged, mut inbox, protection, sender, .. } = self;
         let mut port = OwnPort::listen(&ensemble, protection.clone(), sender.clone());
+        let answer = sender.clone();
+        let asked = Box::new(move || {
+            let answer = answer.clone();
+            if let Some(oracle) = &self.oracle {
+                oracle.ask(move |grants| answer.post(ToElection::Oracle(grants)));
+            }
+        });
         let dialler = Dialler::new(sender, ensemble.election.connect, protection);
-        let told = Told { decided, adopted };
-        let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, told, clock));
+        let told = Told { decided: self.decided, adopted: self.adopted, asked };
+        let driver = Rc::new(Driver::new(&ensemble, last_logged, dialler, self.auth, told, self.clock));
         driver.begin();
         spawn(keep_time(driver.clone()));
         while let Some(message) = inbox.take_one().await {
             match message {
                 ToElection::Look(last_logged) => driver.on_look(last_logged),
                 ToElection::Avoid(pause) => driver.on_avoid(pause),
+                ToElection::Oracle(grants) => driver.on_oracle(grants),
                 ToElection::Epoch(epoch) => driver.on_epoch(epoch),
                 ToElection::Configure(configurations) => driver.on_configure(configurations),
                 ToElection::Designated(leader, zxid) => driver.on_designated(leader, zxid),

@@ -21,6 +21,7 @@ use ringkeeper_core::config::{Configurations, HostPort};
 use ringkeeper_core::election::{Outcome, PeerState};
 use ringkeeper_core::id::ServerId;
 use ringkeeper_core::member::{Action, Attempt, Duty, LearnerEvent, Member, Moment, Seat};
+use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::tree::{Frozen, TreeOptions};
 use ringkeeper_core::zab::LinkId;
 use tracing::{info, warn};
@@ -32,6 +33,7 @@ use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
 use crate::net::{ClientDoor, PeerStream, Protection};
+use crate::oracle::Oracle;
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
 use crate::runtime::{Clock, Inbox, Sender, TICK, sleep, spawn};
 use crate::wiring::{Mode, ToCommit, ToLog};
@@ -64,6 +66,10 @@ pub struct MemberRole {
     pub protection: Protection,
     /// The port where its clients come.
     pub client_door: Arc<ClientDoor>,
+    /// How servers prove to each other who they are, if they do.
+    pub auth: Option<QuorumAuth>,
+    /// Who says whether one of two servers may go on alone.
+    pub oracle: Option<Oracle>,
     /// The time.
     pub clock: Clock,
 }
@@ -94,6 +100,8 @@ struct Driver {
     election: Sender<ToElection>,
     followers: Followers,
     disk: Disk,
+    oracle: Option<Oracle>,
+    auth: Option<QuorumAuth>,
     config_files: Option<ConfigFiles>,
     quorum_port: Option<QuorumPort>,
     protection: Protection,
@@ -115,14 +123,15 @@ struct Driver {
 impl MemberRole {
     /// Runs until [`ToCommit::Stop`] and the log's end.
     pub async fn run(self) {
-        let MemberRole { member, options, mut inbox, to_self, desk, clock, .. } = self;
+        let MemberRole { member, options, mut inbox, to_self, desk, clock, mut auth, .. } = self;
+        let apart = auth.as_mut().map(QuorumAuth::apart);
         spawn(tick(to_self.clone()));
         let own = member.configurations().committed().line(options.id);
         let client_address = own.and_then(|line| line.client.clone());
         let moment = || Moment { now: clock.now(), wall: clock.wall() };
         let mut driver = Driver {
             seat: Seat::new(member).with_masters(options.observer_masters.keys().copied().collect()),
-            learners: Learners::new(to_self.clone(), options.value_len_max),
+            learners: Learners::new(to_self.clone(), options.value_len_max, apart),
             patience: options.connect_patience,
             options,
             to_self,
@@ -130,6 +139,8 @@ impl MemberRole {
             election: self.election,
             followers: self.followers,
             disk: self.disk,
+            oracle: self.oracle,
+            auth,
             config_files: self.config_files,
             quorum_port: Some(self.quorum_port),
             protection: self.protection,
@@ -171,6 +182,9 @@ impl Driver {
                 seat.tell(at, out, |member, at, actions| member.on_durable(durable, cuts, at, actions));
             }
             ToCommit::LogRoom(room) => seat.tell(at, out, |member, _, _| member.on_log_room(room)),
+            ToCommit::Oracle(grants) => {
+                seat.tell(at, out, |member, at, actions| member.on_oracle(grants, at, actions));
+            }
             ToCommit::Elected(outcome) => self.on_elected(outcome, out),
             ToCommit::ConfigurationHeard(heard) => {
                 let heard = Arc::new(heard);
@@ -259,7 +273,8 @@ impl Driver {
                 }
                 Duty::Begin(stream) => {
                     if let Some(leader) = &mut self.leader {
-                        leader.begin(stream, self.options.tree, self.options.value_len_max);
+                        let MemberRoleOptions { tree, value_len_max, .. } = self.options;
+                        leader.begin(stream, tree, value_len_max, self.auth.as_mut());
                     }
                 }
                 Duty::HangUp => self.leader = None,
@@ -326,6 +341,12 @@ impl Driver {
                 self.followers.replace(&tree);
             }
             Action::Replace(tree) => self.followers.replace(&tree),
+            Action::AskOracle => {
+                let answer = self.to_self.clone();
+                if let Some(oracle) = &self.oracle {
+                    oracle.ask(move |grants| answer.post(ToCommit::Oracle(grants)));
+                }
+            }
             Action::Publish(batch) => self.followers.publish(batch),
             Action::Serve => self.serve(),
             // A server that stops begins nothing.

@@ -2,11 +2,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ringkeeper_core::member::LearnerEvent;
+use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::tree::Frozen;
 use ringkeeper_core::zab::LinkId;
 use ringkeeper_core::zab::packet::{FromLearner, LearnerInput};
 
 use super::FromPeers;
+use super::gate::{Gate, Passed};
 use super::link::{self, BACKLOG_MAX, Link, Taken};
 use crate::net::PeerStream;
 use crate::runtime::Sender;
@@ -17,12 +19,14 @@ pub struct Learners {
     links: BTreeMap<LinkId, Rc<Link>>,
     post: Sender<ToCommit>,
     value_len_max: usize,
+    auth: Option<QuorumAuth>,
 }
 
 impl Learners {
-    /// No connections yet. What comes from them is posted; no value in it may be longer than `value_len_max`.
-    pub fn new(post: Sender<ToCommit>, value_len_max: usize) -> Learners {
-        Learners { links: BTreeMap::new(), post, value_len_max }
+    /// No connections yet. What comes from them is posted; no value in it may be longer than `value_len_max`. By `auth`
+    /// they prove who they are.
+    pub fn new(post: Sender<ToCommit>, value_len_max: usize, auth: Option<QuorumAuth>) -> Learners {
+        Learners { links: BTreeMap::new(), post, value_len_max, auth }
     }
 
     /// Takes over an accepted connection. If it has ended already, or there are too many, that is told as its end.
@@ -39,9 +43,20 @@ impl Learners {
         self.links.insert(id, link.clone());
         let len_max = self.value_len_max;
         let (closed, backlog) = (post.clone(), post.clone());
+        let mut gate = Gate::new(link.clone(), self.auth.as_mut().map(QuorumAuth::server));
         link::read(
             link,
-            move |bytes| take(id, bytes, len_max, &post),
+            move |bytes| match gate.pass(bytes) {
+                Passed::Not(taken) => Some(taken),
+                Passed::Never => {
+                    tell(&post, id, LearnerEvent::Closed);
+                    None
+                }
+                Passed::From(start) => {
+                    let taken = take(id, &bytes[start..], len_max, &post)?;
+                    Some(Taken { done: start + taken.done, ..taken })
+                }
+            },
             move || backlog.waiting() > BACKLOG_MAX,
             move || tell(&closed, id, LearnerEvent::Closed),
         );

@@ -5,6 +5,7 @@
 //! leaves in one system call for each connection.
 
 mod dial;
+mod gate;
 mod leader_connection;
 mod learners;
 mod link;

@@ -68,6 +68,7 @@ pub(super) fn member(config: &Config, ensemble: &Ensemble, topology: &Topology) 
         force_snapshot_sync: ensemble.force_snapshot_sync,
         confirm_syncs: true,
         sync_limits: ensemble.sync_limits,
+        has_oracle: ensemble.oracle.is_some(),
     };
     MemberOptions {
         zab,

@@ -12,18 +12,20 @@ use ringkeeper_core::election::LastLogged;
 use ringkeeper_core::flow::ShardId;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::member::Member;
+use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::shard::Shard;
 use ringkeeper_core::tree::{DataTree, SnapshotTree};
 use ringkeeper_core::zab::HistoryBounds;
 
 use super::log::LogKeeper;
-use super::{StartError, backlog, plan, trust};
+use super::{StartError, backlog, login, plan, trust};
 use crate::admin::{Desk, DeskOptions};
 use crate::commit::{Commit, Followers};
 use crate::election::{ElectionRole, ToElection};
 use crate::member::{ConfigFiles, Disk, MemberRole, read_epochs};
 use crate::net::peers::PeerPort;
 use crate::net::{Acceptor, Admission, ClientDoor, Limits, Protection};
+use crate::oracle::Oracle;
 use crate::preflight;
 use crate::quorum_port::{FromPeers, QuorumPort};
 use crate::runtime::{Clock, Executor, Running, Sender, inbox};
@@ -124,6 +126,7 @@ impl Server {
                 let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
                 // The log may know of a reconfig that no file does, or of none that a file names.
                 let configurations = member.configurations().clone();
+                let oracle = ensemble.oracle.clone().map(Oracle::start);
                 let config_files = config_files(ensemble, &configurations, file, to_commit.clone());
                 let role = ElectionRole {
                     ensemble: Ensemble { configurations, ..ensemble.clone() },
@@ -133,6 +136,8 @@ impl Server {
                     sender: to_election.clone(),
                     decided: Box::new(move |outcome| decided.post(ToCommit::Elected(outcome))),
                     adopted: Box::new(move |heard| adopted.post(ToCommit::ConfigurationHeard(heard))),
+                    auth: quorum_auth(ensemble)?,
+                    oracle: oracle.clone(),
                     clock,
                 };
                 election = Some(start(move || role.run()));
@@ -155,6 +160,8 @@ impl Server {
                     quorum_port: QuorumPort::listen(ensemble, protection.clone(), to_commit.clone()),
                     protection,
                     client_door: door.clone(),
+                    auth: quorum_auth(ensemble)?,
+                    oracle,
                     clock,
                 };
                 Some(start(move || async move {
@@ -283,6 +290,11 @@ fn config_files(
 
 /// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
 /// come to follow.
+/// How this server proves to others who it is, by the log-in file. Each role has its own, with a secret of its own.
+fn quorum_auth(ensemble: &Ensemble) -> Result<Option<QuorumAuth>, StartError> {
+    ensemble.sasl.as_ref().map(login::quorum_auth).transpose().map_err(StartError::from)
+}
+
 fn listen_for_observers(
     ensemble: &Ensemble,
     protection: Protection,

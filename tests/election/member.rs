@@ -71,6 +71,8 @@ impl Member {
             // A test that has seen enough listens no more.
             decided: Box::new(move |outcome| told.send(outcome).unwrap_or_default()),
             adopted: Box::new(|_| ()),
+            auth: None,
+            oracle: None,
             clock: Clock::start(),
         };
         let options = ExecutorOptions { name: format!("election {id}"), ..ExecutorOptions::default() };

@@ -20,8 +20,11 @@ fn h9_a_check_by_itself_is_refused_wherever_it_comes_from_and_harms_nobody() {
     assert_eq!(answer(&ensemble, 3), Some(UNIMPLEMENTED), "Java 3.9.5 says so as well");
     write(&ensemble, &[1, 2, 3], "/under-java");
 
+    // Who is left has more than who was away, and leads.
+    ensemble.server(1).kill();
+    write(&ensemble, &[2], "/without-one");
     ensemble.server(3).kill();
-    // Both may be as far, and then the larger id leads.
+    ensemble.start(&[1]);
     assert_eq!(ensemble.leader_among(&[1, 2]), 2);
     // Through an old Java server, which passes it on, to a ringkeeper that leads.
     answer(&ensemble, 1);

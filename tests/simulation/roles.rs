@@ -183,7 +183,7 @@ impl World {
                         self.hang_up(conn, side);
                     }
                 }
-                election::Action::Note { .. } => {}
+                election::Action::Note { .. } | election::Action::AskOracle => {}
                 election::Action::Adopt(membership) => self.adopt(server, life, membership),
                 election::Action::Decided(mut outcome) => {
                     // A reconfig can hand the lead over without a vote.
@@ -474,6 +474,7 @@ impl World {
             Action::Serve => self.serve(server, life),
             Action::ServeReadOnly => self.tell_shards(server, life, |_| Message::Serve(Service::ReadOnly)),
             Action::EndReadOnly => self.tell_shards(server, life, |_| Message::Serve(Service::Nobody)),
+            Action::AskOracle => {}
             Action::Down(reason) => {
                 if let DownReason::OutOfOrder { .. }
                 | DownReason::Unexpected { .. }

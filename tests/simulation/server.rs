@@ -221,6 +221,7 @@ impl Server {
                 force_snapshot_sync: false,
                 confirm_syncs: setup.confirm_syncs,
                 sync_limits: SyncLimits::default(),
+                has_oracle: false,
             },
             pipeline: PipelineOptions {
                 server: ServerId(id as i64),

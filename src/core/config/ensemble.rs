@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::key_table::ensemble::{
 };
 use super::key_table::parser::{
     INIT_LIMIT, LOCAL_SESSIONS, LOCAL_SESSIONS_UPGRADING, MULTI_ADDRESS_ENABLED, OBSERVER_MASTER_PORT,
-    PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, QUORUM_SASL, RECONFIG_ENABLED, STANDALONE_ENABLED, SYNC_LIMIT,
+    ORACLE_PATH, PEER_TYPE, QUORUM_LISTEN_ON_ALL_IPS, RECONFIG_ENABLED, STANDALONE_ENABLED, SYNC_LIMIT,
 };
 use super::key_table::storage::{COMMIT_LOG_COUNT, FORCE_SNAPSHOT_SYNC, SNAPSHOT_SIZE_FACTOR};
 use super::kind::{Int, SnapshotSizeFactor};
@@ -22,6 +23,7 @@ use super::members::{Members, PeerAddress, ServerLine};
 use super::membership::{Membership, MembershipBuilder};
 use super::my_id;
 use super::notice::Notice;
+use super::quorum_sasl::QuorumSasl;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::sync_limits::SyncLimits;
@@ -70,6 +72,10 @@ pub struct Ensemble {
     pub new_sessions: NewSessions,
     /// `observerMasterPort`: where followers listen for observers; `None` if they don't.
     pub observer_master_port: Option<u16>,
+    /// `oraclePath`: the file that says whether one of two servers that vote may go on alone.
+    pub oracle: Option<PathBuf>,
+    /// `quorum.auth.*`: how servers prove to each other who they are; `None` if they need not.
+    pub sasl: Option<QuorumSasl>,
     /// `sslQuorum`, `portUnification`, and what goes with them; `None` if servers talk in plain text.
     pub tls: Option<PeerTls>,
 }
@@ -94,9 +100,6 @@ impl Ensemble {
             return Ok(None);
         }
         notices.retain(|notice| notice.concerns(true));
-        if settings.get(&QUORUM_SASL)? {
-            return Err(settings.error(&QUORUM_SASL, Problem::PeersNotProtected));
-        }
         let tick_ms = u64::from(Sessions::prove(&settings)?.tick_ms);
         let limit = |key: &Key<Int<i32>>, missing| match settings.get(key)? {
             0 => Err(settings.whole(missing)),
@@ -116,6 +119,10 @@ impl Ensemble {
         let reconfig = settings.get(&RECONFIG_ENABLED)?.then_some(reconfig);
         if reconfig.is_some() && settings.get(&OBSERVER_MASTER_PORT)? > 0 {
             return Err(settings.error(&OBSERVER_MASTER_PORT, Problem::ObserverMastersReconfigured));
+        }
+        let oracle = settings.get(&ORACLE_PATH)?.map(PathBuf::from);
+        if oracle.is_some() && members.membership.is_hierarchical() {
+            return Err(settings.error(&ORACLE_PATH, Problem::OracleOfGroups));
         }
         let mut configurations = Configurations::of(Arc::new(members.membership));
         if let (Some(rules), Some((file, next))) = (reconfig, sources.next) {
@@ -156,6 +163,8 @@ impl Ensemble {
                     settings.error(&OBSERVER_MASTER_PORT, problem)
                 })?),
             },
+            oracle,
+            sasl: QuorumSasl::prove(&settings)?,
             leader_serves: settings.get(&LEADER_SERVES)?,
             tls: PeerTls::prove(&settings, &mut notices)?,
             new_sessions: match settings.get(&LOCAL_SESSIONS)? {

@@ -105,6 +105,29 @@ fn groups_and_weights_decide_who_is_a_quorum() {
 }
 
 #[test]
+fn an_oracle_is_a_file_that_decides_between_two_servers_and_not_between_groups() {
+    let (with, notices) = ensemble(&format!("{THREE}oraclePath=/chassis/mastership"), "0");
+    assert_eq!(with.oracle.as_deref(), Some(std::path::Path::new("/chassis/mastership")));
+    assert!(!notices.iter().any(|notice| notice.contains("oraclePath")), "{notices:?}");
+    let text = format!("{LIMITS}{THREE}oraclePath=/o\ngroup.1=0:1:3");
+    assert!(error(&text, Some("0")).contains("oraclePath: an oracle decides between two servers"));
+}
+
+#[test]
+fn a_log_in_file_is_for_servers_alone() {
+    let file = format!("{THREE}java.security.auth.login.config=file:///etc/jaas.conf\n");
+    assert_eq!(ensemble(&file, "0").0.sasl, None);
+    let (with, _) = ensemble(&format!("{file}quorum.auth.enableSasl=true"), "0");
+    let sasl = with.sasl.expect("it is enabled");
+    assert_eq!((&*sasl.learner_section, &*sasl.server_section), ("QuorumLearner", "QuorumServer"));
+    assert_eq!(sasl.login_path(), Some("/etc/jaas.conf"));
+    for given in ["/a b", "=/a b", "file:/a b", "=file:/a b"] {
+        let sasl = QuorumSasl { login_file: Some(given.to_owned()), ..sasl.clone() };
+        assert_eq!(sasl.login_path(), Some("/a b"), "{given}");
+    }
+}
+
+#[test]
 fn what_an_ensemble_lacks_is_told_in_zookeepers_words() {
     assert!(error(&format!("syncLimit=5\n{THREE}"), Some("0")).contains("initLimit is not set"));
     assert!(error(&format!("initLimit=5\n{THREE}"), Some("0")).contains("syncLimit is not set"));

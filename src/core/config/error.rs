@@ -198,10 +198,10 @@ pub enum Problem {
     )]
     NotInPeerList { id: ServerId, known: String },
     #[error(
-        "this version of ringkeeper cannot protect what servers say to each other, and does not say it \
-         unprotected where it is to be protected"
+        "an oracle decides between two servers of a majority, not between groups: remove oraclePath, or the lines \
+         group. and weight. (ZooKeeper ignores them here)"
     )]
-    PeersNotProtected,
+    OracleOfGroups,
     #[error("{key} is not set, and servers cannot talk with TLS without it: name the file")]
     TlsStoreMissing { key: &'static str },
     #[error(

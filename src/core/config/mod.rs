@@ -22,6 +22,7 @@ mod members;
 mod membership;
 mod my_id;
 mod notice;
+mod quorum_sasl;
 mod raw;
 mod security;
 mod sessions;
@@ -48,6 +49,7 @@ pub use limits::{LargeRequests, Limits};
 pub use members::{PeerAddress, ServerLine};
 pub use membership::{Membership, MembershipError, Part};
 pub use notice::{Notice, Severity};
+pub use quorum_sasl::QuorumSasl;
 pub use raw::{MalformedEscape, Raw, RawValue};
 pub use security::Security;
 pub use sessions::Sessions;
@@ -57,6 +59,7 @@ pub use sync_limits::SyncLimits;
 pub use throttle::{ConnectionThrottle, ThrottleWeights};
 pub use tls::{ClientAuth, Password, PeerTls, Store, StoreKind, TlsOptions, TlsVersion};
 
+use key_table::security::LOGIN_FILE;
 use members::Members;
 use settings::Settings;
 
@@ -122,6 +125,10 @@ impl Config {
             }
         };
         notices.retain(|notice| notice.concerns(ensemble.is_some()));
+        let uses_login_file = ensemble.as_ref().is_some_and(|ensemble| ensemble.sasl.is_some());
+        if !uses_login_file && settings.is_set(&LOGIN_FILE) {
+            notices.push(Notice::warning(NO_USE_OF_LOGIN_FILE));
+        }
         let my_id = my_id::prove(sources)?;
         let own_line = my_id.and_then(|id| members.line(id));
         let config = Config {
@@ -139,6 +146,9 @@ impl Config {
         Ok((config, notices))
     }
 }
+
+const NO_USE_OF_LOGIN_FILE: &str = "java.security.auth.login.config has no effect but with quorum.auth.enableSasl=true: \
+     there is no SASL for clients in this version";
 
 /// What the name of the file with the configuration proposed last ends with, behind the configuration file's.
 pub const NEXT_SUFFIX: &str = ".dynamic.next";

@@ -325,7 +325,7 @@ fn what_has_no_effect_is_named_once_and_only_if_it_asks_for_something() {
         ),
         ("ssl.keyStore.location=/k.jks", "ssl.keyStore.location is not supported"),
         ("authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider", "authProvider.1"),
-        ("java.security.auth.login.config=/j", "there is no SASL"),
+        ("java.security.auth.login.config=/j", "there is no SASL for clients"),
         ("autopurge.snapRetainCount=2", "Invalid autopurge.snapRetainCount: 2. Defaulting to 3"),
         ("admin.serverPort=9090", "no administration over HTTP"),
         (

@@ -30,6 +30,9 @@ use crate::time::Instant;
 /// others have decided. Besides, who votes for less than this server in the same round is told so at once,
 /// where Java leaves that to the next notification, 200 ms later.
 ///
+/// Of two voters, one may go on alone if an oracle lets it ([`Electorate::has_oracle`]): it is asked when the other's vote
+/// is all that is missing. Where it does not, it has let the other one, who is followed when it says that it leads.
+///
 /// A leader that does not take this server is [avoided](Election::avoid) for a while: others keep saying that it
 /// leads, and would send this server back to it at once, again and again.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub struct Election {
     /// Whose connection has ended, and who has not come back since.
     gone: BTreeSet<ServerId>,
     avoided: Option<Avoided>,
+    /// Whether the oracle was asked, and has not answered yet.
+    asks_oracle: bool,
     phase: Phase,
 }
 
@@ -64,6 +69,8 @@ pub struct Electorate {
     pub observes: bool,
     /// Whether a newer configuration that another server tells takes the place of this one.
     pub adopts: bool,
+    /// Whether there is somebody to ask if one of two voters may go on alone (`oraclePath`).
+    pub has_oracle: bool,
 }
 
 impl Electorate {
@@ -76,7 +83,13 @@ impl Electorate {
             config: committed.text().into_bytes(),
             observes: committed.part(me) == Part::Observer,
             adopts,
+            has_oracle: false,
         }
+    }
+
+    /// The same with an oracle, or without one.
+    pub fn with_oracle(self, has_oracle: bool) -> Electorate {
+        Electorate { has_oracle, ..self }
     }
 }
 
@@ -112,6 +125,9 @@ pub enum ElectionAction {
     },
     /// Another server goes by a newer configuration, which is to be adopted.
     Adopt(Membership),
+    /// Ask the oracle whether this server may go on without the other one that votes, and say
+    /// [`Election::on_oracle`].
+    AskOracle,
     /// The election is over.
     Decided(Outcome),
 }
@@ -133,6 +149,8 @@ struct Looking {
     next_notification: Instant,
     /// When the proposal, on which a quorum agrees, is final.
     settled_at: Option<Instant>,
+    /// Whether the oracle has said last that this server may go on alone.
+    is_granted: bool,
 }
 
 impl Election {
@@ -146,7 +164,8 @@ impl Election {
     ) -> Election {
         let phase = Phase::Looking(Looking::new(Vote::OBSERVER, now, &timing));
         let (gone, avoided) = (BTreeSet::new(), None);
-        let mut election = Election { electorate, timing, last_logged, round: 0, gone, avoided, phase };
+        let mut election =
+            Election { electorate, timing, last_logged, round: 0, gone, avoided, asks_oracle: false, phase };
         election.look(last_logged, now, out);
         election
     }
@@ -242,10 +261,15 @@ impl Election {
         }
     }
 
-    /// There is a fresh connection to a server, which may have missed what was said before.
+    /// There is a fresh connection to a server, which may have missed what was said before. Something is said in any
+    /// case: who need not be told by SASL who this server is waits for that, to see that it is not.
     pub fn on_connected(&mut self, peer: ServerId, out: &mut Vec<ElectionAction>) {
         self.gone.remove(&peer);
-        self.tell_again(peer, out);
+        let round = match &self.phase {
+            Phase::Decided(outcome) => outcome.round,
+            Phase::Looking(_) => self.round,
+        };
+        self.answer(peer, round, out);
     }
 
     /// The connection to a server has broken, and with it what was on the way.
@@ -268,6 +292,27 @@ impl Election {
         } else if looking.next_notification <= now {
             looking.interval = (looking.interval * 2).min(self.timing.max_notification);
             self.broadcast(now, out);
+            self.count(now, out); // The oracle may have changed its mind.
+        }
+    }
+
+    /// The answer to [`ElectionAction::AskOracle`].
+    pub fn on_oracle(&mut self, grants: bool, now: Instant, out: &mut Vec<ElectionAction>) {
+        self.asks_oracle = false;
+        let Phase::Looking(looking) = &mut self.phase else { return };
+        looking.is_granted = grants;
+        let leads = |(from, said): (&ServerId, &Ballot)| {
+            (said.state == PeerState::Leading && said.vote.leader == *from).then_some(*said)
+        };
+        match looking.outside.iter().find_map(leads).filter(|said| !self.avoids(said.vote.leader)) {
+            // The grant is the other's, who leads by it. Who has no vote has none to lead by either.
+            Some(said) if !grants || !self.votes() => {
+                self.round = said.round;
+                self.decide(said.vote, out);
+            }
+            _ => {
+                self.tally(now, out);
+            }
         }
     }
 
@@ -374,6 +419,8 @@ impl Election {
         if in_this_round || self.has_elected(&looking.outside, &said) {
             self.round = message.round;
             self.decide(message.vote, out);
+        } else if message.state == PeerState::Leading {
+            self.ask_oracle(message.vote.leader, out);
         }
     }
 
@@ -393,25 +440,47 @@ impl Election {
         }
     }
 
-    /// Looks whether the proposal has a quorum, and how long to wait for a better one.
+    /// Looks whether the proposal has a quorum, and otherwise asks the oracle if this server's vote is enough.
     fn count(&mut self, now: Instant, out: &mut Vec<ElectionAction>) {
+        if !self.tally(now, out) && self.current_vote().leader == self.electorate.me {
+            self.ask_oracle(self.electorate.me, out);
+        }
+    }
+
+    /// Whether the proposal has a quorum of votes, and how long to wait for a better one: then, and if the oracle lets
+    /// this server go on alone.
+    fn tally(&mut self, now: Instant, out: &mut Vec<ElectionAction>) -> bool {
         // Of an untrusted server not even its own vote counts, in an ensemble of one.
         if self.proposes_nobody() || self.last_logged.zxid == Zxid::UNKNOWN {
-            return;
+            return true;
         }
-        let Phase::Looking(looking) = &mut self.phase else { return };
+        let Phase::Looking(looking) = &mut self.phase else { return true };
         let (vote, round) = (looking.proposal, self.round);
         let mine = Ballot { vote, round, state: PeerState::Looking, versioned: false };
         let agrees = |id: ServerId| looking.received.get(&id).is_some_and(|ballot| ballot.agrees_with(&mine));
         // A leader that has just gone may be back in a moment, but is not to be followed in haste.
         let has_left = |id: ServerId| self.gone.contains(&id) && !self.gone.contains(&vote.leader);
-        if !self.electorate.quorum.contains_quorum(agrees) {
-            looking.settled_at = None;
-        } else if self.electorate.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
+        let is_quorum = self.electorate.quorum.contains_quorum(agrees);
+        let is_granted = looking.is_granted
+            && vote.leader == self.electorate.me
+            && self.electorate.quorum.contains_quorum_by_oracle(agrees);
+        if is_quorum && self.electorate.quorum.voters().into_iter().all(|id| agrees(id) || has_left(id)) {
             // No voter is left who could know of a better vote.
             self.decide(vote, out);
-        } else {
+        } else if is_quorum || is_granted {
             looking.settled_at.get_or_insert(now + self.timing.finalize_wait);
+        } else {
+            looking.settled_at = None;
+        }
+        is_quorum
+    }
+
+    /// Asks the oracle, if one server of two may be enough to lead.
+    fn ask_oracle(&mut self, leader: ServerId, out: &mut Vec<ElectionAction>) {
+        let is_one_of_two = self.electorate.quorum.contains_quorum_by_oracle(|id| id == leader);
+        if self.electorate.has_oracle && is_one_of_two && !self.asks_oracle {
+            self.asks_oracle = true;
+            out.push(ElectionAction::AskOracle);
         }
     }
 
@@ -513,6 +582,7 @@ impl Looking {
             interval: timing.min_notification,
             next_notification: now + timing.min_notification,
             settled_at: None,
+            is_granted: false,
         }
     }
 }

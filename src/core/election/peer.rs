@@ -4,6 +4,7 @@ use super::connections::{ConnectionAction, Connections, LinkId, Note};
 use super::fast_leader::{Election, ElectionAction, Electorate, LastLogged, Outcome};
 use crate::config::{ElectionTiming, HostPort, Membership};
 use crate::id::{ServerId, Zxid};
+use crate::sasl::QuorumAuth;
 use crate::time::Instant;
 
 /// A server on the election port: an [`Election`] that talks through [`Connections`].
@@ -30,6 +31,8 @@ pub enum Action {
     /// Another server goes by this configuration, which is newer. This server does so too from now on, and is
     /// told so by [`ElectionPeer::reconfigure`].
     Adopt(Membership),
+    /// As [`ElectionAction::AskOracle`]; answered by [`ElectionPeer::on_oracle`].
+    AskOracle,
     /// The election is over. Other servers are still answered.
     Decided(Outcome),
 }
@@ -52,6 +55,11 @@ impl ElectionPeer {
         let mut peer = ElectionPeer { connections, election, heard: Vec::new(), said };
         peer.settle(now, out);
         peer
+    }
+
+    /// As [`Connections::authenticate_by`].
+    pub fn authenticate_by(&mut self, auth: QuorumAuth) {
+        self.connections.authenticate_by(auth);
     }
 
     /// As [`Election::look`].
@@ -84,6 +92,12 @@ impl ElectionPeer {
     /// As [`Election::avoid`].
     pub fn avoid(&mut self, pause: Duration, now: Instant) {
         self.election.avoid(pause, now);
+    }
+
+    /// As [`Election::on_oracle`].
+    pub fn on_oracle(&mut self, grants: bool, now: Instant, out: &mut Vec<Action>) {
+        self.election.on_oracle(grants, now, &mut self.said);
+        self.settle(now, out);
     }
 
     /// As [`Election::on_epoch`].
@@ -154,6 +168,7 @@ impl ElectionPeer {
                         self.connections.send(to, notification, now, &mut self.heard);
                     }
                     ElectionAction::Adopt(membership) => out.push(Action::Adopt(membership)),
+                    ElectionAction::AskOracle => out.push(Action::AskOracle),
                     ElectionAction::Decided(outcome) => {
                         self.connections.stop_asking();
                         out.push(Action::Decided(outcome));

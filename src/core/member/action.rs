@@ -57,6 +57,9 @@ pub enum Action {
     SaveTree(Arc<DataTree>),
     /// Every role with an index takes this tree instead. It is on disk.
     Replace(Arc<DataTree>),
+    /// Ask the oracle whether this server may go on without the other one that votes. Answer:
+    /// [`super::Member::on_oracle`].
+    AskOracle,
     /// Publish.
     Publish(CommitBatch),
     /// Serve clients.

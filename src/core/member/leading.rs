@@ -240,6 +240,7 @@ impl Leading {
                 let valid = self.pipeline.revalidate(session, timeout_ms, from, at.now);
                 self.leader.revalidated(link, session, valid, &mut self.done);
             }
+            LeaderAction::AskOracle => out.push(Action::AskOracle),
             LeaderAction::Confirmed(round) => self.pipeline.on_confirmed(round),
             LeaderAction::Down(reason) => self.end = self.end.take().or(Some(reason)),
         }

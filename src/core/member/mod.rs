@@ -345,6 +345,12 @@ impl Member {
         }
     }
 
+    /// The answer to [`Action::AskOracle`].
+    pub fn on_oracle(&mut self, grants: bool, at: Moment, out: &mut Vec<Action>) {
+        self.tell_leader(at, out, |leader, done| leader.on_oracle(grants, at.now, done));
+        self.finish(at, out);
+    }
+
     /// From now on the log has this much room.
     pub fn on_log_room(&mut self, room: LogRoom) {
         self.log_room = room;

@@ -52,6 +52,12 @@ impl JointQuorum {
         self.verifiers().all(|verifier| verifier.contains_quorum(&mut agrees))
     }
 
+    /// The same where an oracle has granted that one of two voters decides alone: in each configuration that has just
+    /// two ([`QuorumVerifier::contains_quorum_by_oracle`]).
+    pub fn contains_quorum_by_oracle(&self, mut agrees: impl FnMut(ServerId) -> bool) -> bool {
+        self.verifiers().all(|verifier| verifier.contains_quorum_by_oracle(&mut agrees))
+    }
+
     fn verifiers(&self) -> impl Iterator<Item = &QuorumVerifier> {
         [Some(&self.committed), self.proposed.as_ref()].into_iter().flatten().map(|verifier| &**verifier)
     }

@@ -109,6 +109,16 @@ impl QuorumVerifier {
             Rule::Hierarchical(hierarchy) => hierarchy.contains_quorum(|id| self.is_voter(id) && agrees(id)),
         }
     }
+
+    /// The same where an oracle has granted that one of exactly two voters decides alone (`oraclePath`, zab §12.3).
+    /// Two such quorums need have no server in common: that the oracle grants it to one only, is its own promise.
+    pub fn contains_quorum_by_oracle(&self, mut agrees: impl FnMut(ServerId) -> bool) -> bool {
+        let are_two = self.rule == Rule::Majority && self.voters.len() == 2;
+        match are_two {
+            true => self.voters().any(agrees),
+            false => self.contains_quorum(&mut agrees),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +137,21 @@ mod tests {
             assert!(!verifier.contains_quorum(|id| id.0 < quorum - 1), "{} of {voters}", quorum - 1);
         }
         assert!(!majority_of(0).contains_quorum(|_| true), "nobody decides nothing");
+    }
+
+    #[test]
+    fn an_oracle_grants_the_decision_to_one_of_two_voters_only() {
+        for (voters, quorum) in [(1, 1), (2, 1), (3, 2), (4, 3)] {
+            let verifier = majority_of(voters);
+            assert!(verifier.contains_quorum_by_oracle(|id| id.0 < quorum), "{quorum} of {voters}");
+            assert!(
+                !verifier.contains_quorum_by_oracle(|id| id.0 < quorum - 1),
+                "{} of {voters}",
+                quorum - 1
+            );
+        }
+        let with_observers = QuorumVerifier::majority([ServerId(1), ServerId(2)], [ServerId(3)]);
+        assert!(!with_observers.contains_quorum_by_oracle(|id| id.0 == 3), "an observer decides nothing");
     }
 
     #[test]

@@ -427,6 +427,7 @@ mod tests {
                 force_snapshot_sync: false,
                 confirm_syncs: true,
                 sync_limits: SyncLimits::default(),
+                has_oracle: false,
             };
             let mut history = History::new(at(1), HistoryBounds::default());
             (2..=4).for_each(|counter| history.push(logged(counter)));

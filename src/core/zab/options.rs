@@ -48,6 +48,8 @@ pub struct ZabOptions {
     pub confirm_syncs: bool,
     /// How many observers may be brought up to date at once.
     pub sync_limits: SyncLimits,
+    /// `oraclePath`: whether there is somebody to ask if one of two voters may go on alone.
+    pub has_oracle: bool,
 }
 
 /// How a learner is being brought up to date.

@@ -51,6 +51,8 @@ pub enum DownReason {
     NoQuorumSynced { ms: u64, acked: Vec<ServerId> },
     #[error("no quorum of servers is connected any more, only {connected:?}")]
     QuorumLost { connected: Vec<ServerId> },
+    #[error("no other server is connected any more, and the oracle does not let this one go on alone")]
+    OracleDenied,
     #[error("the transactions of epoch {epoch} are numbered out: a new epoch begins")]
     Rollover { epoch: u32 },
     #[error("the ensemble was reconfigured{}", .leader.map(|id| format!(", and server {id} is to lead")).unwrap_or_default())]

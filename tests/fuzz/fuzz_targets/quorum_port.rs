@@ -182,6 +182,7 @@ impl Server {
             force_snapshot_sync: false,
             confirm_syncs: true,
             sync_limits: SyncLimits::default(),
+            has_oracle: false,
         };
         let options = MemberOptions {
             zab,
@@ -285,6 +286,7 @@ impl Server {
             }
             Action::ToLearner(..)
             | Action::ToLeader(_)
+            | Action::AskOracle
             | Action::Replace(_)
             | Action::Serve
             | Action::ServeReadOnly

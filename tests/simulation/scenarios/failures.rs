@@ -146,6 +146,34 @@ fn b11_followers_stay_with_a_leader_that_answers_late() {
     });
 }
 
+#[test]
+fn b12_who_has_all_waits_for_a_quorum_that_takes_longer_than_a_leader_may_be_silent() {
+    with_ensembles(5, 0, |world| {
+        let (next, others) = successor(world);
+        let (fast, mut slow) = (others[0], others[1..].to_vec());
+        let epoch = world.checks.leaders.last().expect("somebody led");
+        let has_promised = |world: &World, server: usize| {
+            world.servers[server].member().is_some_and(|member| member.epochs().accepted > epoch)
+        };
+        while !slow.is_empty() {
+            let is_next = |world: &World| slow.iter().any(|server| has_promised(world, *server));
+            assert!(world.run_until(1000 * MS, is_next), "there is no new epoch");
+            let (promised, left) = slow.into_iter().partition(|server| has_promised(world, *server));
+            slow = left;
+            let promised: Vec<usize> = promised;
+            promised.iter().for_each(|server| world.stop(*server, 13 * SYNC / 10));
+        }
+        let follows = |world: &World| attempt(world, fast).is_some() && has_promised(world, fast);
+        assert!(world.run_until(SYNC / 10, follows), "{fast} does not follow, too");
+        let first = attempt(world, fast);
+        world.run(11 * SYNC / 10);
+        assert_eq!(world.leader(), None, "two of five are enough");
+        assert!(world.run_until(SYNC, |world| world.servers[fast].is_serving()), "it does not serve");
+        assert_eq!(attempt(world, fast), first, "it has left, and come again");
+        assert_eq!((leader(world), world.checks.leaders.last()), (next, Some(epoch + 1)));
+    });
+}
+
 /// Kills the leader, with nothing under way: the last of the others will lead, as they are all as far. Returns it, and
 /// those that will follow it.
 fn successor(world: &mut World) -> (usize, Vec<usize>) {

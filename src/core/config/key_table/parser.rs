@@ -81,7 +81,21 @@ pub(in crate::config) static MULTI_ADDRESS_ENABLED: Key<Flag> =
     Key::parser("multiAddress.enabled", Flag::or(false), Ensemble, "several addresses of one server");
 
 pub(in crate::config) static QUORUM_SASL: Key<Flag> =
-    Key::parser("quorum.auth.enableSasl", Flag::or(false), MemberNotYet, "SASL between servers");
+    Key::parser("quorum.auth.enableSasl", Flag::or(false), Ensemble, "SASL between servers");
+
+pub(in crate::config) static LEARNER_SECTION: Key<Text> = Key::parser(
+    "quorum.auth.learner.saslLoginContext",
+    Text::or("QuorumLearner"),
+    Ensemble,
+    "section of the log-in file: as whom to log in",
+);
+
+pub(in crate::config) static SERVER_SECTION: Key<Text> = Key::parser(
+    "quorum.auth.server.saslLoginContext",
+    Text::or("QuorumServer"),
+    Ensemble,
+    "section of the log-in file: who may log in",
+);
 
 pub(in crate::config) static SSL_QUORUM: Key<Flag> =
     Key::parser("sslQuorum", Flag::or(false), Ensemble, "TLS between servers");
@@ -93,10 +107,10 @@ pub(in crate::config) static SSL_QUORUM_RELOAD: Key<Flag> =
     Key::parser("sslQuorumReloadCertFiles", Flag::or(false), Ensemble, "reread the certificates for peers");
 
 pub(in crate::config) static LEARNER_REQUIRES_SASL: Key<Flag> =
-    Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), MemberNotYet, "learners insist on SASL");
+    Key::parser("quorum.auth.learnerRequireSasl", Flag::or(false), Ensemble, "learners insist on SASL");
 
 pub(in crate::config) static SERVER_REQUIRES_SASL: Key<Flag> =
-    Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), MemberNotYet, "leaders insist on SASL");
+    Key::parser("quorum.auth.serverRequireSasl", Flag::or(false), Ensemble, "leaders insist on SASL");
 
 pub(in crate::config) static INIT_LIMIT: Key<Int<i32>> =
     Key::parser("initLimit", Int::<i32>::any(0), Ensemble, "ticks that a learner has to connect and sync");
@@ -116,6 +130,9 @@ pub(in crate::config) static OBSERVER_MASTER_PORT: Key<Int<i32>> = Key::parser(
     Ensemble,
     "port of followers for observers; 0: none",
 );
+
+pub(in crate::config) static ORACLE_PATH: Key<Text> =
+    Key::parser("oraclePath", Text::optional(), Ensemble, "file that lets one of two servers go on alone");
 
 pub(in crate::config) static LOCAL_SESSIONS: Key<Flag> =
     Key::parser("localSessionsEnabled", Flag::or(false), Ensemble, "sessions known to one server only");
@@ -179,22 +196,12 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &QUORUM_SASL,
     &LEARNER_REQUIRES_SASL,
     &SERVER_REQUIRES_SASL,
-    &Key::parser(
-        "quorum.auth.learner.saslLoginContext",
-        Text::or("QuorumLearner"),
-        MemberNotYet,
-        "login section",
-    ),
-    &Key::parser(
-        "quorum.auth.server.saslLoginContext",
-        Text::or("QuorumServer"),
-        MemberNotYet,
-        "login section",
-    ),
+    &LEARNER_SECTION,
+    &SERVER_SECTION,
     &Key::parser(
         "quorum.auth.kerberos.servicePrincipal",
         Text::or("zkquorum/localhost"),
-        MemberNotYet,
+        NotYet("there is no Kerberos"),
         "Kerberos principal of peers; _HOST is the peer's host",
     ),
     &Key::parser(
@@ -215,12 +222,7 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
         MemberNotYet,
         "ms for such a probe",
     ),
-    &Key::parser(
-        "oraclePath",
-        Text::optional(),
-        MemberNotYet,
-        "file that lets one of two servers go on alone",
-    ),
+    &ORACLE_PATH,
     &Key::parser(
         "metricsProvider.className",
         MetricsProvider,

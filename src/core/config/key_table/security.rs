@@ -45,6 +45,13 @@ pub(in crate::config) static ENFORCE_AUTH: Key<Flag> = Key::property(
 pub(in crate::config) static ENFORCE_AUTH_SCHEMES: Key<Text> =
     Key::property("enforce.auth.schemes", Text::optional(), Supported, "schemes that count, by commas");
 
+pub(in crate::config) static LOGIN_FILE: Key<Text> = Key::bare(
+    "java.security.auth.login.config",
+    Text::optional(),
+    Supported,
+    "names and passwords of servers, for quorum.auth.enableSasl",
+);
+
 pub(in crate::config) static REQUIRE_CLIENT_SASL: Key<Flag> =
     Key::property("sessionRequireClientSASLAuth", Flag::or(false), Supported, "refuse clients without SASL");
 
@@ -96,9 +103,9 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &Key::property("kerberos.*", Text::optional(), NO_SASL, "how principals are shortened"),
     &Key::property("security.auth_to_local", Text::or("DEFAULT"), NO_SASL, "rules that name principals"),
     &Key::property("sasl.serverconfig", Text::or("Server"), NO_SASL, "section of the log-in file"),
-    &Key::bare("java.security.auth.login.config", Text::optional(), NO_SASL, "the log-in file"),
+    &LOGIN_FILE,
     &Key::property("requireKerberosConfig", Text::optional(), IgnoredJvm, "insist on a krb5.conf"),
 ];
 
-const NO_SASL: Status = NotYet("there is no SASL");
+const NO_SASL: Status = NotYet("there is no SASL for clients");
 const NO_TLS: Status = NotYet("there is no TLS");

@@ -13,7 +13,8 @@ use crate::time::Instant;
 impl Connections {
     /// Somebody connected to the election port. The connection is the manager's from now on.
     pub fn on_accepted(&mut self, now: Instant, out: &mut Vec<ConnectionAction>) -> LinkId {
-        let unnamed = self.links.iter().filter(|(_, link)| matches!(link, Link::Unnamed { .. }));
+        let is_unnamed = |link: &Link| matches!(link, Link::Unnamed { .. } | Link::Judged { .. });
+        let unnamed = self.links.iter().filter(|(_, link)| is_unnamed(link));
         let unnamed: Vec<LinkId> = unnamed.map(|(link, _)| *link).collect();
         if unnamed.len() >= UNNAMED_MAX {
             self.close_with(unnamed[0], Note::TooManyUnnamed, out);
@@ -31,14 +32,31 @@ impl Connections {
             Some(Link::Dialling { peer, .. }) => *peer,
             _ => return out.push(ConnectionAction::Close { link }),
         };
-        let bytes = self.greeting.clone();
+        let mut bytes = self.greeting.clone();
+        let auth = self.auth.as_mut().and_then(|auth| auth.client(&mut bytes));
         out.push(ConnectionAction::Write { link, bytes });
-        if id < self.me {
-            self.keep(id, link, Frames::default(), now, out);
-            if let Some(Link::Kept(kept)) = self.links.get_mut(&link) {
-                kept.writing_since = Some(now);
-            }
+        if let Some(auth) = auth {
+            let until = now + self.timing.greeting;
+            self.links.insert(link, Link::Proving { peer: id, auth, frames: Frames::default(), until });
             return;
+        }
+        self.on_reached(link, id, Frames::default(), now, out);
+        if let Some(Link::Kept(kept)) = self.links.get_mut(&link) {
+            kept.writing_since = Some(now);
+        }
+    }
+
+    /// The server that was dialled is there, and knows who this one is, as far as it asks.
+    pub(super) fn on_reached(
+        &mut self,
+        link: LinkId,
+        id: ServerId,
+        frames: Frames,
+        now: Instant,
+        out: &mut Vec<ConnectionAction>,
+    ) {
+        if id < self.me {
+            return self.keep(id, link, frames, now, out);
         }
         // The knock: with the initial message it asks the server to call back.
         self.links.remove(&link);
@@ -59,6 +77,11 @@ impl Connections {
     pub fn on_closed(&mut self, link: LinkId, now: Instant, out: &mut Vec<ConnectionAction>) {
         match self.links.remove(&link) {
             Some(Link::Dialling { peer, .. }) => self.dial_failed(peer),
+            Some(Link::Proving { peer, .. }) => {
+                out.push(ConnectionAction::Note { link, note: Note::NotHeardOut { peer } });
+                self.dial_failed(peer);
+            }
+            Some(Link::Judged { message, auth, .. }) => self.on_ended_untried(link, message, &auth, now, out),
             Some(Link::Kept(kept)) => self.lose(&kept, now, out),
             Some(Link::Unnamed { .. }) | None => {}
         }
@@ -92,6 +115,14 @@ impl Connections {
                 kept.frames.push(bytes);
                 self.take_frames(link, now, out);
             }
+            Some(Link::Judged { frames, .. }) => {
+                frames.push(bytes);
+                self.judge(link, now, out);
+            }
+            Some(Link::Proving { frames, .. }) => {
+                frames.push(bytes);
+                self.prove(link, now, out);
+            }
             Some(Link::Dialling { .. }) | None => {}
         }
     }
@@ -116,6 +147,12 @@ impl Connections {
                 out.push(ConnectionAction::Close { link });
                 self.dial_failed(peer);
             }
+            Some(Link::Proving { peer, .. }) => {
+                let peer = *peer;
+                self.close_with(link, Note::NotHeardOut { peer }, out);
+                self.dial_failed(peer);
+            }
+            Some(Link::Judged { .. }) => self.on_untried(link, now, out),
             Some(Link::Unnamed { .. }) => self.close_with(link, Note::NoInitialMessage, out),
             Some(Link::Kept(kept)) => {
                 let peer = kept.peer;
@@ -130,7 +167,7 @@ impl Connections {
         }
     }
 
-    fn dial_failed(&mut self, id: ServerId) {
+    pub(super) fn dial_failed(&mut self, id: ServerId) {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.dial = None;
             peer.failures = peer.failures.saturating_add(1);
@@ -155,6 +192,22 @@ impl Connections {
         if !self.peers.contains_key(&id) && strangers >= STRANGERS_MAX {
             return self.close_with(link, Note::TooManyStrangers { peer: id }, out);
         }
+        let Some(auth) = &mut self.auth else { return self.on_trusted(link, message, frames, now, out) };
+        let (auth, until) = (auth.server(), now + self.timing.greeting);
+        self.links.insert(link, Link::Judged { message, auth, frames, until });
+        self.judge(link, now, out);
+    }
+
+    /// It is the server that it says it is, as far as that is asked.
+    pub(super) fn on_trusted(
+        &mut self,
+        link: LinkId,
+        message: InitialMessage,
+        frames: Frames,
+        now: Instant,
+        out: &mut Vec<ConnectionAction>,
+    ) {
+        let id = message.server;
         if id > self.me {
             self.keep(id, link, frames, now, out);
             return self.take_frames(link, now, out);
@@ -165,7 +218,7 @@ impl Connections {
     }
 
     /// A server with a smaller id knocked: it has no connection with this one, whatever this one believes.
-    fn call_back(
+    pub(super) fn call_back(
         &mut self,
         id: ServerId,
         message: InitialMessage,
@@ -194,6 +247,7 @@ impl Connections {
                 Some(Link::Dialling { addresses: tried, .. }) => {
                     is_fresh && addresses.iter().all(|address| tried.contains(address))
                 }
+                Some(Link::Proving { .. }) => true,
                 _ => false,
             };
             if leads_there {
@@ -209,7 +263,7 @@ impl Connections {
         self.forget_strangers();
     }
 
-    fn take_frames(&mut self, link: LinkId, now: Instant, out: &mut Vec<ConnectionAction>) {
+    pub(super) fn take_frames(&mut self, link: LinkId, now: Instant, out: &mut Vec<ConnectionAction>) {
         let Some(Link::Kept(Kept { peer: from, frames, unanswered_since, .. })) = self.links.get_mut(&link)
         else {
             return;
@@ -239,7 +293,7 @@ impl Connections {
         }
     }
 
-    fn close_with(&mut self, link: LinkId, note: Note, out: &mut Vec<ConnectionAction>) {
+    pub(super) fn close_with(&mut self, link: LinkId, note: Note, out: &mut Vec<ConnectionAction>) {
         self.links.remove(&link);
         out.extend([ConnectionAction::Note { link, note }, ConnectionAction::Close { link }]);
     }

@@ -1,5 +1,6 @@
 //! Who connects to whom on the election port, decided without I/O.
 
+mod auth;
 mod input;
 mod note;
 mod peer;
@@ -17,6 +18,7 @@ use super::initial_message::InitialMessage;
 use super::notification::Notification;
 use crate::config::{ElectionTiming, HostPort};
 use crate::id::ServerId;
+use crate::sasl::{QuorumAuth, QuorumClient, QuorumServer};
 use crate::time::Instant;
 use peer::Peer;
 
@@ -34,6 +36,9 @@ pub struct LinkId(pub u64);
 ///                                              --> smaller id: closed, and dialled: the call back
 /// ```
 ///
+/// With SASL ([`Connections::authenticate_by`]), who has dialled proves who it is between the initial message and the
+/// rest, the knock included: `Proving` at the one end, `Judged` at the other.
+///
 /// What keeps a restarted server from getting back in elsewhere cannot happen here (election §2.6):
 ///
 /// - who connects anew replaces the connection that was there, which is never waited for;
@@ -50,6 +55,7 @@ pub struct Connections {
     me: ServerId,
     greeting: Vec<u8>,
     timing: ElectionTiming,
+    auth: Option<QuorumAuth>,
     peers: BTreeMap<ServerId, Peer>,
     links: BTreeMap<LinkId, Link>,
     next_link: u64,
@@ -120,6 +126,20 @@ enum Link {
         frames: Frames,
         until: Instant,
     },
+    /// Accepted and named: it is to prove who it is.
+    Judged {
+        message: InitialMessage,
+        auth: QuorumServer,
+        frames: Frames,
+        until: Instant,
+    },
+    /// Dialled: this server is to prove who it is.
+    Proving {
+        peer: ServerId,
+        auth: QuorumClient,
+        frames: Frames,
+        until: Instant,
+    },
     Kept(Kept),
 }
 
@@ -146,7 +166,12 @@ impl Connections {
         InitialMessage { server: me, addresses: advertised }.encode(&mut greeting);
         let peers = peers.into_iter().filter(|(id, _)| *id != me);
         let peers = peers.map(|(id, addresses)| (id, Peer::new(addresses))).collect();
-        Connections { me, greeting, timing, peers, links: BTreeMap::new(), next_link: 0 }
+        Connections { me, greeting, timing, auth: None, peers, links: BTreeMap::new(), next_link: 0 }
+    }
+
+    /// On connections that are made from now on, servers prove to each other so who they are.
+    pub fn authenticate_by(&mut self, auth: QuorumAuth) {
+        self.auth = Some(auth);
     }
 
     /// The servers are others from now on, as in [`Connections::new`]. Who is new is connected to; who is gone
@@ -226,7 +251,10 @@ impl Connections {
 
     fn link_timeout(&self, link: &Link) -> Option<Instant> {
         match link {
-            Link::Dialling { until, .. } | Link::Unnamed { until, .. } => Some(*until),
+            Link::Dialling { until, .. }
+            | Link::Unnamed { until, .. }
+            | Link::Judged { until, .. }
+            | Link::Proving { until, .. } => Some(*until),
             Link::Kept(kept) => {
                 let stuck = kept.writing_since.map(|since| since + self.timing.write);
                 let patience = self.peers.get(&kept.peer).map(|peer| peer.patience).unwrap_or_default();

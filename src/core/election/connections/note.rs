@@ -4,6 +4,7 @@ use crate::election::frames::BadFrameLen;
 use crate::election::initial_message::InitialMessageError;
 use crate::election::notification::NotificationError;
 use crate::id::ServerId;
+use crate::sasl::AuthError;
 
 /// What an operator may want to know of a connection. Its text is for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +21,16 @@ pub enum Note {
     BadNotification { peer: ServerId, error: NotificationError },
     Unanswered { peer: ServerId },
     Stuck { peer: ServerId },
+    Authenticated { peer: ServerId, user: String },
+    NotAuthenticated { peer: ServerId, error: AuthError },
+    LetThrough { peer: ServerId, error: AuthError },
+    NotHeardOut { peer: ServerId },
 }
 
 impl Note {
     /// Whether an operator may have to do something.
     pub fn is_warning(&self) -> bool {
-        !matches!(self, Note::SmallerId { .. } | Note::Unanswered { .. })
+        !matches!(self, Note::SmallerId { .. } | Note::Unanswered { .. } | Note::Authenticated { .. })
     }
 }
 
@@ -69,6 +74,28 @@ impl fmt::Display for Note {
             Note::Unanswered { peer } => {
                 write!(f, "server {peer} answers nothing: the connection may be dead and is made anew")
             }
+            Note::Authenticated { peer, user } => {
+                write!(
+                    f,
+                    "Successfully completed the authentication using SASL with server {peer}: it is {user}"
+                )
+            }
+            Note::NotAuthenticated { peer, error } => {
+                write!(
+                    f,
+                    "Failed to authenticate using SASL: the connection with server {peer} is closed: {error}"
+                )
+            }
+            Note::LetThrough { peer, error } => write!(
+                f,
+                "Failed to authenticate using SASL: server {peer} is let through all the same, since \
+                 quorum.auth.serverRequireSasl is false: {error}"
+            ),
+            Note::NotHeardOut { peer } => write!(
+                f,
+                "Failed to authenticate using SASL: server {peer} closed the connection meanwhile, or did not answer: \
+                 see whether quorum.auth.enableSasl is true there"
+            ),
             Note::Stuck { peer } => {
                 write!(f, "server {peer} takes nothing that is sent to it: the connection is closed")
             }

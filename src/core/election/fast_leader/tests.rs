@@ -19,7 +19,14 @@ impl Table {
     fn with(me: i64, verifier: QuorumVerifier, zxid: i64) -> Table {
         let quorum = JointQuorum::of(verifier.into());
         let observes = !quorum.is_voter(ServerId(me));
-        let electorate = Electorate { me: ServerId(me), quorum, config: Vec::new(), observes, adopts: true };
+        let electorate = Electorate {
+            me: ServerId(me),
+            quorum,
+            config: Vec::new(),
+            observes,
+            adopts: true,
+            has_oracle: false,
+        };
         let (mut out, now) = (Vec::new(), Instant::default());
         let last_logged = LastLogged { epoch: 0, zxid: Zxid(zxid) };
         let election = Election::start(electorate, ElectionTiming::default(), last_logged, now, &mut out);
@@ -61,6 +68,10 @@ impl Table {
             let (to, state, vote, round) = match action {
                 ElectionAction::Send { to, notification: n } => (to.to_string(), n.state, n.vote, n.round),
                 ElectionAction::Decided(o) => ("decided".to_owned(), o.state, o.vote, o.round),
+                ElectionAction::AskOracle => {
+                    lines.push("ask the oracle".to_owned());
+                    continue;
+                }
                 ElectionAction::Adopt(membership) => {
                     lines.push(format!("adopt {:x}", membership.version()));
                     continue;
@@ -508,4 +519,76 @@ fn who_may_be_needed_in_a_configuration_that_it_does_not_know_votes_for_others()
         assert_eq!(table.waits(199).does(), [""; 0], "what is worse, or the same");
         assert_eq!(table.election.state(), Looking, "and it decides nothing by itself");
     }
+}
+
+/// Server 1 of two that vote, with an oracle; 8 and 9 are observers.
+fn of_two(me: i64) -> Table {
+    let mut table = Table::new(me, 2);
+    let electorate = table.election.electorate.clone().with_oracle(true);
+    let last_logged = table.election.last_logged;
+    table.out.clear();
+    table.election =
+        Election::start(electorate, ElectionTiming::default(), last_logged, table.now, &mut table.out);
+    table
+}
+
+impl Table {
+    fn oracle(&mut self, grants: bool) -> &mut Table {
+        self.election.on_oracle(grants, self.now, &mut self.out);
+        self
+    }
+}
+
+#[test]
+fn one_of_two_leads_when_the_oracle_lets_it_and_nothing_else_is_heard_for_a_while() {
+    let mut table = of_two(1);
+    assert_eq!(table.does(), ["2: Looking 0/0/1 r1", "ask the oracle"]);
+    assert_eq!(table.oracle(true).waits(199).does(), [""; 0]);
+    assert_eq!(table.waits(1).does(), ["decided: Leading 0/0/1 r1"]);
+
+    let mut table = of_two(1);
+    table.oracle(true).does();
+    let adopted = table.hears(2, Looking, vote(0, 0, 2), 1).does();
+    assert_eq!(adopted, ["2: Looking 0/0/2 r1", "decided: Following 0/0/2 r1"], "two agree");
+}
+
+#[test]
+fn an_oracle_that_denies_is_asked_again() {
+    let mut table = of_two(1);
+    table.oracle(false).does();
+    assert_eq!(table.waits(200).does(), ["2: Looking 0/0/1 r1", "ask the oracle"]);
+    assert_eq!(table.waits(400).does(), ["2: Looking 0/0/1 r1"], "it has not answered yet");
+    table.oracle(true).does();
+    assert_eq!(table.waits(200).does(), ["decided: Leading 0/0/1 r1"]);
+}
+
+#[test]
+fn whom_the_oracle_does_not_let_lead_follows_the_other_who_says_that_it_does() {
+    let mut table = of_two(1);
+    table.oracle(false).does();
+    assert_eq!(table.hears(2, Leading, vote(0, 0, 2), 7).does(), ["ask the oracle"]);
+    assert_eq!(table.oracle(false).does(), ["decided: Following 0/0/2 r7"]);
+
+    let mut table = of_two(1);
+    table.oracle(false).does();
+    table.hears(2, Leading, vote(0, 0, 2), 7).oracle(true).does();
+    assert_eq!(table.waits(200).does().last().expect("an end"), "decided: Leading 0/0/1 r1", "as in Java");
+
+    let mut observer = of_two(8);
+    assert_eq!(
+        observer.hears(2, Leading, vote(0, 0, 2), 7).does().last().expect("a question"),
+        "ask the oracle"
+    );
+    assert_eq!(observer.oracle(true).does(), ["decided: Observing 0/0/2 r7"]);
+}
+
+#[test]
+fn of_three_voters_no_one_asks_an_oracle() {
+    let mut table = Table::new(1, 3);
+    table.election.electorate.has_oracle = true;
+    assert!(!table.waits(2000).does().contains(&"ask the oracle".to_owned()));
+    assert_eq!(
+        table.oracle(true).waits(300).does().iter().filter(|line| line.starts_with("decided")).count(),
+        0
+    );
 }

@@ -33,6 +33,7 @@ impl Server {
                 force_snapshot_sync: false,
                 confirm_syncs: true,
                 sync_limits: SyncLimits::default(),
+                has_oracle: false,
             },
             pipeline: PipelineOptions {
                 server: ServerId(id as i64),

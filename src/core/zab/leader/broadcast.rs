@@ -61,6 +61,9 @@ impl Leader {
                 self.activate(activated, now, out);
             }
         }
+        if self.phase == Phase::Established && self.durable.min(self.proposed) > self.committed {
+            self.ask_oracle(out);
+        }
     }
 
     /// The last transaction that may be committed now. What comes before a reconfig needs a quorum of the
@@ -72,9 +75,13 @@ impl Leader {
         }
         let acks = self.acks();
         let has = |id, zxid| acks.iter().any(|(of, acked)| *of == id && *acked >= zxid);
+        let is_quorum = |quorum: &JointQuorum, zxid| match self.is_granted() {
+            true => quorum.contains_quorum_by_oracle(|id| has(id, zxid)),
+            false => quorum.contains_quorum(|id| has(id, zxid)),
+        };
         let last_of = |quorum: &JointQuorum, upto: Zxid| {
             let acked = acks.iter().map(|(_, acked)| (*acked).min(upto));
-            acked.filter(|zxid| *zxid > self.committed && quorum.contains_quorum(|id| has(id, *zxid))).max()
+            acked.filter(|zxid| *zxid > self.committed && is_quorum(quorum, *zxid)).max()
         };
         match self.reconfigs.pending() {
             None => last_of(&self.quorum, self.proposed),

@@ -94,8 +94,8 @@ impl Leader {
         let answered: Vec<_> =
             self.links.values().filter(|link| answered(link)).map(|link| link.learner).collect();
         let own = self.options.id;
-        if !self.quorum.contains_quorum(|id| id == own || answered.contains(&id)) {
-            return;
+        if !self.is_quorum(|id| id == own || answered.contains(&id)) {
+            return self.ask_oracle(out);
         }
         self.rounds.done = self.rounds.started;
         out.push(LeaderAction::Confirmed(self.rounds.done));

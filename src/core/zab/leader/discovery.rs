@@ -66,11 +66,12 @@ impl Leader {
     /// With a quorum of servers that came, this server itself among them, the epoch is newer than what any
     /// quorum has promised.
     pub(super) fn fix_epoch_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
-        if self.quorum.contains_quorum(|id| self.came.contains(&id)) {
-            self.phase = Phase::SavingAccepted;
-            self.deadline = now + self.options.timing.init();
-            out.push(LeaderAction::SaveEpoch(EpochFile::Accepted, self.epoch));
+        if !self.is_quorum(|id| self.came.contains(&id)) {
+            return self.ask_oracle(out);
         }
+        self.phase = Phase::SavingAccepted;
+        self.deadline = now + self.options.timing.init();
+        out.push(LeaderAction::SaveEpoch(EpochFile::Accepted, self.epoch));
     }
 
     /// This server has promised the epoch: now the others are asked to.
@@ -118,11 +119,14 @@ impl Leader {
     /// This server votes with the epoch as soon as that is on disk: its log must be there before. Otherwise a crash
     /// could leave the newer epoch with less of the history than others have, and their votes would count for less.
     pub(super) fn enter_epoch_if_quorum(&mut self, out: &mut Vec<LeaderAction>) {
-        let is_quorum = self.quorum.contains_quorum(|id| self.promised.contains(&id));
-        if self.phase == Phase::AwaitPromises && is_quorum && self.durable >= self.logged {
-            self.phase = Phase::SavingCurrent;
-            out.push(LeaderAction::SaveEpoch(EpochFile::Current, self.epoch));
+        if self.phase != Phase::AwaitPromises || self.durable < self.logged {
+            return;
         }
+        if !self.is_quorum(|id| self.promised.contains(&id)) {
+            return self.ask_oracle(out);
+        }
+        self.phase = Phase::SavingCurrent;
+        out.push(LeaderAction::SaveEpoch(EpochFile::Current, self.epoch));
     }
 }
 

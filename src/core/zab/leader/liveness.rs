@@ -17,6 +17,9 @@ impl Leader {
         }
         if now >= self.next_ping && self.phase != Phase::Down {
             self.next_ping = now + self.options.timing.tick() / 2;
+            if matches!(self.phase, Phase::AwaitInfos | Phase::AwaitPromises | Phase::AwaitAcks) {
+                self.ask_oracle(out);
+            }
             let forwarding = self.links.iter().filter(|(_, link)| link.stage.is_forwarding());
             for id in forwarding.map(|(id, _)| *id).collect::<Vec<_>>() {
                 self.ping(id, out);
@@ -63,7 +66,8 @@ impl Leader {
                 let followers = self.links.values().filter(|link| link.is_follower());
                 let connected: Vec<_> =
                     [self.options.id].into_iter().chain(followers.map(|link| link.learner)).collect();
-                if !self.quorum.contains_quorum(|id| connected.contains(&id)) {
+                let is_lost = !self.quorum.contains_quorum(|id| connected.contains(&id));
+                if is_lost && !self.depends_on_oracle(out) {
                     self.down(DownReason::QuorumLost { connected }, out);
                 }
             }

@@ -18,6 +18,7 @@ mod discovery;
 mod figures;
 mod link;
 mod liveness;
+mod oracle;
 mod reconfig;
 mod syncing;
 #[cfg(test)]
@@ -83,6 +84,8 @@ pub enum LeaderAction {
         /// Its timeout in milliseconds.
         timeout_ms: i32,
     },
+    /// Ask the oracle whether this server may go on alone, and say [`Leader::on_oracle`].
+    AskOracle,
     /// This round of [`Leader::confirm`] is over: this server led when it was asked for.
     Confirmed(u64),
     /// This server leads no more. Every connection is to be closed.
@@ -116,6 +119,7 @@ pub struct Leader {
     came: BTreeSet<ServerId>,
     promised: BTreeSet<ServerId>,
     rounds: confirm::Rounds,
+    oracle: oracle::Oracle,
     /// Ids for learners that do not say theirs.
     next_nameless: i64,
     /// Since when a quorum follows.
@@ -167,6 +171,7 @@ impl Leader {
             came: BTreeSet::from([options.id]),
             promised: BTreeSet::from([options.id]),
             rounds: confirm::Rounds::default(),
+            oracle: oracle::Oracle::default(),
             next_nameless: -1,
             established: None,
             proposal_sizes: ProposalSizes::default(),
@@ -301,6 +306,7 @@ impl Leader {
 
     fn on_left(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
         self.check_round(now, out);
+        self.commit_if_quorum(now, out); // It may be up to the oracle now.
         self.check_handed_over(out);
     }
 

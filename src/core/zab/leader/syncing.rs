@@ -187,8 +187,8 @@ impl Leader {
 
     pub(super) fn establish_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
         let synced = self.synced();
-        if !self.quorum.contains_quorum(|id| synced.contains(&id)) {
-            return;
+        if !self.is_quorum(|id| synced.contains(&id)) {
+            return self.ask_oracle(out);
         }
         self.phase = Phase::Established;
         self.established = Some(now);

@@ -62,6 +62,7 @@ fn options() -> ZabOptions {
         force_snapshot_sync: false,
         confirm_syncs: true,
         sync_limits: SyncLimits::default(),
+        has_oracle: false,
     }
 }
 
@@ -545,4 +546,5 @@ fn plain_info() -> LearnerInfo {
     }
 }
 
+mod oracle_tests;
 mod reconfig_tests;

@@ -53,6 +53,7 @@ impl Script {
             force_snapshot_sync: false,
             confirm_syncs: true,
             sync_limits: SyncLimits::default(),
+            has_oracle: false,
         };
         let epochs = Epochs { accepted: 1, current: 1 };
         let tail = Tail::of(at(1, 3), VecDeque::from([logged(at(1, 4))]));
