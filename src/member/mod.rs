@@ -116,6 +116,8 @@ struct Driver {
     patience: Duration,
     digests: DigestWatch,
     at: Moment,
+    /// Empty between calls, and kept for its memory.
+    duties: Vec<Duty<PeerStream>>,
 }
 
 impl MemberRole {
@@ -148,6 +150,7 @@ impl MemberRole {
             leader: None,
             digests: DigestWatch::default(),
             at: moment(),
+            duties: Vec::new(),
         };
         let mut messages = Vec::with_capacity(MESSAGES_PER_TURN_MAX);
         let mut ended = false;
@@ -170,7 +173,7 @@ impl MemberRole {
 
 impl Driver {
     fn on_message(&mut self, message: ToCommit) {
-        let (mut duties, at) = (Vec::new(), self.at);
+        let (mut duties, at) = (std::mem::take(&mut self.duties), self.at);
         let (seat, out) = (&mut self.seat, &mut duties);
         match message {
             ToCommit::Turn(turn) => seat.on_turn(turn, self.followers.are_ready(), at, out),
@@ -224,7 +227,8 @@ impl Driver {
             ToCommit::Stop => self.stop(),
             ToCommit::Ask(_) | ToCommit::LogEnded => {}
         }
-        self.perform(duties);
+        self.perform(&mut duties);
+        self.duties = duties;
     }
 
     fn report(&mut self, question: &Question) -> CommitReport {
@@ -253,8 +257,8 @@ impl Driver {
         self.seat.on_elected(outcome, self.at, out);
     }
 
-    fn perform(&mut self, duties: Vec<Duty<PeerStream>>) {
-        for duty in duties {
+    fn perform(&mut self, duties: &mut Vec<Duty<PeerStream>>) {
+        for duty in duties.drain(..) {
             match duty {
                 Duty::Act(action) => self.act(action),
                 Duty::Dial(attempt, leader) => {
@@ -403,12 +407,13 @@ impl Driver {
 
     /// Takes turns that were held back, and sends what this turn has made.
     fn end_turn(&mut self) {
-        let mut duties = Vec::new();
+        let mut duties = std::mem::take(&mut self.duties);
         while self.followers.are_ready() && self.seat.on_ready(self.at, &mut duties) {
-            self.perform(std::mem::take(&mut duties));
+            self.perform(&mut duties);
         }
         self.seat.end_turn(self.at, &mut duties);
-        self.perform(duties);
+        self.perform(&mut duties);
+        self.duties = duties;
         self.learners.flush();
         if let Some(leader) = &self.leader {
             leader.flush();

@@ -141,9 +141,9 @@ fn take(stream: &mut LeaderStream, bytes: &[u8], tell: &impl Fn(LeaderEvent<Peer
                 }
                 return Some(Taken { done: done + consumed, wanted });
             }
-            Item::Packet(packet, len) => {
+            Item::Packets(packets, len) => {
                 done += len;
-                tell(LeaderEvent::Packet(packet));
+                tell(LeaderEvent::Packets(packets));
             }
             Item::Tree(tree, len) => {
                 done += len;

@@ -5,7 +5,7 @@ use ringkeeper_core::member::LearnerEvent;
 use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::tree::Frozen;
 use ringkeeper_core::zab::LinkId;
-use ringkeeper_core::zab::packet::{FromLearner, QuorumPacket, Split};
+use ringkeeper_core::zab::packet::{FromLearner, LearnerInput};
 
 use super::FromPeers;
 use super::gate::{Gate, Passed};
@@ -117,24 +117,16 @@ impl Learners {
 }
 
 fn take(id: LinkId, bytes: &[u8], len_max: usize, post: &Sender<ToCommit>) -> Option<Taken> {
-    let mut done = 0;
-    loop {
-        let split = QuorumPacket::split(&bytes[done..], len_max);
-        let event = match split.and_then(|split| match split {
-            Split::Partial(wanted) => Ok(Err(wanted)),
-            Split::Whole(packet, len) => FromLearner::decode(&packet).map(|packet| Ok((packet, len))),
-        }) {
-            Ok(Err(wanted)) => return Some(Taken { done, wanted }),
-            Ok(Ok((packet, len))) => {
-                done += len;
-                LearnerEvent::Packet(packet)
-            }
-            Err(error) => {
-                tell(post, id, LearnerEvent::Malformed(error));
-                return None;
-            }
-        };
-        tell(post, id, event);
+    let LearnerInput { packets, consumed, rest } = FromLearner::split_all(bytes, len_max);
+    if !packets.is_empty() {
+        tell(post, id, LearnerEvent::Packets(packets));
+    }
+    match rest {
+        Ok(wanted) => Some(Taken { done: consumed, wanted }),
+        Err(error) => {
+            tell(post, id, LearnerEvent::Malformed(error));
+            None
+        }
     }
 }
 

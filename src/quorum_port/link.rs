@@ -218,8 +218,8 @@ fn room_for(len: usize, wanted: usize) -> usize {
     wanted.clamp(len + READ_LEN / 2, 2 * len + READ_LEN)
 }
 
-/// What may wait to be looked at by the commit role, of all that it is told.
-pub(super) const BACKLOG_MAX: usize = 10_000;
+/// What may wait to be looked at by the commit role, of all that it is told: in the worst case, so many reads.
+pub(super) const BACKLOG_MAX: usize = 1_000;
 const BEHIND_PAUSE: Duration = Duration::from_millis(1);
 const READ_LEN: usize = 64 << 10;
 const PIECE_LEN: usize = 64 << 10;

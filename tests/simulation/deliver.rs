@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use ringkeeper_core::member::{Attempt, LeaderEvent, LearnerEvent};
-use ringkeeper_core::zab::packet::{FromLearner, QuorumPacket, Split};
+use ringkeeper_core::zab::packet::{FromLearner, LearnerInput};
 use ringkeeper_core::zab::{Item, LinkId};
 
 use crate::network::{ConnId, Port, Segment};
@@ -177,27 +177,13 @@ impl World {
         let Some(process) = self.servers[server].process(life) else { return };
         let Some(learner) = process.learners.get_mut(&link) else { return };
         learner.bytes.extend_from_slice(bytes);
-        let mut input = std::mem::take(&mut learner.bytes);
-        let mut start = 0;
-        loop {
-            let split = QuorumPacket::split(&input[start..], VALUE_LEN_MAX);
-            let packet = split.and_then(|split| match split {
-                Split::Partial(_) => Ok(None),
-                Split::Whole(packet, len) => FromLearner::decode(&packet).map(|packet| Some((packet, len))),
-            });
-            match packet {
-                Ok(None) => break,
-                Ok(Some((packet, len))) => {
-                    start += len;
-                    self.on_learner(server, life, link, LearnerEvent::Packet(packet));
-                }
-                Err(error) => return self.blame(PROTOCOL, format!("a learner of {server} sends: {error}")),
-            }
+        let LearnerInput { packets, consumed, rest } = FromLearner::split_all(&learner.bytes, VALUE_LEN_MAX);
+        learner.bytes.drain(..consumed);
+        if !packets.is_empty() {
+            self.on_learner(server, life, link, LearnerEvent::Packets(packets));
         }
-        input.drain(..start);
-        let process = self.servers[server].process(life);
-        if let Some(learner) = process.and_then(|process| process.learners.get_mut(&link)) {
-            learner.bytes = input;
+        if let Err(error) = rest {
+            self.blame(PROTOCOL, format!("a learner of {server} sends: {error}"));
         }
     }
 
@@ -216,9 +202,9 @@ impl World {
                     }
                     break;
                 }
-                Ok(Item::Packet(packet, len)) => {
+                Ok(Item::Packets(packets, len)) => {
                     done += len;
-                    events.push(LeaderEvent::Packet(packet));
+                    events.push(LeaderEvent::Packets(packets));
                 }
                 Ok(Item::Tree(tree, len)) => {
                     done += len;

@@ -1,5 +1,3 @@
-use std::collections::VecDeque;
-
 use super::storage::Storage;
 use super::{Action, MemberOptions, Moment, unshown};
 use crate::config::ReconfigRules;
@@ -20,21 +18,28 @@ pub(super) struct Leading {
     confirm_syncs: bool,
     rollover_at: u32,
     reconfig: Option<ReconfigRules>,
-    begun: Vec<LeaderAction>,
     end: Option<DownReason>,
     was_established: bool,
+    /// What the leader asks for, until it is performed. Empty between calls, as what follows, which is kept for
+    /// its memory.
+    done: Vec<LeaderAction>,
+    ordered: Ordered,
 }
 
 /// Gathers what the pipeline orders.
 #[derive(Default)]
-struct Ordered(Vec<Logged>);
+struct Ordered {
+    logged: Vec<Logged>,
+    /// For one payload after the other, before its length is known.
+    encoded: Vec<u8>,
+}
 
 impl LogSink for Ordered {
     fn append(&mut self, header: &TxnHeader, txn: &Txn<'_>, digest: Option<TxnDigest>) {
-        let mut payload = Vec::new();
-        header.encode(txn, &mut payload);
-        digest.inspect(|digest| digest.encode(&mut payload));
-        self.0.push(Logged { zxid: header.zxid, payload: payload.into() });
+        self.encoded.clear();
+        header.encode(txn, &mut self.encoded);
+        digest.inspect(|digest| digest.encode(&mut self.encoded));
+        self.logged.push(Logged { zxid: header.zxid, payload: self.encoded[..].into() });
     }
 }
 
@@ -51,9 +56,9 @@ impl Leading {
         let mut history = history.clone();
         // All of it, however long: a learner gets the tree as it is published, and then this.
         history.push_all(tail.entries().cloned());
-        let mut begun = Vec::new();
+        let mut done = Vec::new();
         let last = tail.last();
-        let leader = Leader::new(options.zab.clone(), epochs, history, (last, durable), at.now, &mut begun);
+        let leader = Leader::new(options.zab.clone(), epochs, history, (last, durable), at.now, &mut done);
         Leading {
             pipeline,
             leader,
@@ -61,15 +66,15 @@ impl Leading {
             confirm_syncs: options.zab.confirm_syncs,
             rollover_at: options.rollover_at,
             reconfig: options.zab.reconfig,
-            begun,
             end: None,
             was_established: false,
+            done,
+            ordered: Ordered::default(),
         }
     }
 
     pub(super) fn begin(&mut self, at: Moment, storage: &mut Storage, out: &mut Vec<Action>) {
-        let begun = std::mem::take(&mut self.begun);
-        self.perform(begun, at, storage, out);
+        self.perform(at, storage, out);
     }
 
     pub(super) fn on_log_room(&mut self, room: LogRoom) {
@@ -99,9 +104,8 @@ impl Leading {
         out: &mut Vec<Action>,
         tell: impl FnOnce(&mut Leader, &mut Vec<LeaderAction>),
     ) {
-        let mut done = Vec::new();
-        tell(&mut self.leader, &mut done);
-        self.perform(done, at, storage, out);
+        tell(&mut self.leader, &mut self.done);
+        self.perform(at, storage, out);
     }
 
     pub(super) fn on_turn(
@@ -114,10 +118,9 @@ impl Leading {
         if !self.is_ready_to_order() {
             return;
         }
-        let mut done = Vec::new();
         let is_sync = |what: &Submission| matches!(what, Submission::Request { op: OpCode::Sync, .. });
         if self.confirm_syncs && turn.submitted.iter().any(|submitted| is_sync(&submitted.what)) {
-            let round = self.leader.confirm(at.now, &mut done);
+            let round = self.leader.confirm(at.now, &mut self.done);
             self.pipeline.await_round(Some(round));
         }
         let is_reconfig =
@@ -125,21 +128,18 @@ impl Leading {
         if turn.submitted.iter().any(|submitted| is_reconfig(&submitted.what)) {
             self.prepare_reconfig();
         }
-        let mut ordered = Ordered::default();
-        self.pipeline.on_turn(turn, at.now, at.wall, &mut ordered);
-        self.propose(ordered, at, storage, &mut done);
-        self.perform(done, at, storage, out);
+        self.pipeline.on_turn(turn, at.now, at.wall, &mut self.ordered);
+        self.propose(at, storage);
+        self.perform(at, storage, out);
     }
 
     pub(super) fn on_tick(&mut self, at: Moment, storage: &mut Storage, out: &mut Vec<Action>) {
-        let mut done = Vec::new();
-        self.leader.on_tick(at.now, &mut done);
+        self.leader.on_tick(at.now, &mut self.done);
         if self.is_ready_to_order() {
-            let mut ordered = Ordered::default();
-            self.pipeline.on_tick(at.now, at.wall, &mut ordered);
-            self.propose(ordered, at, storage, &mut done);
+            self.pipeline.on_tick(at.now, at.wall, &mut self.ordered);
+            self.propose(at, storage);
         }
-        self.perform(done, at, storage, out);
+        self.perform(at, storage, out);
         // What is on its way goes first.
         let is_over = self.leader.is_established() && self.is_numbered_out();
         if is_over && self.leader.outstanding() == 0 && self.end.is_none() {
@@ -175,60 +175,76 @@ impl Leading {
         (self.pipeline, tail)
     }
 
-    fn perform(&mut self, done: Vec<LeaderAction>, at: Moment, storage: &mut Storage, out: &mut Vec<Action>) {
-        let mut queue = VecDeque::from(done);
+    /// Performs what the leader asks for, and then what it asks for on account of that.
+    fn perform(&mut self, at: Moment, storage: &mut Storage, out: &mut Vec<Action>) {
         let mut serves = false;
-        while let Some(action) = queue.pop_front() {
-            let mut more = Vec::new();
-            match action {
-                LeaderAction::Send(link, packet) => out.push(Action::ToLearner(link, packet)),
-                LeaderAction::SendTree(link) => out.push(Action::SendTree(link)),
-                LeaderAction::TakeTree(link) => {
-                    self.publish(storage, out);
-                    out.push(Action::TakeTree(link));
-                }
-                LeaderAction::ReadLog { link, from, upto } => {
-                    out.push(Action::ReadLog { link, from, upto });
-                }
-                LeaderAction::Close(link, reason) => out.push(Action::CloseLearner(link, reason)),
-                LeaderAction::SaveEpoch(file, epoch) => storage.save_epoch(file, epoch, out),
-                LeaderAction::Configure(configurations) => storage.save_configurations(configurations, out),
-                LeaderAction::Established => {
-                    self.establish(at, storage, &mut more);
-                    serves = true;
-                }
-                LeaderAction::Committed(zxid) => self.pipeline.on_durable(zxid),
-                LeaderAction::Order(link, request) => {
-                    if self.is_ready_to_order() {
-                        if request.op == OpCode::Reconfig.number() {
-                            self.prepare_reconfig();
-                        }
-                        let mut ordered = Ordered::default();
-                        let from = Origin::peer(link.0);
-                        // The learner may be gone before it tells that it heard the client.
-                        self.pipeline.touch([request.session], at.now);
-                        self.pipeline.order_forwarded(from, request, at.now, at.wall, &mut ordered);
-                        self.propose(ordered, at, storage, &mut more);
-                    }
-                }
-                LeaderAction::Touch(sessions) => {
-                    self.pipeline.touch(sessions.into_iter().map(|(session, _)| session), at.now);
-                }
-                LeaderAction::Revalidate { link, session, timeout_ms } => {
-                    let from = Origin::peer(link.0);
-                    let valid = self.pipeline.revalidate(session, timeout_ms, from, at.now);
-                    self.leader.revalidated(link, session, valid, &mut more);
-                }
-                LeaderAction::AskOracle => out.push(Action::AskOracle),
-                LeaderAction::Confirmed(round) => self.pipeline.on_confirmed(round),
-                LeaderAction::Down(reason) => self.end = self.end.take().or(Some(reason)),
+        while !self.done.is_empty() {
+            let mut done = std::mem::take(&mut self.done);
+            for action in done.drain(..) {
+                serves |= self.perform_one(action, at, storage, out);
             }
-            queue.extend(more);
+            if self.done.is_empty() {
+                self.done = done;
+                break;
+            }
         }
         if serves {
             self.publish(storage, out);
             out.push(Action::Serve);
         }
+    }
+
+    /// Performs one thing, and says whether clients are to be served from now on.
+    fn perform_one(
+        &mut self,
+        action: LeaderAction,
+        at: Moment,
+        storage: &mut Storage,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        match action {
+            LeaderAction::Send(link, packet) => out.push(Action::ToLearner(link, packet)),
+            LeaderAction::SendTree(link) => out.push(Action::SendTree(link)),
+            LeaderAction::TakeTree(link) => {
+                self.publish(storage, out);
+                out.push(Action::TakeTree(link));
+            }
+            LeaderAction::ReadLog { link, from, upto } => {
+                out.push(Action::ReadLog { link, from, upto });
+            }
+            LeaderAction::Close(link, reason) => out.push(Action::CloseLearner(link, reason)),
+            LeaderAction::SaveEpoch(file, epoch) => storage.save_epoch(file, epoch, out),
+            LeaderAction::Configure(configurations) => storage.save_configurations(configurations, out),
+            LeaderAction::Established => {
+                self.establish(at, storage);
+                return true;
+            }
+            LeaderAction::Committed(zxid) => self.pipeline.on_durable(zxid),
+            LeaderAction::Order(link, request) => {
+                if self.is_ready_to_order() {
+                    if request.op == OpCode::Reconfig.number() {
+                        self.prepare_reconfig();
+                    }
+                    let from = Origin::peer(link.0);
+                    // The learner may be gone before it tells that it heard the client.
+                    self.pipeline.touch([request.session], at.now);
+                    self.pipeline.order_forwarded(from, request, at.now, at.wall, &mut self.ordered);
+                    self.propose(at, storage);
+                }
+            }
+            LeaderAction::Touch(sessions) => {
+                self.pipeline.touch(sessions.into_iter().map(|(session, _)| session), at.now);
+            }
+            LeaderAction::Revalidate { link, session, timeout_ms } => {
+                let from = Origin::peer(link.0);
+                let valid = self.pipeline.revalidate(session, timeout_ms, from, at.now);
+                self.leader.revalidated(link, session, valid, &mut self.done);
+            }
+            LeaderAction::AskOracle => out.push(Action::AskOracle),
+            LeaderAction::Confirmed(round) => self.pipeline.on_confirmed(round),
+            LeaderAction::Down(reason) => self.end = self.end.take().or(Some(reason)),
+        }
+        false
     }
 
     /// Publishes all that may be, once the log has been handed what there is.
@@ -241,24 +257,24 @@ impl Leading {
         }
     }
 
-    fn establish(&mut self, at: Moment, storage: &mut Storage, done: &mut Vec<LeaderAction>) {
+    fn establish(&mut self, at: Moment, storage: &mut Storage) {
         self.was_established = true;
         let tail = std::mem::take(&mut self.tail);
         let payloads = tail.entries().map(|logged| &*logged.payload);
-        let mut ordered = Ordered::default();
-        self.pipeline.lead(self.leader.epoch(), payloads, at.now, at.wall, &mut ordered);
+        self.pipeline.lead(self.leader.epoch(), payloads, at.now, at.wall, &mut self.ordered);
         let committed = self.leader.configurations().committed();
         if let Some(text) = unshown(committed, self.reconfig.is_none(), self.pipeline.tree()) {
             let version = Zxid(committed.version());
             self.pipeline.show_configuration(text.as_bytes(), version, at.wall);
         }
-        self.propose(ordered, at, storage, done);
+        self.propose(at, storage);
     }
 
-    fn propose(&mut self, ordered: Ordered, at: Moment, storage: &mut Storage, done: &mut Vec<LeaderAction>) {
-        for logged in ordered.0 {
+    /// Proposes what was ordered, which goes to this server's log at the same time.
+    fn propose(&mut self, at: Moment, storage: &mut Storage) {
+        for logged in self.ordered.logged.drain(..) {
             storage.append(&logged);
-            self.leader.propose(logged.zxid, logged.payload, at.now, done);
+            self.leader.propose(logged.zxid, logged.payload, at.now, &mut self.done);
         }
     }
 

@@ -26,8 +26,9 @@ pub(super) struct Learning {
     /// Whether the servers are others only by restarts, so that the node of the configuration is this server's.
     is_static: bool,
     wall: WallTime,
-    begun: Vec<LearnerAction>,
     end: Option<DownReason>,
+    /// What the learner asks for, until it is performed. Empty between calls, and kept for its memory.
+    done: Vec<LearnerAction>,
 }
 
 impl Learning {
@@ -40,10 +41,10 @@ impl Learning {
         log: (Zxid, Zxid),
         at: Moment,
     ) -> Learning {
-        let mut begun = Vec::new();
+        let mut done = Vec::new();
         let zab = options.zab.clone();
         let is_static = zab.reconfig.is_none();
-        let learner = Learner::new(zab.clone(), leader, epochs, tail, log, at.now, &mut begun);
+        let learner = Learner::new(zab.clone(), leader, epochs, tail, log, at.now, &mut done);
         let is_follower = learner.kind() == LearnerKind::Follower;
         Learning {
             replica: pipeline.into_replica(),
@@ -54,14 +55,13 @@ impl Learning {
             received: None,
             is_static,
             wall: at.wall,
-            begun,
             end: None,
+            done,
         }
     }
 
     pub(super) fn begin(&mut self, storage: &mut Storage, history: &mut History, out: &mut Vec<Action>) {
-        let begun = std::mem::take(&mut self.begun);
-        self.perform(begun, storage, history, out);
+        self.perform(storage, history, out);
     }
 
     pub(super) fn replica(&self) -> &Replica {
@@ -79,9 +79,8 @@ impl Learning {
         out: &mut Vec<Action>,
         tell: impl FnOnce(&mut Learner, &mut Vec<LearnerAction>),
     ) {
-        let mut done = Vec::new();
-        tell(&mut self.learner, &mut done);
-        self.perform(done, storage, history, out);
+        tell(&mut self.learner, &mut self.done);
+        self.perform(storage, history, out);
     }
 
     pub(super) fn on_turn(
@@ -207,15 +206,10 @@ impl Learning {
         (self.replica.into_pipeline(), self.learner.into_tail())
     }
 
-    fn perform(
-        &mut self,
-        done: Vec<LearnerAction>,
-        storage: &mut Storage,
-        history: &mut History,
-        out: &mut Vec<Action>,
-    ) {
+    fn perform(&mut self, storage: &mut Storage, history: &mut History, out: &mut Vec<Action>) {
         let mut told = Vec::new();
-        for action in done {
+        let mut done = std::mem::take(&mut self.done);
+        for action in done.drain(..) {
             match action {
                 LearnerAction::Send(packet) => out.push(Action::ToLeader(packet)),
                 LearnerAction::SaveEpoch(file, epoch) => storage.save_epoch(file, epoch, out),
@@ -273,6 +267,7 @@ impl Learning {
                 LearnerAction::Down(reason) => self.end = self.end.take().or(Some(reason)),
             }
         }
+        self.done = done;
         out.extend(told.into_iter().filter_map(|action| match action {
             MasterAction::Send(link, packet) => Some(Action::ToLearner(link, packet)),
             _ => None,

@@ -35,6 +35,8 @@ pub struct Seat<S> {
     /// Turns that wait until those who apply what is published have caught up.
     held: VecDeque<ShardTurn>,
     is_stopped: bool,
+    /// Empty between calls, and kept for its memory.
+    actions: Vec<Action>,
 }
 
 /// A connection that this server may come to want.
@@ -83,8 +85,8 @@ pub enum LeaderEvent<S> {
     Connected(S),
     /// It could not be made in time.
     Unreachable,
-    /// The leader sent a packet.
-    Packet(FromLeader),
+    /// The leader sent packets, in this order.
+    Packets(Vec<FromLeader>),
     /// Some of the tree that the leader announced has come.
     TreeBytes,
     /// The whole of it has.
@@ -98,8 +100,8 @@ pub enum LeaderEvent<S> {
 /// What became of a learner's connection.
 #[derive(Debug)]
 pub enum LearnerEvent {
-    /// It sent a packet.
-    Packet(FromLearner),
+    /// It sent packets, in this order.
+    Packets(Vec<FromLearner>),
     /// It sent what is none.
     Malformed(PacketError),
     /// The whole tree has left that it was to be sent.
@@ -122,6 +124,7 @@ impl<S> Seat<S> {
             failures: 0,
             held: VecDeque::new(),
             is_stopped: false,
+            actions: Vec::new(),
         }
     }
 
@@ -162,9 +165,9 @@ impl<S> Seat<S> {
         out: &mut Vec<Duty<S>>,
         tell: impl FnOnce(&mut Member, Moment, &mut Vec<Action>),
     ) {
-        let mut actions = Vec::new();
+        let mut actions = std::mem::take(&mut self.actions);
         tell(&mut self.member, at, &mut actions);
-        for action in actions {
+        for action in actions.drain(..) {
             let down = match &action {
                 Action::Down(reason) => Some(reason.clone()),
                 Action::Serve => {
@@ -185,6 +188,7 @@ impl<S> Seat<S> {
                 }
             }
         }
+        self.actions = actions;
     }
 
     /// A shard's turn. It waits unless those who apply what is published are ready for more.
@@ -251,9 +255,9 @@ impl<S> Seat<S> {
     /// Something happened on a learner's connection.
     pub fn on_learner(&mut self, link: LinkId, event: LearnerEvent, at: Moment, out: &mut Vec<Duty<S>>) {
         match event {
-            LearnerEvent::Packet(packet) => {
-                self.tell(at, out, |member, at, actions| member.on_learner(link, packet, at, actions));
-            }
+            LearnerEvent::Packets(packets) => self.tell(at, out, |member, at, actions| {
+                packets.into_iter().for_each(|packet| member.on_learner(link, packet, at, actions));
+            }),
             LearnerEvent::TreeSent => {
                 self.tell(at, out, |member, at, actions| member.on_tree_sent(link, at, actions));
             }
@@ -273,9 +277,9 @@ impl<S> Seat<S> {
                 self.tell(at, out, |member, at, actions| member.follow(leader, at, actions));
             }
             LeaderEvent::Unreachable => self.hang_up(at, out),
-            LeaderEvent::Packet(packet) => {
-                self.tell(at, out, |member, at, actions| member.on_leader(packet, at, actions));
-            }
+            LeaderEvent::Packets(packets) => self.tell(at, out, |member, at, actions| {
+                packets.into_iter().for_each(|packet| member.on_leader(packet, at, actions));
+            }),
             LeaderEvent::TreeBytes => self.member.on_leader_tree_bytes(at),
             LeaderEvent::Tree(tree) => {
                 self.tell(at, out, |member, at, actions| member.on_leader_tree(*tree, at, actions));

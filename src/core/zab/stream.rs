@@ -1,4 +1,4 @@
-use super::packet::{FromLeader, QuorumPacket, Split};
+use super::packet::{FromLeader, PacketError, QuorumPacket, Split};
 use super::reason::DownReason;
 use crate::format::snapshot::{Received, TreeReceiver};
 use crate::tree::{DataTree, TreeOptions};
@@ -20,8 +20,8 @@ pub enum Item {
         /// How many there must be behind them.
         wanted: usize,
     },
-    /// A packet.
-    Packet(FromLeader, usize),
+    /// Packets, in this order; one at least.
+    Packets(Vec<FromLeader>, usize),
     /// The tree that the last SNAP announced.
     Tree(Box<DataTree>, usize),
 }
@@ -33,7 +33,7 @@ impl LeaderStream {
         LeaderStream { tree: None, options, value_len_max }
     }
 
-    /// Takes the first item off the bytes that are not done with.
+    /// Takes the next item off the bytes that are not done with.
     ///
     /// # Errors
     ///
@@ -48,15 +48,31 @@ impl LeaderStream {
                 }
             });
         }
-        match QuorumPacket::split(bytes, self.value_len_max)? {
-            Split::Partial(wanted) => Ok(Item::Part { consumed: 0, wanted }),
-            Split::Whole(packet, consumed) => {
-                let packet = FromLeader::decode(&packet)?;
-                if let FromLeader::Snap(zxid) = packet {
-                    self.tree = Some(TreeReceiver::new(zxid, self.options, self.value_len_max));
+        let (mut packets, mut consumed) = (Vec::new(), 0);
+        while self.tree.is_none() {
+            match self.next_packet(&bytes[consumed..]) {
+                Ok(Ok((packet, len))) => {
+                    packets.push(packet);
+                    consumed += len;
                 }
-                Ok(Item::Packet(packet, consumed))
+                Ok(Err(wanted)) if packets.is_empty() => return Ok(Item::Part { consumed: 0, wanted }),
+                Err(error) if packets.is_empty() => return Err(error.into()),
+                // The packets come first. What is behind them is looked at again.
+                Ok(Err(_)) | Err(_) => break,
             }
         }
+        Ok(Item::Packets(packets, consumed))
+    }
+
+    /// The first packet and its length, or how many bytes there must be to have one.
+    fn next_packet(&mut self, bytes: &[u8]) -> Result<Result<(FromLeader, usize), usize>, PacketError> {
+        let (packet, len) = match QuorumPacket::split(bytes, self.value_len_max)? {
+            Split::Partial(wanted) => return Ok(Err(wanted)),
+            Split::Whole(packet, len) => (FromLeader::decode(&packet)?, len),
+        };
+        if let FromLeader::Snap(zxid) = packet {
+            self.tree = Some(TreeReceiver::new(zxid, self.options, self.value_len_max));
+        }
+        Ok(Ok((packet, len)))
     }
 }

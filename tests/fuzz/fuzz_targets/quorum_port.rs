@@ -98,20 +98,14 @@ fn to_leader(behaved: u8, observer: bool, said: &[Said]) {
     'said: for said in said {
         server.hear(said, &mut bytes);
         server.learner_says(good, FromLearner::Ping { zxid: Zxid::new(2, 0), touched: Vec::new() });
-        loop {
-            let (packet, consumed) = match QuorumPacket::split(&bytes, VALUE_LEN_MAX) {
-                Ok(Split::Partial(wanted)) => {
-                    assert!(wanted > bytes.len());
-                    break;
-                }
-                Ok(Split::Whole(packet, consumed)) => (FromLearner::decode(&packet), consumed),
-                Err(error) => (Err(error), 0),
-            };
-            let Ok(packet) = packet else { break 'said };
-            bytes.drain(..consumed);
+        let LearnerInput { packets, consumed, rest } = FromLearner::split_all(&bytes, VALUE_LEN_MAX);
+        bytes.drain(..consumed);
+        for packet in packets {
             assert_reads_back(&packet);
             server.learner_says(other, packet);
         }
+        let Ok(wanted) = rest else { break 'said };
+        assert!(wanted > bytes.len());
     }
     server.tell(|member, at, out| member.on_learner_closed(other, at, out));
     assert!(server.member.is_serving(), "a learner behaves");
@@ -133,7 +127,7 @@ fn assert_reads_back(packet: &FromLearner) {
     packet.encode(&mut bytes);
     let Ok(Split::Whole(again, len)) = QuorumPacket::split(&bytes, usize::MAX) else { panic!("{packet:?}") };
     assert_eq!(len, bytes.len());
-    let again = FromLearner::decode(&again).expect("a packet");
+    let again = FromLearner::decode(again).expect("a packet");
     assert!(matches!(packet, FromLearner::AckEpoch { .. } | FromLearner::Info(_)) || again == *packet);
 }
 

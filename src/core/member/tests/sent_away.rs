@@ -93,13 +93,13 @@ fn one_that_served_tries_again_at_once() {
     assert_eq!(table.is_sent_away_after(0), ms(200));
 
     let attempt = table.follow();
-    table.hears(attempt, LeaderEvent::Packet(FromLeader::LeaderInfo { epoch: 1 }));
+    table.hears(attempt, LeaderEvent::Packets(vec![FromLeader::LeaderInfo { epoch: 1 }]));
     table.saved(EpochFile::Accepted);
     let zxid = Zxid::new(1, 0);
     let packets =
         [FromLeader::Diff(Zxid::ZERO), FromLeader::NewLeader { zxid, config: None }, FromLeader::UpToDate];
     for packet in packets {
-        table.hears(attempt, LeaderEvent::Packet(packet));
+        table.hears(attempt, LeaderEvent::Packets(vec![packet]));
         table.saved(EpochFile::Current);
     }
     assert!(table.seat.member().is_serving());

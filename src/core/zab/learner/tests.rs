@@ -280,9 +280,11 @@ fn a_transcript_of_a_java_leaders_diff_is_followed() {
     let mut delivered = Vec::new();
     for packet in text {
         let bytes = unhex(&packet);
-        let Ok(Item::Packet(packet, len)) = stream.next(&bytes) else { panic!("{packet}") };
+        let Ok(Item::Packets(packets, len)) = stream.next(&bytes) else { panic!("{packet}") };
         assert_eq!(len, bytes.len());
-        script.learner.on_packet(packet, script.now, &mut script.out);
+        for packet in packets {
+            script.learner.on_packet(packet, script.now, &mut script.out);
+        }
         // The disk answers at once.
         while let Some(action) = (!script.out.is_empty()).then(|| script.out.remove(0)) {
             match action {

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::kind::{ACK, ACKEPOCH, FOLLOWERINFO, OBSERVERINFO, PING, REQUEST, REVALIDATE};
-use super::{PROTOCOL_VERSION, PacketError, QuorumPacket};
+use super::raw::write_identities;
+use super::{PROTOCOL_VERSION, PacketError, QuorumPacket, Split};
 use crate::flow::ForwardedRequest;
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::{DecodeError, Reader, Writer};
@@ -38,6 +39,18 @@ pub enum FromLearner {
     Request(ForwardedRequest),
     /// A packet of a kind that learners do not send, which is passed over.
     Unknown(i32),
+}
+
+/// What a learner's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LearnerInput {
+    /// What it says, in its order.
+    pub packets: Vec<FromLearner>,
+    /// How many bytes they take.
+    pub consumed: usize,
+    /// How many bytes there must be behind them before another look is of use; or what is wrong with those that
+    /// are there.
+    pub rest: Result<usize, PacketError>,
 }
 
 /// Who a learner is, and how far it got.
@@ -108,13 +121,15 @@ impl FromLearner {
     /// # Errors
     ///
     /// If its data is not what its kind says.
-    pub fn decode(packet: &QuorumPacket<'_>) -> Result<FromLearner, PacketError> {
+    pub fn decode(packet: QuorumPacket<'_>) -> Result<FromLearner, PacketError> {
         let kind = packet.kind;
         let malformed = |error| PacketError::Malformed { kind, error };
         let data = packet.data.unwrap_or_default();
         let mut reader = Reader::new(data);
         Ok(match kind {
-            FOLLOWERINFO | OBSERVERINFO => FromLearner::Info(LearnerInfo::decode(packet).map_err(malformed)?),
+            FOLLOWERINFO | OBSERVERINFO => {
+                FromLearner::Info(LearnerInfo::decode(&packet).map_err(malformed)?)
+            }
             ACKEPOCH => {
                 let current_epoch = u32::try_from(reader.int().map_err(malformed)?).ok();
                 FromLearner::AckEpoch { zxid: packet.zxid, current_epoch }
@@ -135,6 +150,37 @@ impl FromLearner {
             REQUEST => FromLearner::Request(decode_request(packet).map_err(malformed)?),
             _ => FromLearner::Unknown(kind),
         })
+    }
+
+    /// Takes all whole packets off a learner's bytes. No value in them may be longer than `value_len_max`. An
+    /// acknowledgement that another follows at once is left out, for the other says all that it does.
+    pub fn split_all(bytes: &[u8], value_len_max: usize) -> LearnerInput {
+        let mut input = LearnerInput { packets: Vec::new(), consumed: 0, rest: Ok(0) };
+        loop {
+            let split = QuorumPacket::split(&bytes[input.consumed..], value_len_max);
+            let (packet, len) = match split {
+                Ok(Split::Whole(packet, len)) => (FromLearner::decode(packet), len),
+                Ok(Split::Partial(wanted)) => return LearnerInput { rest: Ok(wanted), ..input },
+                Err(error) => return LearnerInput { rest: Err(error), ..input },
+            };
+            match packet {
+                Ok(packet) => packet.push_onto(&mut input.packets),
+                Err(error) => return LearnerInput { rest: Err(error), ..input },
+            }
+            input.consumed += len;
+        }
+    }
+
+    fn push_onto(self, packets: &mut Vec<FromLearner>) {
+        match (packets.last_mut(), &self) {
+            // That of NEWLEADER, whose counter is 0, stands for itself.
+            (Some(FromLearner::Ack(last)), FromLearner::Ack(next))
+                if last.counter() > 0 && last.epoch() == next.epoch() && *last < *next =>
+            {
+                *last = *next;
+            }
+            _ => packets.push(self),
+        }
     }
 }
 
@@ -178,24 +224,25 @@ impl LearnerInfo {
 }
 
 fn encode_request(request: &ForwardedRequest, out: &mut Vec<u8>) {
-    let mut data = Vec::with_capacity(REQUEST_HEADER_LEN + request.record.len());
-    let mut writer = Writer::new(&mut data);
+    let mut writer = Writer::new(out);
+    writer.int(REQUEST);
+    writer.long(NO_ZXID.0);
+    writer.int((REQUEST_HEADER_LEN + request.record.len()) as i32);
     writer.long(request.session.0);
     writer.int(request.cxid);
     writer.int(request.op);
     writer.raw(&request.record);
-    let identities = request.identities.as_ref().map(|identities| identities.to_vec());
-    QuorumPacket { kind: REQUEST, zxid: NO_ZXID, data: Some(&data), identities }.encode(out);
+    write_identities(request.identities.as_deref(), &mut writer);
 }
 
-fn decode_request(packet: &QuorumPacket<'_>) -> Result<ForwardedRequest, DecodeError> {
+fn decode_request(packet: QuorumPacket<'_>) -> Result<ForwardedRequest, DecodeError> {
     let mut reader = Reader::new(packet.data.unwrap_or_default());
     Ok(ForwardedRequest {
         session: SessionId(reader.long()?),
         cxid: reader.int()?,
         op: reader.int()?,
         record: reader.rest().into(),
-        identities: packet.identities.clone().map(Arc::from),
+        identities: packet.identities.map(Arc::from),
     })
 }
 

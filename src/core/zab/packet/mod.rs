@@ -9,7 +9,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use from_leader::FromLeader;
-pub use from_learner::{FromLearner, LearnerInfo, LearnerKind};
+pub use from_learner::{FromLearner, LearnerInfo, LearnerInput, LearnerKind};
 pub use raw::{PacketError, QuorumPacket, Split};
 
 /// A transaction as proposals and log records carry it: header, record, perhaps a digest.

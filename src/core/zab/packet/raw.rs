@@ -73,12 +73,7 @@ impl<'a> QuorumPacket<'a> {
         writer.int(self.kind);
         writer.long(self.zxid.0);
         writer.buffer(self.data);
-        let Some(identities) = &self.identities else { return writer.int(-1) };
-        writer.int(identities.len() as i32);
-        for identity in identities {
-            writer.text(&identity.scheme);
-            writer.text(&identity.id);
-        }
+        write_identities(self.identities.as_deref(), &mut writer);
     }
 
     /// Takes the first packet off a stream. No value in it may be longer than `value_len_max`.
@@ -112,6 +107,16 @@ impl<'a> QuorumPacket<'a> {
             len => Some((0..len).map(|_| identity(reader)).collect::<Result<_, _>>()?),
         };
         Ok(QuorumPacket { kind, zxid, data, identities })
+    }
+}
+
+/// The end of a packet: on whose behalf it is.
+pub(super) fn write_identities(identities: Option<&[Identity]>, writer: &mut Writer<'_>) {
+    let Some(identities) = identities else { return writer.int(-1) };
+    writer.int(identities.len() as i32);
+    for identity in identities {
+        writer.text(&identity.scheme);
+        writer.text(&identity.id);
     }
 }
 

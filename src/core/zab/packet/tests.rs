@@ -24,7 +24,7 @@ fn learner(packet: FromLearner, bytes: &str) {
     let mut encoded = Vec::new();
     packet.encode(&mut encoded);
     assert_eq!(encoded, hex(bytes), "{packet:?}");
-    assert_eq!(FromLearner::decode(&whole(&encoded)), Ok(packet));
+    assert_eq!(FromLearner::decode(whole(&encoded)), Ok(packet));
 }
 
 fn leader(packet: FromLeader, bytes: &str) {
@@ -139,7 +139,7 @@ fn what_leaders_say_has_the_bytes_that_java_sends() {
 #[test]
 fn a_learner_that_does_not_say_who_it_is_is_older_than_3_4() {
     let packet = QuorumPacket::new(kind::FOLLOWERINFO, Zxid::new(2, 0), None);
-    let Ok(FromLearner::Info(info)) = FromLearner::decode(&packet) else { panic!("no info") };
+    let Ok(FromLearner::Info(info)) = FromLearner::decode(packet) else { panic!("no info") };
     assert_eq!((info.id, info.accepted_epoch, info.is_supported()), (None, 2, false));
 }
 
@@ -150,7 +150,7 @@ fn a_server_that_does_not_trust_its_database_has_promised_no_epoch() {
     let info = FromLearner::Info(LearnerInfo { accepted_epoch: u32::MAX, ..info(Some(0)) });
     let mut bytes = Vec::new();
     info.encode(&mut bytes);
-    let Ok(FromLearner::Info(read)) = FromLearner::decode(&whole(&bytes)) else { panic!("no info") };
+    let Ok(FromLearner::Info(read)) = FromLearner::decode(whole(&bytes)) else { panic!("no info") };
     assert_eq!(read.accepted_epoch, 0);
 }
 
@@ -202,7 +202,7 @@ fn a_transaction_under_another_number_is_refused() {
     let expected = PacketError::OtherZxid { outer: Zxid(2), inner: Zxid(0) };
     assert_eq!(FromLeader::decode(&packet), Err(expected));
     let packet = QuorumPacket::new(kind::PING, Zxid(2), Some(&[0; 13]));
-    assert_eq!(FromLearner::decode(&packet), Err(PacketError::DataLength { kind: 5, len: 13 }));
+    assert_eq!(FromLearner::decode(packet), Err(PacketError::DataLength { kind: 5, len: 13 }));
 }
 
 proptest! {
@@ -215,10 +215,32 @@ proptest! {
             prop_assert_eq!(FromLeader::decode(&whole(&again)), Ok(packet));
         }
         again.clear();
-        if let Ok(packet) = FromLearner::decode(&packet) {
+        if let Ok(packet) = FromLearner::decode(packet) {
             packet.encode(&mut again);
-            prop_assert_eq!(FromLearner::decode(&whole(&again)), Ok(packet));
+            prop_assert_eq!(FromLearner::decode(whole(&again)), Ok(packet));
         }
         let _ = QuorumPacket::split(&data, 1000);
     }
+}
+
+#[test]
+fn all_packets_are_taken_at_once_and_the_last_of_successive_acks_stands_for_them() {
+    let ack = |epoch, counter| FromLearner::Ack(Zxid::new(epoch, counter));
+    let ping = || FromLearner::Ping { zxid: Zxid::new(2, 3), touched: Vec::new() };
+    let sent =
+        [ack(2, 0), ack(2, 1), ack(2, 2), ack(2, 3), ping(), ack(2, 4), ack(2, 4), ack(2, 2), ack(3, 5)];
+    let mut bytes = Vec::new();
+    sent.iter().for_each(|packet| packet.encode(&mut bytes));
+    let whole = bytes.len();
+    ack(3, 6).encode(&mut bytes);
+
+    let input = FromLearner::split_all(&bytes[..whole + 4], 1 << 20);
+    let told = vec![ack(2, 0), ack(2, 3), ping(), ack(2, 4), ack(2, 4), ack(2, 2), ack(3, 5)];
+    assert_eq!((input.packets, input.consumed), (told, whole));
+    assert!(input.rest.is_ok_and(|wanted| wanted > 4), "the last is not all there");
+
+    bytes.splice(whole.., [0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 7, 255, 255, 255, 255]);
+    let input = FromLearner::split_all(&bytes, 1 << 20);
+    assert_eq!((input.packets.len(), input.consumed), (7, whole), "what comes before a bad one counts");
+    assert_eq!(input.rest, Err(PacketError::DataLength { kind: 5, len: 1 }));
 }
