@@ -145,6 +145,7 @@ impl Driver {
         self.links.borrow_mut().insert(id, link.clone());
         link::read(self, id, &link);
         self.perform(out);
+        self.happened.ring();
     }
 
     pub(super) fn on_dialled(self: &Rc<Driver>, id: LinkId, stream: Option<PeerStream>) {

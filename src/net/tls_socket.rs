@@ -161,11 +161,30 @@ impl TlsSocket {
             return Ok(());
         }
         let mut session = self.session.borrow_mut();
-        sealed.of = session.writer().write(&bytes[..bytes.len().min(BATCH_LEN_MAX)])?;
+        let (before, of) =
+            (sealed.bytes.len(), session.writer().write(&bytes[..bytes.len().min(BATCH_LEN_MAX)])?);
         while session.wants_write() {
             session.write_tls(&mut sealed.bytes)?;
         }
+        if sealed.bytes.len() - before < of {
+            return Err(self.worn_out());
+        }
+        sealed.of = of;
         Ok(())
+    }
+
+    /// The session takes bytes and seals none: with the cipher suites of TLS 1.2 that have a limit, its keys have been
+    /// used as often as they may be, and it has none to follow them.
+    fn worn_out(&self) -> io::Error {
+        if !self.has_failed.replace(true) {
+            warn!(
+                "{}: the keys of this TLS session have sealed as much as they may: the connection is closed and made \
+                 anew; with TLSv1.3, or with ChaCha20, they last",
+                self.remote
+            );
+            self.socket.end();
+        }
+        io::Error::other("the keys of the TLS session are used up")
     }
 }
 

@@ -122,6 +122,7 @@ impl Server {
                 if !may_vote {
                     member.distrust();
                 }
+                let mut auth = quorum_auth(ensemble)?;
                 let (to_election, inbox) = inbox::<ToElection>();
                 let (position, decided, adopted) = (member.position(), to_commit.clone(), to_commit.clone());
                 // The log may know of a reconfig that no file does, or of none that a file names.
@@ -136,7 +137,7 @@ impl Server {
                     sender: to_election.clone(),
                     decided: Box::new(move |outcome| decided.post(ToCommit::Elected(outcome))),
                     adopted: Box::new(move |heard| adopted.post(ToCommit::ConfigurationHeard(heard))),
-                    auth: quorum_auth(ensemble)?,
+                    auth: auth.as_mut().map(QuorumAuth::apart),
                     oracle: oracle.clone(),
                     clock,
                 };
@@ -160,7 +161,7 @@ impl Server {
                     quorum_port: QuorumPort::listen(ensemble, protection.clone(), to_commit.clone()),
                     protection,
                     client_door: door.clone(),
-                    auth: quorum_auth(ensemble)?,
+                    auth,
                     oracle,
                     clock,
                 };
@@ -288,13 +289,13 @@ fn config_files(
     Some(ConfigFiles::start(file, ensemble.my_id, &ensemble.configurations, now, to_commit))
 }
 
-/// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
-/// come to follow.
-/// How this server proves to others who it is, by the log-in file. Each role has its own, with a secret of its own.
+/// How this server proves to others who it is, by the log-in file.
 fn quorum_auth(ensemble: &Ensemble) -> Result<Option<QuorumAuth>, StartError> {
     ensemble.sasl.as_ref().map(login::quorum_auth).transpose().map_err(StartError::from)
 }
 
+/// Listens for observers that a follower is to bring up to date, if followers do that, on every server that may
+/// come to follow.
 fn listen_for_observers(
     ensemble: &Ensemble,
     protection: Protection,

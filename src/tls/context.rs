@@ -8,7 +8,8 @@ use rustls::pki_types::ServerName;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    ClientConfig, ClientConnection, ServerConfig, ServerConnection, SupportedProtocolVersion, version,
+    ClientConfig, ClientConnection, ServerConfig, ServerConnection, SupportedCipherSuite,
+    SupportedProtocolVersion, version,
 };
 use thiserror::Error;
 use tracing::warn;
@@ -102,6 +103,7 @@ impl Tls {
         let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        config.ignore_client_order = true;
         ServerConnection::new(Arc::new(config))
     }
 
@@ -145,6 +147,7 @@ fn provider(
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<CryptoProvider, TlsError> {
     let mut provider = ring::default_provider();
+    provider.cipher_suites.sort_by_key(wears_out);
     let Some(wanted) = &options.cipher_suites else { return Ok(provider) };
     let suites = &mut provider.cipher_suites;
     let known: Vec<String> = suites.iter().map(|suite| standard_name(suite.suite())).collect();
@@ -163,6 +166,15 @@ fn provider(
             known: known.join(", "),
         }),
         false => Ok(provider),
+    }
+}
+
+/// Whether a connection ends after so and so many records: keys are renewed by TLS 1.3 alone, and those of AES-GCM
+/// must not be used for more than 2^24.
+fn wears_out(suite: &SupportedCipherSuite) -> bool {
+    match suite {
+        SupportedCipherSuite::Tls12(suite) => suite.common.confidentiality_limit < u64::MAX,
+        SupportedCipherSuite::Tls13(_) => false,
     }
 }
 

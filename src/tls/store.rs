@@ -88,11 +88,14 @@ pub(super) struct Found {
     pub(super) trusted: Vec<CertificateDer<'static>>,
 }
 
-/// The key and certificate in a file; the first, if there are several.
+/// The key and certificate in a file; the first, if there are several. A key without a certificate is none.
 pub(super) fn identity(store: &Store) -> Result<Identity, StoreError> {
     let found = open(store).and_then(|(bytes, password)| match store.kind {
         StoreKind::Pem => pem_file::identity(&bytes, &password),
-        _ => archive(&bytes, &password)?.identities.into_iter().next().ok_or(StoreProblem::NoKey),
+        _ => {
+            let mut identities = archive(&bytes, &password)?.identities.into_iter();
+            identities.find(|identity| !identity.chain.is_empty()).ok_or(StoreProblem::NoKey)
+        }
     });
     found.map(Identity::completed).map_err(|problem| StoreError::of(store, problem))
 }

@@ -212,7 +212,14 @@ fn servers_with_certificates_for_their_hosts_meet() {
     let (dials, mut accepts) = both();
     accepts.versions = vec![TlsVersion::V1_2];
     let [one, _] = meet(dials, accepts, "zk1.test");
-    assert_eq!(one.expect("it meets").protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
+    let one = one.expect("it meets");
+    assert_eq!(one.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
+    let suite = one.negotiated_cipher_suite().expect("chosen").suite();
+    assert_eq!(
+        suite,
+        rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        "whose keys do not wear out"
+    );
 }
 
 #[test]

@@ -479,7 +479,6 @@ impl World {
                 if let DownReason::OutOfOrder { .. }
                 | DownReason::Unexpected { .. }
                 | DownReason::Undecodable { .. }
-                | DownReason::CannotTruncate { .. }
                 | DownReason::BadConfiguration { .. } = reason
                 {
                     self.blame(PROTOCOL, format!("server {server}: {reason}"));

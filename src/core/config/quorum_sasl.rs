@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::error::ConfigError;
 use super::key_table::parser::{
@@ -8,7 +9,7 @@ use super::key_table::security::LOGIN_FILE;
 use super::settings::Settings;
 
 /// How servers prove to each other by SASL that they belong to the ensemble (`quorum.auth.*`, config §4, zab §13).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct QuorumSasl {
     /// Whether this server logs in where it connects (`learnerRequireSasl`).
     pub learner_requires: bool,
@@ -22,6 +23,20 @@ pub struct QuorumSasl {
     pub login_file: Option<String>,
     /// What properties say, for those that stand in the log-in file.
     pub properties: BTreeMap<String, String>,
+}
+
+/// Without what the properties are: passwords are among them.
+impl fmt::Debug for QuorumSasl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuorumSasl")
+            .field("learner_requires", &self.learner_requires)
+            .field("server_requires", &self.server_requires)
+            .field("learner_section", &self.learner_section)
+            .field("server_section", &self.server_section)
+            .field("login_file", &self.login_file)
+            .field("properties", &self.properties.keys())
+            .finish()
+    }
 }
 
 impl QuorumSasl {
@@ -51,5 +66,24 @@ impl QuorumSasl {
             Some(path) if path.starts_with('/') => path,
             _ => path,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_of_it_has_no_passwords() {
+        let sasl = QuorumSasl {
+            learner_requires: false,
+            server_requires: false,
+            learner_section: String::new(),
+            server_section: String::new(),
+            login_file: None,
+            properties: BTreeMap::from([("zookeeper.ssl.password".to_owned(), "secret".to_owned())]),
+        };
+        let text = format!("{sasl:?}");
+        assert!(text.contains("ssl.password") && !text.contains("secret"), "{text}");
     }
 }

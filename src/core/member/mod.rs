@@ -458,7 +458,13 @@ impl Member {
             }
             Role::Learning(learning) => {
                 let (pipeline, tail) = learning.end(&mut self.storage, out);
-                Role::Looking(Box::new(Looking::new(pipeline, tail)))
+                let mut looking = Looking::new(pipeline, tail);
+                if let DownReason::CannotTruncate { .. } = reason {
+                    // A leader's whole tree may have come with what was never committed, and without the log
+                    // before it. There is no way back from there but another whole tree.
+                    looking.distrust();
+                }
+                Role::Looking(Box::new(looking))
             }
             other => other,
         };

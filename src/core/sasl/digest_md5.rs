@@ -63,20 +63,27 @@ pub enum MechanismError {
     Malformed,
     #[error("DIGEST-MD5: the peer sent no {name}")]
     Missing { name: &'static str },
-    #[error("DIGEST-MD5: the peer sent {name} twice")]
+    #[error("DIGEST-MD5: the peer sent {} twice", shown(name))]
     Twice { name: String },
     #[error("DIGEST-MD5: the peer sent another {name} than was awaited")]
     Wrong { name: &'static str },
     #[error("DIGEST-MD5: the peer offers no {name} that this server knows")]
     Unsupported { name: &'static str },
-    #[error("DIGEST-MD5: user \"{username}\" is not known here")]
+    #[error("DIGEST-MD5: user {} is not known here", shown(username))]
     UnknownUser { username: String },
-    #[error("DIGEST-MD5: user \"{username}\" has another password here")]
+    #[error("DIGEST-MD5: user {} has another password here", shown(username))]
     WrongPassword { username: String },
-    #[error("DIGEST-MD5: user \"{username}\" may not act as \"{authzid}\"")]
+    #[error("DIGEST-MD5: user {} may not act as {}", shown(username), shown(authzid))]
     ForAnother { username: String, authzid: String },
     #[error("DIGEST-MD5: the server does not know this server's password: it may not be what it says it is")]
     WrongServer,
+}
+
+/// A peer's text as a log may have it: in quotes, in one line, and not all of it if it is long.
+fn shown(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN_MAX).collect();
+    let rest = if start.len() < text.len() { "..." } else { "" };
+    format!("{start:?}{rest}")
 }
 
 impl DigestClient {
@@ -280,6 +287,8 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 }
 
 const ALGORITHM: &[u8] = b"md5-sess";
+/// How many characters of a peer's text are shown.
+const SHOWN_MAX: usize = 64;
 const QOP: &[u8] = b"auth";
 /// Each log-in has a nonce of its own, which is used once.
 const NONCE_COUNT: &[u8] = b"00000001";
@@ -343,6 +352,16 @@ mod tests {
              digest-uri=\"zookeeper-quorum/zk-quorum-sasl-md5\",maxbuf=65536,"
         );
         assert_eq!(&after[32..], ",qop=auth,authzid=\"us\\\"er\"");
+    }
+
+    #[test]
+    fn what_a_peer_says_stays_in_its_line_of_the_log() {
+        let username = format!("a\n2026 ERROR {}", "x".repeat(1000));
+        let text = MechanismError::UnknownUser { username }.to_string();
+        assert!(text.contains("user \"a\\n2026 ERROR xx") && text.contains("\"... is not known"), "{text}");
+        assert!(text.len() < 150 && !text.contains('\n'), "{text}");
+        let text = MechanismError::UnknownUser { username: "zk".to_owned() }.to_string();
+        assert_eq!(text, "DIGEST-MD5: user \"zk\" is not known here");
     }
 
     #[test]

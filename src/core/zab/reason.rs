@@ -81,7 +81,7 @@ pub enum DownReason {
     #[error("the leader sent transaction {zxid}, which cannot be read: {error}")]
     Undecodable { zxid: Zxid, error: crate::jute::DecodeError },
     #[error(
-        "the leader asks to truncate the log to {zxid}, which is not in it: remove this server's data, and it gets the leader's"
+        "the leader asks to truncate the log to {zxid}, which is not in it: this server does not vote until it has got the leader's whole tree"
     )]
     CannotTruncate { zxid: Zxid },
     #[error("{0}")]

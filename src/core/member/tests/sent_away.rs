@@ -7,8 +7,8 @@ use crate::election::{Outcome, PeerState, Vote};
 use crate::id::{ServerId, Zxid};
 use crate::member::{Action, Attempt, Duty, LeaderEvent, Moment, Seat};
 use crate::time::{Instant, WallTime};
-use crate::zab::EpochFile;
-use crate::zab::packet::FromLeader;
+use crate::zab::packet::{FromLeader, FromLearner};
+use crate::zab::{DownReason, EpochFile};
 
 /// Server 0 of three voters, and what its seat wants.
 struct Table {
@@ -106,4 +106,30 @@ fn one_that_served_tries_again_at_once() {
     table.take();
     assert_eq!(table.is_left_after(attempt, 0), ms(0));
     assert_eq!(table.is_sent_away_after(0), ms(100), "and is patient at first");
+}
+
+/// A leader's tree may hold what is never committed, and the log before it is gone: simulated as seed 42597.
+#[test]
+fn who_cannot_be_cut_back_wants_the_whole_tree() {
+    let mut table = Table::new();
+    let attempt = table.follow();
+    table.hears(attempt, LeaderEvent::Packets(vec![FromLeader::LeaderInfo { epoch: 1 }]));
+    table.saved(EpochFile::Accepted);
+    let trunc = FromLeader::Trunc(Zxid::new(1, 7));
+    let duties = table.hears(attempt, LeaderEvent::Packets(vec![trunc]));
+    let Some(Duty::Look(last, DownReason::CannotTruncate { .. })) = duties.last() else {
+        panic!("{duties:?}")
+    };
+    assert_eq!(last.zxid, Zxid::UNKNOWN, "its vote does not count");
+
+    let attempt = table.follow();
+    table.hears(attempt, LeaderEvent::Packets(vec![FromLeader::LeaderInfo { epoch: 2 }]));
+    let at = table.at();
+    table
+        .seat
+        .tell(at, &mut table.out, |member, at, out| member.on_epoch_saved(EpochFile::Accepted, 2, at, out));
+    let duties = table.take();
+    let [Duty::Act(Action::ToLeader(FromLearner::AckEpoch { zxid: Zxid::UNKNOWN, .. }))] = duties[..] else {
+        panic!("{duties:?}")
+    };
 }
