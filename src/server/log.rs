@@ -80,11 +80,14 @@ impl LogKeeper {
         }
     }
 
-    /// Later snapshots go first, or what the log loses would come back with them.
+    /// Later snapshots go first, or what the log loses would come back with them. A database that would have to be
+    /// built anew and cannot be stays as it is: it may be needed for what others have acknowledged.
     fn cut(&self, zxid: Zxid, rebuild: bool) -> Result<(Recovered, Option<Box<DataTree>>), wal::BoxError> {
-        snapshot::set_aside_after(&Os, &self.snapshots, zxid)?;
         let folders = Folders { snapshots: &self.snapshots, logs: &self.logs };
-        cut::truncate(&Os, folders, zxid)?;
+        if !rebuild || zxid.counter() == 0 || cut::leads_to(folders, zxid)? {
+            snapshot::set_aside_after(&Os, &self.snapshots, zxid)?;
+            cut::truncate(&Os, folders, zxid)?;
+        }
         if !rebuild {
             let log = wal::read(&self.logs, |_| Ok(()))?;
             return Ok((log.make_ready(Arc::new(Os), self.wal, zxid)?, None));

@@ -42,6 +42,26 @@ pub fn truncate(disk: &dyn Disk, folders: Folders<'_>, zxid: Zxid) -> Result<Zxi
     }
 }
 
+/// Whether snapshots and logs lead to exactly the state at `zxid`: a snapshot is of it, or one is before it and a log
+/// has the transaction. A leader's whole tree may be later than what its successor's history has, and then they do
+/// not.
+///
+/// # Errors
+///
+/// Everything that a log's reader refuses.
+pub fn leads_to(folders: Folders<'_>, zxid: Zxid) -> Result<bool, RecoverError> {
+    let snapshots = snapshot::names(folders.snapshots).unwrap_or_default();
+    if !snapshots.iter().any(|(name, _)| name.zxid <= zxid) {
+        return Ok(false);
+    }
+    let mut has = false;
+    wal::read(folders.logs, |record| {
+        has |= record.zxid == zxid;
+        Ok(())
+    })?;
+    Ok(has || is_reached_otherwise(folders, zxid)?)
+}
+
 /// As [`truncate`], for a server that gets the state at `zxid` from elsewhere: what is left need not lead there.
 pub fn reset(disk: &dyn Disk, folders: Folders<'_>, zxid: Zxid) -> Result<Zxid, RecoverError> {
     let logs = folders.logs;

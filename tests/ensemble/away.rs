@@ -161,6 +161,13 @@ pub(crate) fn start_led_by_the_last(ensemble: &mut Ensemble) {
 /// others serve without it, in an epoch that has no transactions yet.
 pub(crate) fn leave_a_tail(ensemble: &mut Ensemble, path: &str) {
     let mut client = Client::connect(ensemble.addr(3)).expect("a session");
+    // Both others have the same, or the one that has less would not lead.
+    let marker = path.replace("/only", "/before-what-is-only");
+    client.send(&Request::create(marker.as_str(), b"", create_mode::PERSISTENT)).expect("the server reads");
+    for id in [1, 2] {
+        let data = ensemble.server(id).data_dir();
+        until("a follower has logged what comes first", || any_file_has(&data, marker.as_bytes()));
+    }
     for id in [1, 2] {
         ensemble.server(id).freeze();
     }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use ringkeeper_core::config::Configurations;
 use ringkeeper_core::format::wal::{
-    BLOCK_LEN, Cursor, Record, RecordBatch, Recovery, SegmentHeader, Sync, encoded_len, shortened,
+    BLOCK_LEN, Cursor, Record, RecordBatch, Recovery, RecoveryError, SegmentHeader, Sync, encoded_len,
+    shortened,
 };
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::prep::{Pipeline, PipelineOptions};
@@ -200,8 +201,10 @@ impl Disk {
         options: &PipelineOptions,
         nonce: u64,
     ) -> Result<(Writer, Option<DataTree>), String> {
-        self.snapshots.split_off(&Zxid(zxid.0 + 1));
-        self.shorten(zxid)?;
+        if !rebuild || zxid.counter() == 0 || self.leads_to(zxid)? {
+            self.snapshots.split_off(&Zxid(zxid.0 + 1));
+            self.shorten(zxid)?;
+        }
         let mut found = self.open(options, nonce)?;
         if rebuild {
             return Ok((found.writer, Some(found.pipeline.tree().clone())));
@@ -211,6 +214,21 @@ impl Disk {
             found.writer.cursor.skip_to(zxid);
         }
         Ok((found.writer, None))
+    }
+
+    /// Whether a snapshot or the log has exactly this state.
+    fn leads_to(&self, zxid: Zxid) -> Result<bool, String> {
+        let (mut has, mut recovery) = (self.snapshots.contains_key(&zxid), Recovery::default());
+        for segment in &self.segments {
+            let each = |record: Record<'_>| {
+                has |= record.zxid == zxid;
+                Ok(())
+            };
+            let read: Result<_, RecoveryError<String>> =
+                recovery.read(&segment.bytes, segment.is_named, each);
+            read.map_err(|error| error.to_string())?;
+        }
+        Ok(has)
     }
 
     /// The leader's tree takes the place of everything.

@@ -71,6 +71,22 @@ fn what_only_a_snapshot_has_can_not_be_cut_out_of_the_log() {
 }
 
 #[test]
+fn it_is_known_beforehand_whether_a_state_is_there_to_come_back_to() {
+    let folder = Folder::new();
+    let leads_to = |zxid| cut::leads_to(folder.folders(), Zxid(zxid)).expect("a sound folder");
+    folder.write(10);
+    assert!(!leads_to(5), "no snapshot is before it");
+    folder.save(0);
+    assert!(leads_to(0) && leads_to(5) && leads_to(10) && !leads_to(11));
+    // What comes from elsewhere comes without what led there.
+    cut::reset(&Os, folder.folders(), Zxid(0)).expect("a snapshot comes from elsewhere");
+    folder.save(20);
+    assert!(leads_to(20) && !leads_to(15) && !leads_to(10));
+    folder.write(30);
+    assert!(leads_to(25) && !leads_to(15));
+}
+
+#[test]
 fn a_log_can_be_reset_to_a_snapshot_that_came_from_elsewhere() {
     let folder = Folder::new();
     folder.write(300);
