@@ -30,7 +30,7 @@ struct Attempt {
 }
 
 impl Dialler {
-    /// `timeout` is for each address; the machine's own limit is for the whole attempt.
+    /// `timeout` is for each address of an attempt, all at once; the machine's own limit is for the whole attempt.
     pub(super) fn new(sender: Sender<ToElection>, timeout: Duration, protection: Protection) -> Dialler {
         Dialler { sender, timeout, protection, threads: Arc::default() }
     }
@@ -48,7 +48,7 @@ impl Dialler {
             let (threads, dialling) = (self.threads.clone(), attempt.clone());
             if threads.fetch_add(1, Ordering::Relaxed) >= THREADS_MAX {
                 threads.fetch_sub(1, Ordering::Relaxed);
-                attempt.failed(&address, &"too many attempts hang in the name service");
+                attempt.failed(&address, &TooMany);
                 continue;
             }
             let (target, timeout, protection) = (address.clone(), self.timeout, self.protection.clone());
@@ -91,6 +91,19 @@ impl Attempt {
     }
 }
 
-/// More attempts than an ensemble of any sensible size has under way; the machine gives each up in time,
-/// but the resolver may not.
+/// There are [`THREADS_MAX`] others under way.
+struct TooMany;
+
+impl std::fmt::Display for TooMany {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{THREADS_MAX} attempts to connect are under way, and one that takes longer than cnxTimeout hangs in the \
+             name service: see whether that answers, and who of the ensemble does not"
+        )
+    }
+}
+
+/// More attempts than an ensemble of any sensible size has under way; each ends in time, unless the resolver does
+/// not.
 const THREADS_MAX: usize = 64;

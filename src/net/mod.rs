@@ -2,6 +2,7 @@
 
 mod acceptor;
 mod admission;
+mod arrivals;
 mod door;
 mod listener;
 pub mod peers;

@@ -4,29 +4,65 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringkeeper_core::config::HostPort;
 use rustix::net::{Shutdown, shutdown, sockopt};
 use tracing::{debug, info, warn};
 
+use super::arrivals::Arrivals;
 use super::{ConnectError, PeerStream, Protection, listen};
 use crate::runtime::{Reason, fatal};
 
-/// Connects to a server: resolves its name anew, and tries each address for at most so long.
+/// Connects to a server: resolves its name anew, and tries one address after the other until one has done its handshake.
+/// Nothing of that but the name service takes longer than the timeout, which is for all addresses together.
 pub fn connect(
     address: &HostPort,
     timeout: Duration,
     protection: &Protection,
 ) -> Result<PeerStream, ConnectError> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for resolved in (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX) {
-        match connect_to(resolved, timeout) {
-            Ok(stream) => return protection.dial(stream, address),
-            Err(error) => last = error,
+    let until = Instant::now() + timeout;
+    let resolved = (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX);
+    let resolved: Vec<SocketAddr> = resolved.collect();
+    try_each(&resolved, until, Instant::now, |resolved, patience| {
+        let until = Instant::now() + patience;
+        let tcp = connect_to(resolved, patience)?;
+        protection.dial(tcp, address, until.saturating_duration_since(Instant::now()))
+    })
+}
+
+/// What one may take of the time that is left, if so many still have to be tried, it among them: one that does not
+/// answer leaves the others theirs.
+pub fn share(left: Duration, to_try: usize) -> Duration {
+    left / u32::try_from(to_try.max(1)).unwrap_or(u32::MAX)
+}
+
+/// Gives each address its share of the time until one succeeds; `attempt` is told what that is.
+fn try_each<T>(
+    addresses: &[SocketAddr],
+    until: Instant,
+    now: impl Fn() -> Instant,
+    mut attempt: impl FnMut(SocketAddr, Duration) -> Result<T, ConnectError>,
+) -> Result<T, ConnectError> {
+    let mut failure = None;
+    for (tried, address) in addresses.iter().enumerate() {
+        let patience = share(until.saturating_duration_since(now()), addresses.len() - tried);
+        if patience.is_zero() {
+            return Err(failure.unwrap_or_else(|| {
+                io::Error::new(io::ErrorKind::TimedOut, "the name service has taken all of the time").into()
+            }));
+        }
+        let error = match attempt(*address, patience) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        debug!("{address}: {error}");
+        // That the two do not agree is for the operator to mend, and says more than that nobody answers elsewhere.
+        if !matches!((&failure, &error), (Some(ConnectError::Unprotected(_)), ConnectError::Unreachable(_))) {
+            failure = Some(error);
         }
     }
-    Err(last.into())
+    Err(failure.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address").into()))
 }
 
 fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
@@ -51,6 +87,7 @@ struct Shared {
     listeners: Mutex<Vec<Arc<TcpListener>>>,
     accepted: Arc<dyn Fn(PeerStream) + Send + Sync>,
     protection: Protection,
+    arrivals: Arc<Arrivals>,
     attempts_max: Option<u32>,
 }
 
@@ -77,6 +114,7 @@ impl PeerPort {
             listeners: Mutex::default(),
             accepted: Arc::new(accepted),
             protection,
+            arrivals: Arrivals::new(what, ARRIVALS_MAX),
             attempts_max,
         });
         for address in addresses {
@@ -107,7 +145,7 @@ impl Shared {
         while !self.stopping.load(Ordering::Acquire) {
             match listener.accept() {
                 Ok((stream, remote)) => match prepare(&stream) {
-                    Ok(()) => self.protection.accept(stream, remote, &self.accepted),
+                    Ok(()) => self.protection.accept(stream, remote, &self.arrivals, &self.accepted),
                     Err(error) => debug!("{remote} is gone before it was served: {error}"),
                 },
                 Err(_) if self.stopping.load(Ordering::Acquire) => return,
@@ -175,6 +213,8 @@ fn try_bind(address: &HostPort) -> Result<TcpListener, String> {
 }
 
 const BACKLOG: u32 = 128;
+/// More than an ensemble has servers.
+const ARRIVALS_MAX: usize = 256;
 /// How many addresses of one name are tried.
 const RESOLVED_MAX: usize = 8;
 const AFTER_A_FAILED_ACCEPT: Duration = Duration::from_millis(100);
@@ -184,3 +224,69 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_PROBES: u32 = 3;
 /// How long data may be on its way without being acknowledged.
 const USER_TIMEOUT_MS: u32 = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_leaves_the_others_their_time() {
+        let start = Instant::now();
+        let (clock, mut given) = (Cell::new(start), Vec::new());
+        let tried = try_each(
+            &addresses(3),
+            start + SECOND * 6,
+            || clock.get(),
+            |address, patience| {
+                given.push((address.port(), patience));
+                clock.set(clock.get() + patience);
+                if address.port() == 3 { Ok(()) } else { Err(disagree("no certificate")) }
+            },
+        );
+        tried.expect("the last answers");
+        assert_eq!(given, [(1, SECOND * 2), (2, SECOND * 2), (3, SECOND * 2)]);
+    }
+
+    #[test]
+    fn the_time_ends_the_attempt_and_the_cause_is_told() {
+        let start = Instant::now();
+        let clock = Cell::new(start);
+        let tell = |attempt: &mut dyn FnMut(u16) -> ConnectError| {
+            let tried = try_each(
+                &addresses(2),
+                start + SECOND,
+                || clock.get(),
+                |address, _| Err::<(), _>(attempt(address.port())),
+            );
+            tried.expect_err("nobody answers").to_string()
+        };
+        let told = tell(&mut |port| if port == 1 { disagree("no certificate") } else { nobody() });
+        assert_eq!(told, "no certificate");
+        let told = tell(&mut |port| if port == 2 { disagree("no certificate") } else { nobody() });
+        assert_eq!(told, "no certificate");
+        let told = tell(&mut |port| {
+            assert_eq!(port, 1, "there is no time for another");
+            clock.set(start + SECOND);
+            disagree("too slow")
+        });
+        assert_eq!(told, "too slow");
+        let told = tell(&mut |port| panic!("{port} is tried though there is no time"));
+        assert!(told.contains("name service"), "{told}");
+    }
+
+    fn addresses(count: u16) -> Vec<SocketAddr> {
+        (1..=count).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect()
+    }
+
+    fn disagree(why: &str) -> ConnectError {
+        ConnectError::Unprotected(why.to_owned())
+    }
+
+    fn nobody() -> ConnectError {
+        io::Error::from(io::ErrorKind::ConnectionRefused).into()
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+}

@@ -1,7 +1,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
 use super::PeerStream;
+use super::arrivals::{Arrival, Arrivals};
 use crate::tls::{Peeked, Tls, TlsError, explain, peek};
 
 /// How what servers say to each other is protected; by default it is not.
@@ -20,8 +20,6 @@ struct Guard {
     tls: Arc<Tls>,
     dials: bool,
     accepts_plain: bool,
-    /// Handshakes that others have begun and that are not done.
-    under_way: AtomicUsize,
 }
 
 /// Why there is no connection to a server.
@@ -54,59 +52,63 @@ impl Protection {
         }
         info!("Port unification {}", if options.accepts_plain { "enabled" } else { "disabled" });
         let PeerTls { dials, accepts_plain, .. } = *options;
-        Ok(Protection(Some(Arc::new(Guard { tls, dials, accepts_plain, under_way: AtomicUsize::new(0) }))))
+        Ok(Protection(Some(Arc::new(Guard { tls, dials, accepts_plain }))))
     }
 
-    /// Makes of a connection to a server what this server is to say it through; blocks.
-    pub(super) fn dial(&self, mut tcp: TcpStream, to: &HostPort) -> Result<PeerStream, ConnectError> {
+    /// Makes of a connection to a server what this server is to say it through; blocks, for at most so long.
+    pub(super) fn dial(
+        &self,
+        tcp: TcpStream,
+        to: &HostPort,
+        patience: Duration,
+    ) -> Result<PeerStream, ConnectError> {
         let Some(guard) = self.0.as_ref().filter(|guard| guard.dials) else {
             return Ok(PeerStream::plain(tcp));
         };
-        let session = guard.tls.connect(&mut tcp, &to.host, HANDSHAKE_TIMEOUT);
+        let session = guard.tls.connect(&tcp, &to.host, patience.min(HANDSHAKE_TIMEOUT));
         let session = session.map_err(|failure| ConnectError::Unprotected(explain(&guard.tls, &failure)))?;
         debug!("{to} speaks {:?}", session.protocol_version());
         Ok(PeerStream::protected(tcp, session, guard.tls.options().prefix))
     }
 
-    /// Hands on a connection that somebody has made, when it is known what it speaks: that may be only after this
-    /// returns. One that may not be is closed.
+    /// Hands on a connection that somebody has made to a port, when it is known what it speaks: that may be only after
+    /// this returns. One that may not be is closed, and so is one that gives way to others meanwhile.
     pub(super) fn accept(
         &self,
         tcp: TcpStream,
         remote: SocketAddr,
+        arrivals: &Arc<Arrivals>,
         accepted: &Arc<dyn Fn(PeerStream) + Send + Sync>,
     ) {
         let Some(guard) = &self.0 else { return accepted(PeerStream::plain(tcp)) };
-        if guard.under_way.fetch_add(1, Ordering::Relaxed) >= UNDER_WAY_MAX {
-            guard.under_way.fetch_sub(1, Ordering::Relaxed);
-            return warn!(
-                "{remote} is not let in: {UNDER_WAY_MAX} others have connected and not said yet whether they speak TLS"
-            );
-        }
+        let arrival = arrivals.admit(tcp);
         let (of_thread, accepted) = (guard.clone(), accepted.clone());
         let started = thread::Builder::new().name("handshake".into()).spawn(move || {
-            if let Some(stream) = of_thread.welcome(tcp, remote) {
+            if let Some(stream) = of_thread.welcome(arrival, remote) {
                 accepted(stream);
             }
-            of_thread.under_way.fetch_sub(1, Ordering::Relaxed);
         });
         if let Err(error) = started {
-            guard.under_way.fetch_sub(1, Ordering::Relaxed);
             warn!("{remote} is not let in: no thread can be started for it: {error}");
         }
     }
 }
 
 impl Guard {
-    fn welcome(&self, mut tcp: TcpStream, remote: SocketAddr) -> Option<PeerStream> {
+    fn welcome(&self, arrival: Arrival, remote: SocketAddr) -> Option<PeerStream> {
         let patience = self.tls.options().detection;
-        let peeked = peek(&tcp, patience).inspect_err(|error| debug!("{remote} is gone: {error}")).ok()?;
-        match peeked {
-            Peeked::Tls => match self.tls.welcome(&mut tcp, remote, HANDSHAKE_TIMEOUT) {
+        let peeked = peek(arrival.tcp(), patience);
+        if arrival.gave_way() {
+            return None;
+        }
+        match peeked.inspect_err(|error| debug!("{remote} is gone: {error}")).ok()? {
+            Peeked::Tls => match self.tls.welcome(arrival.tcp(), remote, HANDSHAKE_TIMEOUT) {
                 Ok(session) => {
+                    let tcp = arrival.into_tcp()?;
                     info!("Accepted TLS connection from {remote} - {:?}", session.protocol_version());
                     Some(PeerStream::protected(tcp, session, self.tls.options().prefix))
                 }
+                Err(_) if arrival.gave_way() => None,
                 Err(failure) => {
                     warn!("{remote} connects, and is not let in: {}", explain(&self.tls, &failure));
                     None
@@ -117,6 +119,7 @@ impl Guard {
                 None
             }
             Peeked::Plain | Peeked::Silence if self.accepts_plain => {
+                let tcp = arrival.into_tcp()?;
                 info!("Accepted plaintext connection from {remote}");
                 Some(PeerStream::plain(tcp))
             }
@@ -138,6 +141,66 @@ impl Guard {
     }
 }
 
-/// More than an ensemble has servers: those that say nothing are let go in time.
-const UNDER_WAY_MAX: usize = 256;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::sync::mpsc::{self, Receiver};
+
+    use ringkeeper_core::config::TlsOptions;
+
+    use super::*;
+    use crate::tls::tests::of_fixtures;
+
+    #[test]
+    fn those_that_say_nothing_keep_no_server_out() {
+        let (address, accepted) = listen(&protection());
+        let mut silent = [(); SILENT].map(|()| TcpStream::connect(address).expect("listening"));
+        let to = to(address);
+        let tcp = TcpStream::connect(address).expect("listening");
+        protection().dial(tcp, &to, PATIENCE).expect("a handshake");
+        accepted.recv().expect("the server is let in");
+        let oldest = silent[0].read(&mut [0]).expect("closed in good order");
+        assert_eq!(oldest, 0, "the one that has been silent for longest gave way");
+    }
+
+    #[test]
+    fn a_handshake_takes_no_longer_than_there_is_time() {
+        let (address, _accepted) = listen(&protection());
+        let tcp = TcpStream::connect(address).expect("listening");
+        let error = protection().dial(tcp, &to(address), Duration::ZERO).expect_err("there is none");
+        assert!(error.to_string().contains("has not completed the handshake of TLS in time"), "{error}");
+    }
+
+    /// Of a server that waits as long as it takes.
+    fn protection() -> Protection {
+        let tls = Tls::load(TlsOptions { detection: PATIENCE, ..of_fixtures() }).expect("good");
+        Protection(Some(Arc::new(Guard { tls: Arc::new(tls), dials: true, accepts_plain: true })))
+    }
+
+    /// A port that has room for so many that say nothing, and for no more, and what is accepted there.
+    fn listen(protection: &Protection) -> (SocketAddr, Receiver<PeerStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (sender, accepted) = mpsc::channel();
+        let accept: Arc<dyn Fn(PeerStream) + Send + Sync> = Arc::new(move |stream| {
+            let _ = sender.send(stream);
+        });
+        let (protection, arrivals) = (protection.clone(), Arrivals::new("port", SILENT));
+        thread::spawn(move || {
+            while let Ok((tcp, remote)) = listener.accept() {
+                protection.accept(tcp, remote, &arrivals, &accept);
+            }
+        });
+        (address, accepted)
+    }
+
+    fn to(address: SocketAddr) -> HostPort {
+        HostPort { host: address.ip().to_string(), port: address.port() }
+    }
+
+    const SILENT: usize = 4;
+    const PATIENCE: Duration = Duration::from_secs(600);
+}

@@ -228,9 +228,9 @@ mod tests {
                 Tls::load(of_fixtures()).expect("good").welcome(stream, remote, PATIENCE).expect("good")
             });
         });
-        let mut tcp = TcpStream::connect(address).expect("listening");
+        let tcp = TcpStream::connect(address).expect("listening");
         let tls = Tls::load(of_fixtures()).expect("good");
-        let session = tls.connect(&mut tcp, "127.0.0.1", PATIENCE).expect("a handshake");
+        let session = tls.connect(&tcp, "127.0.0.1", PATIENCE).expect("a handshake");
         let executor = Executor::new(ExecutorOptions::default()).start(|| async {
             let socket = PeerSocket::new(PeerStream::protected(tcp, session, "ssl.quorum."));
             let sent: Vec<u8> = (0..LEN).map(|number| (number % 251) as u8).collect();

@@ -24,8 +24,13 @@ pub(super) fn start(
 fn connect(addresses: &[HostPort], deadline: Instant, protection: &Protection) -> Option<PeerStream> {
     loop {
         let mut pause = AFTER_A_FAILURE;
-        for address in addresses {
-            match peers::connect(address, CONNECT_TIMEOUT, protection) {
+        for (tried, address) in addresses.iter().enumerate() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let patience = peers::share(left, addresses.len() - tried).min(CONNECT_TIMEOUT);
+            if patience.is_zero() {
+                return None;
+            }
+            match peers::connect(address, patience, protection) {
                 Ok(stream) => return Some(stream),
                 Err(error @ ConnectError::Unprotected(_)) => {
                     pause = AFTER_A_REFUSAL;
@@ -46,3 +51,20 @@ const AFTER_A_FAILURE: Duration = Duration::from_millis(50);
 /// Somebody has to change something first.
 const AFTER_A_REFUSAL: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn nobody_is_tried_when_the_time_is_over() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let addresses = [HostPort { host: "127.0.0.1".to_owned(), port }];
+        let connect = |deadline| connect(&addresses, deadline, &Protection::default());
+        assert!(connect(Instant::now() + Duration::from_secs(600)).is_some());
+        assert!(connect(Instant::now()).is_none());
+    }
+}

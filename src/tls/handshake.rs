@@ -45,12 +45,7 @@ fn is_record([kind, major, _, len_high, len_low]: [u8; RECORD_HEAD_LEN]) -> bool
 
 impl Tls {
     /// Does the handshake on a connection that this server has made, to this name or address.
-    pub fn connect(
-        &self,
-        stream: &mut TcpStream,
-        host: &str,
-        patience: Duration,
-    ) -> Result<Connection, Failure> {
+    pub fn connect(&self, stream: &TcpStream, host: &str, patience: Duration) -> Result<Connection, Failure> {
         let session = self.dial(host, stream.peer_addr()?).map_err(Failure::Tls)?;
         complete(session.into(), stream, patience)
     }
@@ -58,7 +53,7 @@ impl Tls {
     /// Does the handshake on a connection that somebody has made to this server.
     pub fn welcome(
         &self,
-        stream: &mut TcpStream,
+        stream: &TcpStream,
         remote: SocketAddr,
         patience: Duration,
     ) -> Result<Connection, Failure> {
@@ -85,11 +80,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn complete(
-    mut session: Connection,
-    stream: &mut TcpStream,
-    patience: Duration,
-) -> Result<Connection, Failure> {
+fn complete(mut session: Connection, stream: &TcpStream, patience: Duration) -> Result<Connection, Failure> {
     let mut timed = Timed { stream, until: Instant::now() + patience };
     while session.is_handshaking() || session.wants_write() {
         if let Err(error) = session.complete_io(&mut timed) {
@@ -105,7 +96,7 @@ fn complete(
 
 /// A stream that has to be done in time, however much comes.
 struct Timed<'a> {
-    stream: &'a mut TcpStream,
+    stream: &'a TcpStream,
     until: Instant,
 }
 

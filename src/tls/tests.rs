@@ -172,7 +172,7 @@ fn meet(dials: TlsOptions, accepts: TlsOptions, name: &'static str) -> [Result<C
         let (tls, mut stream) =
             (Tls::load(dials).expect("good"), TcpStream::connect(address).expect("listening"));
         // With TLS 1.3 the other side may refuse afterwards.
-        let session = tls.connect(&mut stream, name, patience).and_then(|mut connection| {
+        let session = tls.connect(&stream, name, patience).and_then(|mut connection| {
             while connection.reader().read(&mut [0]).is_err() {
                 if connection.complete_io(&mut stream)? == (0, 0) {
                     return Err(Failure::Io(io::ErrorKind::UnexpectedEof.into()));
@@ -185,7 +185,7 @@ fn meet(dials: TlsOptions, accepts: TlsOptions, name: &'static str) -> [Result<C
     let (mut stream, remote) = listener.accept().expect("somebody connects");
     let tls = Tls::load(accepts).expect("good");
     assert_eq!(peek(&stream, patience).expect("bytes"), Peeked::Tls);
-    let mut session = tls.welcome(&mut stream, remote, patience);
+    let mut session = tls.welcome(&stream, remote, patience);
     if let Ok(connection) = &mut session {
         connection.writer().write_all(b"!").expect("room");
         connection.complete_io(&mut stream).expect("connected");
