@@ -360,6 +360,11 @@ impl Server {
         self.member().is_some_and(Member::is_serving)
     }
 
+    /// The epoch in which it leads or follows.
+    pub(crate) fn epoch(&self) -> Option<u32> {
+        self.process.as_ref().and_then(|process| process.seat.standing()).map(|(_, epoch)| epoch)
+    }
+
     /// Whether it leads an established epoch.
     pub(crate) fn leads(&self) -> bool {
         self.member().and_then(Member::leader).is_some_and(|leader| leader.is_established())

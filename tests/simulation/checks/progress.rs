@@ -6,10 +6,12 @@ use crate::world::World;
 
 pub(crate) const PROMISE: &str = "once nothing goes wrong, everything goes on";
 
-/// Whether every server serves, and one of them leads.
+/// Whether every server serves, and one of them leads, all in its epoch: who has not noticed yet that its leader is
+/// gone serves too.
 pub(crate) fn all_serve(world: &World) -> bool {
     let leaders = world.servers.iter().filter(|server| server.leads()).count();
-    leaders == 1 && world.members().all(|server| server.is_serving())
+    let epoch = world.leader().and_then(|leader| world.servers[leader].epoch());
+    leaders == 1 && world.members().all(|server| server.is_serving() && server.epoch() == epoch)
 }
 
 /// Whether every client has an open session and an answer to everything.
