@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A TCP port of the loopback address that nobody listens on and no other test will be given.
 ///
@@ -18,14 +19,16 @@ pub struct Port {
 }
 
 impl Port {
-    /// Claims a port.
+    /// Claims a port: another than the last time, as far as there are any, for connections of a server that has ended
+    /// linger on its port, and not every listener can do with that.
     ///
     /// # Panics
     /// When every port of the range is taken.
     pub fn claim() -> Self {
         let count = u32::from(RANGE.end() - RANGE.start()) + 1;
         // Test programs that run at once start looking at different places.
-        let start = process::id().wrapping_mul(STRIDE) % count;
+        let start =
+            process::id().wrapping_mul(STRIDE).wrapping_add(CLAIMS.fetch_add(1, Ordering::Relaxed)) % count;
         (0..count)
             .map(|step| RANGE.start() + ((start + step) % count) as u16)
             .find_map(|number| Some(Self { number, _claim: try_claim(number).ok()? }))
@@ -41,6 +44,9 @@ impl Port {
 /// Below the range from which Linux takes the local ports of outgoing connections (32768 and up), so that
 /// no connection can occupy a server's port between a stop and a start.
 const RANGE: RangeInclusive<u16> = 12_000..=31_999;
+
+/// How many claims this process has made.
+static CLAIMS: AtomicU32 = AtomicU32::new(0);
 
 /// Process ids count up by one: this spreads them over the range.
 const STRIDE: u32 = 61;
@@ -72,6 +78,12 @@ mod tests {
         for number in numbers {
             TcpListener::bind((Ipv4Addr::LOCALHOST, number)).expect("a claimed port can be listened on");
         }
+    }
+
+    #[test]
+    fn a_port_is_not_given_again_as_soon_as_it_is_left() {
+        let left = Port::claim().number();
+        assert_ne!(Port::claim().number(), left);
     }
 
     #[test]
