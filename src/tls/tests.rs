@@ -109,19 +109,36 @@ fn what_is_wrong_with_a_file_is_said() {
 fn a_file_of_javas_that_ends_anywhere_is_an_error_and_no_panic() {
     let whole = std::fs::read(fixture("own.jks", StoreKind::Jks, "").location).expect("a fixture");
     let content = &whole[..whole.len() - 20];
-    let password: Vec<u8> = "secret".encode_utf16().flat_map(u16::to_be_bytes).collect();
     for len in 4..content.len() {
-        let mut cut = content[..len].to_vec();
-        cut.extend(
-            Sha1::new()
-                .chain_update(&password)
-                .chain_update(b"Mighty Aphrodite")
-                .chain_update(&cut)
-                .finalize(),
-        );
-        assert!(jks::read(&cut, "secret").is_err(), "{len}");
+        assert!(jks::read(&with_digest(&content[..len]), "secret").is_err(), "{len}");
         assert!(jks::read(&whole[..len], "secret").is_err(), "{len}");
     }
+}
+
+#[test]
+fn a_key_of_javas_without_a_certificate_is_no_identity() {
+    let whole = std::fs::read(fixture("own.jks", StoreKind::Jks, "").location).expect("a fixture");
+    let number = |at: usize| u32::from_be_bytes(whole[at..at + 4].try_into().expect("four bytes")) as usize;
+    // Magic, version, how many entries, what kind this is; its name, its time; the sealed key.
+    let name_len = usize::from(u16::from_be_bytes([whole[16], whole[17]]));
+    let key_at = 18 + name_len + 8;
+    let chain_at = key_at + 4 + number(key_at);
+    assert_eq!((number(8), number(12), number(chain_at)), (1, 1, 1), "one key with one certificate");
+    let mut bare = whole[..chain_at].to_vec();
+    bare.extend([0; 4]);
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("bare.jks");
+    std::fs::write(&path, with_digest(&bare)).expect("written");
+    let location = path.to_str().expect("a path that is text").to_owned();
+    let error = store::identity(&Store { location, ..fixture("own.jks", StoreKind::Jks, "secret") });
+    assert!(error.err().expect("no certificate").to_string().contains("no private key"));
+}
+
+/// What Java makes of such content with the password of the fixtures.
+fn with_digest(content: &[u8]) -> Vec<u8> {
+    let password: Vec<u8> = "secret".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let digest = Sha1::new().chain_update(&password).chain_update(b"Mighty Aphrodite").chain_update(content);
+    [content, &digest.finalize()[..]].concat()
 }
 
 /// Somebody who signs certificates, and a folder for them.
