@@ -54,7 +54,7 @@ impl Driver {
         let (adopts, has_oracle) = (ensemble.reconfig.is_some(), ensemble.oracle.is_some());
         let mut peer = ElectionPeer::start(
             Electorate::of(me, &configurations, adopts).with_oracle(has_oracle),
-            configurations.committed().election_addresses(me),
+            configurations.knowing(me).election_addresses(me),
             addresses(&configurations),
             ensemble.election,
             last_logged,
@@ -104,7 +104,7 @@ impl Driver {
 
     /// Where this server is to listen.
     pub(super) fn own_addresses(&self) -> Vec<HostPort> {
-        self.configurations.borrow().committed().election_addresses(self.me)
+        self.configurations.borrow().knowing(self.me).election_addresses(self.me)
     }
 
     fn on_adopt(self: &Rc<Driver>, membership: Membership) {
@@ -119,7 +119,7 @@ impl Driver {
     fn reconfigure(self: &Rc<Driver>) {
         let configurations = self.configurations.borrow().clone();
         let electorate = Electorate::of(self.me, &configurations, self.adopts).with_oracle(self.has_oracle);
-        let advertised = configurations.committed().election_addresses(self.me);
+        let advertised = configurations.knowing(self.me).election_addresses(self.me);
         let peers = addresses(&configurations);
         self.input(|peer, now, out| peer.reconfigure(electorate, advertised, peers, now, out));
     }

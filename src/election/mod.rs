@@ -123,7 +123,7 @@ struct OwnPort {
 
 impl OwnPort {
     fn listen(ensemble: &Ensemble, protection: Protection, sender: Sender<ToElection>) -> OwnPort {
-        let addresses = ensemble.configurations.committed().election_addresses(ensemble.my_id);
+        let addresses = ensemble.configurations.knowing(ensemble.my_id).election_addresses(ensemble.my_id);
         let (listens_on_all, attempts) = (ensemble.listens_on_all, ensemble.bind_attempts);
         let port = OwnPort::bind(addresses.clone(), listens_on_all, attempts, protection.clone(), &sender);
         OwnPort { addresses, listens_on_all, protection, sender, port }

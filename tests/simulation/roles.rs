@@ -236,7 +236,7 @@ impl World {
         let Some(process) = self.servers[server].process(life) else { return };
         let configurations = process.electorate.clone();
         let electorate = Electorate::of(me, &configurations, adopts);
-        let own = configurations.committed().election_addresses(me);
+        let own = configurations.knowing(me).election_addresses(me);
         let peers = addresses(&configurations);
         self.tell_election(server, life, |peer, now, out| {
             peer.reconfigure(electorate, own, peers, now, out);

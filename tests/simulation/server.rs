@@ -294,10 +294,13 @@ impl Server {
         let me = ServerId(self.id as i64);
         let electorate = Electorate::of(me, &configurations, setup.reconfigs);
         let last_logged = setup.mischief.vote(seat.last_logged());
-        // Where a server is that was removed, it knows without the configuration.
-        let mut own = first_servers(setup).election_addresses(me);
-        if setup.have_wildcards {
-            own.iter_mut().for_each(|address| address.host = "0.0.0.0".to_owned());
+        let mut own = configurations.knowing(me).election_addresses(me);
+        // A wildcard is only in a server's own file, and so is where a server is that was removed.
+        if own.is_empty() || configurations.committed().version() == 0 {
+            own = first_servers(setup).election_addresses(me);
+            if setup.have_wildcards {
+                own.iter_mut().for_each(|address| address.host = "0.0.0.0".to_owned());
+            }
         }
         let peers = addresses(&configurations);
         let election = ElectionPeer::start(electorate, own, peers, ELECTION, last_logged, now, &mut first);

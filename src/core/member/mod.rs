@@ -290,9 +290,15 @@ impl Member {
         at: Moment,
         out: &mut Vec<Action>,
     ) {
-        let configurations = &mut self.options.zab.configurations;
-        if matches!(self.role, Role::Looking { .. }) && configurations.commit(membership) {
-            self.storage.save_configurations(configurations.clone(), out);
+        let Role::Looking(looking) = &self.role else { return };
+        if self.options.zab.configurations.commit(membership) {
+            // It may have gone by its file alone until now. What is in the tail has been seen.
+            if let Some(logged) = logged_reconfig(&self.options.zab, looking.pipeline().tree())
+                && logged.version() > self.options.zab.configurations.last_seen().version()
+            {
+                self.options.zab.configurations.see(&Arc::new(logged));
+            }
+            self.storage.save_configurations(self.options.zab.configurations.clone(), out);
             self.finish(at, out);
         }
     }
@@ -480,17 +486,19 @@ impl Member {
 /// A server whose configuration no leader has established yet goes by its file alone: what its log has is of an
 /// ensemble that was configured otherwise since. Nor does a log have what opens an epoch.
 fn heed_logged_reconfig(options: &mut ZabOptions, tree: &DataTree) {
-    let configurations = &mut options.configurations;
-    if options.reconfig.is_none() || configurations.committed().version() == 0 {
-        return;
-    }
-    let node = tree.get(CONFIG_NODE);
-    let logged = node.and_then(|found| Membership::of_peer(found.node.data().unwrap_or_default()).ok());
-    let last_seen = configurations.last_seen().version();
+    let last_seen = options.configurations.last_seen().version();
     let opens_epoch = Zxid(last_seen).counter() == 0;
+    let logged = logged_reconfig(options, tree);
     if let Some(logged) = logged.filter(|logged| logged.version() > last_seen || !opens_epoch) {
-        configurations.see(&Arc::new(logged));
+        options.configurations.see(&Arc::new(logged));
     }
+}
+
+/// The last reconfig that the database has, if that counts.
+fn logged_reconfig(options: &ZabOptions, tree: &DataTree) -> Option<Membership> {
+    let counts = options.reconfig.is_some() && options.configurations.committed().version() != 0;
+    let found = tree.get(CONFIG_NODE).filter(|_| counts)?;
+    Membership::of_peer(found.node.data().unwrap_or_default()).ok()
 }
 
 /// The text of the configuration, if its node does not show it and is to: a server whose configuration only

@@ -101,6 +101,11 @@ impl QuorumVerifier {
         }
     }
 
+    /// What the server's vote weighs if it votes at all: more than 0 if it may be elected.
+    pub fn weight_of_voter(&self, id: ServerId) -> i64 {
+        if self.is_voter(id) { self.weight(id) } else { 0 }
+    }
+
     /// Whether the voters for which `agrees` holds are a quorum. It is asked once for each voter at most,
     /// so that strangers, observers and repetitions can't count.
     pub fn contains_quorum(&self, mut agrees: impl FnMut(ServerId) -> bool) -> bool {

@@ -1,6 +1,8 @@
 //! **Once nothing goes wrong any more, everything goes on**: every server serves within a bounded time, clients are
 //! served again, and all servers come to the same tree.
 
+use ringkeeper_core::id::Zxid;
+
 use super::{Verdict, memberships, must};
 use crate::world::World;
 
@@ -19,14 +21,15 @@ pub(crate) fn all_are_answered(world: &World) -> bool {
     world.clients.iter().all(|client| client.is_content())
 }
 
-/// Whether every server shows the whole history.
+/// Whether every server shows the whole history, and nothing is under way: a leader's own tree is ahead of it then.
 pub(crate) fn all_have_all(world: &World) -> bool {
     let last = world.checks.history.last();
     let len = |zxid| world.checks.history.len_at(zxid);
     world.members().all(|server| {
         let Some(process) = &server.process else { return false };
         let shards = process.shards.iter().map(|role| role.shard.tree().last_zxid());
-        shards.chain([process.seat.member().tree().last_zxid()]).all(|zxid| len(zxid) == len(last))
+        let is_whole = |zxid: Zxid| len(zxid) == len(last) && (zxid <= last || zxid.counter() == 0);
+        shards.chain([process.seat.member().tree().last_zxid()]).all(is_whole)
             && server.disk.durable() >= last
     })
 }

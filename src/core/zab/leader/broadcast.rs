@@ -21,8 +21,10 @@ impl Leader {
         assert!(zxid == self.proposed.next(), "{zxid} is proposed after {}", self.proposed);
         self.proposed = zxid;
         self.proposal_sizes.count(payload.len());
+        let activated = self.options.configurations.committed().verifier();
         for (id, link) in &mut self.links {
-            if link.kind == LearnerKind::Follower && link.stage.is_forwarding() {
+            let is_first = activated.weight_of_voter(link.learner) > 0;
+            if link.kind == LearnerKind::Follower && link.stage.is_forwarding() && is_first {
                 link.proposed = zxid;
                 if link.stage == Stage::Serving {
                     link.unacked.on_proposal(zxid, now);
@@ -54,11 +56,13 @@ impl Leader {
     /// Commits all that a quorum has on disk. Only those count that have entered the epoch: others may be
     /// outvoted by servers that lack the transaction.
     pub(super) fn commit_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
+        self.propose_held(now, out);
         while let Some(zxid) = self.agreed() {
             let activated = self.activated_by(zxid);
             self.commit(zxid, out);
             if let Some(activated) = activated {
                 self.activate(activated, now, out);
+                self.propose_held(now, out);
             }
         }
         if self.phase == Phase::Established && self.durable.min(self.proposed) > self.committed {

@@ -100,20 +100,28 @@ impl Leader {
         now: Instant,
         out: &mut Vec<LeaderAction>,
     ) {
+        let Some(learner) = self.links.get(&id).map(|link| link.learner) else { return };
         if self.phase >= Phase::AwaitAcks {
-            return self.sync(id, zxid, now, out);
+            return match self.may_sync(learner) {
+                true => self.sync(id, zxid, now, out),
+                false => self.await_epoch_quorum(id, zxid, now),
+            };
         }
         let ours = (self.before.current, self.initial);
         if let Some(epoch) = current_epoch.filter(|epoch| (*epoch, zxid) > ours) {
             return self.close(id, CloseReason::Ahead { epoch, zxid }, now, out);
         }
+        self.await_epoch_quorum(id, zxid, now);
+        if current_epoch.is_some() && zxid != Zxid::UNKNOWN {
+            self.promised.insert(learner);
+        }
+        self.enter_epoch_if_quorum(out);
+    }
+
+    fn await_epoch_quorum(&mut self, id: LinkId, zxid: Zxid, now: Instant) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.stage = Stage::AwaitEpochQuorum(zxid);
         link.deadline = now + self.options.timing.init() + self.options.timing.sync();
-        if current_epoch.is_some() && zxid != Zxid::UNKNOWN {
-            self.promised.insert(link.learner);
-        }
-        self.enter_epoch_if_quorum(out);
     }
 
     /// This server votes with the epoch as soon as that is on disk: its log must be there before. Otherwise a crash

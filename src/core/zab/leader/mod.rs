@@ -7,10 +7,10 @@
 //!                               LEADERINFO                DIFF, TRUNC, SNAP  UPTODATE, proposals, commits
 //! ```
 //!
-//! Each learner goes the same way on its own ([`link::Stage`]), at its own pace once there is a quorum. A
-//! transaction is committed when a quorum has it on disk, this server's own disk counting as one. Acks are
-//! cumulative: a log that has a transaction has all before it. What a learner acknowledged on an earlier
-//! connection does not count any more, because it may have been told to cut it off.
+//! Each learner goes the same way on its own ([`link::Stage`]), at its own pace once there is a quorum; those that
+//! may not lead are a step behind (`precedence`). A transaction is committed when a quorum has it on disk, this
+//! server's own disk counting as one. Acks are cumulative: a log that has a transaction has all before it. What a
+//! learner acknowledged on an earlier connection does not count any more, because it may have been told to cut it off.
 
 mod broadcast;
 mod confirm;
@@ -19,6 +19,7 @@ mod figures;
 mod link;
 mod liveness;
 mod oracle;
+mod precedence;
 mod reconfig;
 mod syncing;
 #[cfg(test)]

@@ -127,6 +127,14 @@ impl Leader {
         JointQuorum::of(self.options.configurations.committed().verifier().clone())
     }
 
+    /// Whether these servers are a quorum of the activated configuration, as far as it goes by the oracle.
+    pub(super) fn is_old_quorum(&self, agrees: impl FnMut(ServerId) -> bool) -> bool {
+        match self.is_granted() {
+            true => self.old_quorum().contains_quorum_by_oracle(agrees),
+            false => self.old_quorum().contains_quorum(agrees),
+        }
+    }
+
     /// The configuration that is activated by committing a transaction. Who leads it is determined here, before
     /// anybody is told.
     pub(super) fn activated_by(&mut self, zxid: Zxid) -> Option<Arc<Membership>> {

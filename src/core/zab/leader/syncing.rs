@@ -14,15 +14,9 @@ impl Leader {
     /// A quorum has promised the epoch, and this server has entered it.
     pub(super) fn start_syncing(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
         self.phase = Phase::AwaitAcks;
-        self.deadline = now + self.options.timing.init();
+        let steps = if self.needs_others() { 2 } else { 1 };
+        self.deadline = now + self.options.timing.init() * steps;
         self.name_first_configuration(out);
-        let waiting = self.links.iter().filter_map(|(id, link)| match link.stage {
-            Stage::AwaitEpochQuorum(zxid) => Some((*id, zxid)),
-            _ => None,
-        });
-        for (id, zxid) in waiting.collect::<Vec<_>>() {
-            self.sync(id, zxid, now, out);
-        }
         self.establish_if_quorum(now, out);
     }
 
@@ -139,6 +133,8 @@ impl Leader {
         if !is_tree && !self.begin_sync(id, SyncBy::Diff, now, out) {
             return;
         }
+        let Some(learner) = self.links.get(&id).map(|link| link.learner) else { return };
+        let upto = self.proposable_to(learner);
         let Some(link) = self.links.get_mut(&id) else { return };
         out.push(LeaderAction::Send(id, start));
         if is_tree {
@@ -151,7 +147,7 @@ impl Leader {
             out.push(LeaderAction::Send(id, FromLeader::Commit(zxid)));
         }
         (link.committed, link.proposed) = (self.committed, self.committed);
-        let is_told = |_: &&Logged| link.kind == LearnerKind::Follower;
+        let is_told = |logged: &&Logged| link.kind == LearnerKind::Follower && logged.zxid <= upto;
         let propose = |logged: &Logged| {
             let (zxid, payload) = (logged.zxid, logged.payload.clone());
             LeaderAction::Send(id, FromLeader::Proposal { zxid, payload })
@@ -186,6 +182,7 @@ impl Leader {
     }
 
     pub(super) fn establish_if_quorum(&mut self, now: Instant, out: &mut Vec<LeaderAction>) {
+        self.sync_waiting(now, out);
         let synced = self.synced();
         if !self.is_quorum(|id| synced.contains(&id)) {
             return self.ask_oracle(out);

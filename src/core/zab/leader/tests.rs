@@ -18,6 +18,7 @@ struct Script {
 const A: LinkId = LinkId(1);
 const B: LinkId = LinkId(2);
 const C: LinkId = LinkId(3);
+const D: LinkId = LinkId(4);
 const TICK_MS: u64 = 2000;
 
 fn at(epoch: u32, counter: u32) -> Zxid {
@@ -547,4 +548,5 @@ fn plain_info() -> LearnerInfo {
 }
 
 mod oracle_tests;
+mod precedence_tests;
 mod reconfig_tests;

@@ -5,10 +5,8 @@ use crate::proto::TxnHeader;
 use crate::testing::membership;
 
 const RULES: ReconfigRules = ReconfigRules { standalone_enabled: true, several_addresses: false };
-const D: LinkId = LinkId(4);
-
 /// The same server, where the ensemble may be reconfigured. Its configuration has this version.
-fn reconfigurable(version: i64) -> ZabOptions {
+pub(super) fn reconfigurable(version: i64) -> ZabOptions {
     ZabOptions {
         configurations: configurations(&[1, 2, 3], &[4], version),
         reconfig: Some(RULES),
@@ -16,7 +14,7 @@ fn reconfigurable(version: i64) -> ZabOptions {
     }
 }
 
-fn established() -> Script {
+pub(super) fn established() -> Script {
     let mut script = Script::with(reconfigurable(5));
     script.join(A, 1, at(1, 3));
     script.take();
@@ -41,6 +39,11 @@ impl Script {
     }
 }
 
+/// The same, where these are the servers from there on.
+pub(super) fn reconfigured_to(script: &mut Script, zxid: Zxid, voters: &[i64]) -> Vec<LeaderAction> {
+    script.reconfigure(zxid, voters, &[])
+}
+
 fn versions(actions: &[LeaderAction]) -> Vec<(i64, i64)> {
     let versions = |configurations: &crate::config::Configurations| {
         (configurations.committed().version(), configurations.last_seen().version())
@@ -51,7 +54,7 @@ fn versions(actions: &[LeaderAction]) -> Vec<(i64, i64)> {
         .collect()
 }
 
-fn committed(actions: &[LeaderAction]) -> Vec<Zxid> {
+pub(super) fn committed(actions: &[LeaderAction]) -> Vec<Zxid> {
     actions
         .iter()
         .filter_map(|action| if let Committed(zxid) = action { Some(*zxid) } else { None })
