@@ -72,6 +72,8 @@ fn what_is_not_set_has_zookeepers_default() {
             outstanding: 1000,
             large_requests: None,
             connection_throttle: None,
+            request_throttle: None,
+            stale: Stale { closed_connection: true, session_timeout: false },
         }
     );
     assert_eq!(config.client_port, ClientPort { host: None, port: 2181, backlog: -1, keep_alive: false });
@@ -333,7 +335,7 @@ fn what_has_no_effect_is_named_once_and_only_if_it_asks_for_something() {
             "metricsProvider.className is not supported",
         ),
         ("metricsProvider.httpPort=7000", "metricsProvider.httpPort is not supported"),
-        ("request_throttle_max_requests=5", "this throttle does not exist yet"),
+        ("pathStats.slotCapacity=5", "requests are not counted by path"),
         ("nio.numWorkerThreads=3", "is about the Java server's inside"),
         ("jvm.pause.monitor=true", "is about the Java server's inside"),
         ("zookeeper.snapCount=5", "in this file its name is snapCount"),
@@ -453,6 +455,8 @@ fn the_own_line_s_client_address_holds_and_must_not_contradict_the_file() {
          is different from client address found in dynamic file: 10.0.0.1:2181"
     );
     assert!(address(&format!("{line}clientPort=2181\nclientPortAddress=h"), Some("1")).is_err());
+    let v6 = "server.1=[fd::1]:2888:3888;[fd::1]:2181\nclientPort=2181\nclientPortAddress=fd:0::1";
+    assert_eq!(address(v6, Some("1")), Ok((Some("fd:0:0:0:0:0:0:1".to_owned()), 2181)));
 }
 
 #[test]
