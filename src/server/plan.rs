@@ -107,6 +107,8 @@ pub(super) fn shard(config: &Config, topology: &Topology) -> ShardOptions {
             .large_requests
             .map(|large| LargeRequests { bytes_max: (large.bytes_max / topology.shards).max(1), ..large }),
         connection_throttle: connection_throttle(config).map(|whole| whole.part_of(topology.shards)),
+        request_throttle: config.limits.request_throttle.map(|whole| whole.part_of(topology.shards)),
+        stale: config.limits.stale,
         sessionless_timeout: Duration::from_millis(config.sessions.handshake_ms),
         seed: seed(),
         ..ShardOptions::default()

@@ -51,6 +51,15 @@ fn servers_of_3_5_3_6_and_3_7_get_and_give_what_was_missed_what_must_be_forgotte
     }
 }
 
+#[test]
+#[ignore = "takes long: tests/setup --all, then cargo test --test ensemble -- --ignored"]
+fn servers_of_3_8_6_and_3_9_2_get_and_give_what_was_missed_what_must_be_forgotten_and_all() {
+    for release in [Release::V3_8_6, Release::V3_9_2] {
+        ringkeeper_is_away(release);
+        java_is_away(release);
+    }
+}
+
 fn ringkeeper_is_away(release: Release) {
     let mut ensemble = few_in_memory(&[Java(release), Java(release), Ringkeeper]);
     start_led_by_the_last(&mut ensemble);

@@ -25,6 +25,7 @@ mod sasl;
 mod sessions;
 mod strangers;
 mod takeover;
+mod throttle;
 mod through_java;
 mod tls;
 mod wiped;

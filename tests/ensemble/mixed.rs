@@ -63,6 +63,15 @@ fn java_servers_of_3_7_and_ringkeepers_lead_in_turn() {
     one_and_two(Release::V3_7);
 }
 
+#[test]
+#[ignore = "takes long: tests/setup --all, then cargo test --test ensemble -- --ignored"]
+fn java_servers_of_3_8_6_and_3_9_2_and_ringkeepers_lead_in_turn() {
+    for release in [Release::V3_8_6, Release::V3_9_2] {
+        two_and_one(release);
+        one_and_two(release);
+    }
+}
+
 fn two_and_one(release: Release) {
     lead_in_turn(&[Java(release), Java(release), Ringkeeper], &[Ringkeeper]);
 }

@@ -31,6 +31,12 @@ fn three_java_servers_of_3_5_3_6_and_3_7_are_replaced_one_by_one_and_put_back_un
     [Release::V3_5, Release::V3_6, Release::V3_7].into_iter().for_each(replace_and_put_back);
 }
 
+#[test]
+#[ignore = "takes long: tests/setup --all, then cargo test --test ensemble -- --ignored"]
+fn three_java_servers_of_3_8_6_and_3_9_2_are_replaced_one_by_one_and_put_back_under_load() {
+    [Release::V3_8_6, Release::V3_9_2].into_iter().for_each(replace_and_put_back);
+}
+
 fn replace_and_put_back(release: Release) {
     let java = Java(release);
     let mut ensemble = ensemble(&[java; 3], &[]);

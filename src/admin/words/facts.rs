@@ -14,6 +14,18 @@ use crate::admin::{CommitReport, DeskOptions};
 use crate::storage::wal::WalFigures;
 use crate::wiring::Mode;
 
+/// What became of requests beyond the number that may be in process, over all shards.
+#[derive(Default)]
+pub(super) struct Throttled {
+    pub(super) waits: u64,
+    pub(super) stale_requests: u64,
+    pub(super) stale_requests_dropped: u64,
+    pub(super) stale_replies: u64,
+    pub(super) throttled_ops: u64,
+    /// How long requests waited, while there is a limit.
+    pub(super) line_time: Latency,
+}
+
 /// What was reported, and what else the words show.
 pub(in crate::admin) struct Facts<'a> {
     options: &'a DeskOptions,
@@ -136,6 +148,19 @@ impl<'a> Facts<'a> {
 
     pub(super) fn large_requests_rejected(&self) -> u64 {
         self.reports.iter().map(|report| report.stats.large_requests_rejected).sum()
+    }
+
+    /// What became of requests that had to wait.
+    pub(super) fn throttled(&self) -> Throttled {
+        self.reports.iter().map(|report| &report.stats).fold(Throttled::default(), |mut all, stats| {
+            all.waits += stats.throttle_waits;
+            all.stale_requests += stats.stale_requests;
+            all.stale_requests_dropped += stats.stale_requests_dropped;
+            all.stale_replies += stats.stale_replies;
+            all.throttled_ops += stats.throttled_ops;
+            all.line_time.merge(&stats.line_time);
+            all
+        })
     }
 
     /// The sizes of replies over all shards; the last one is some shard's last.

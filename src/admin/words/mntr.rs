@@ -1,6 +1,7 @@
 use std::fmt::{Display, Write};
 
 use ringkeeper_core::member::MemberFigures;
+use ringkeeper_core::shard::Latency;
 
 use super::facts::{Facts, java_double};
 use crate::admin::host;
@@ -37,6 +38,15 @@ pub(super) fn answer(facts: &Facts<'_>) -> String {
     lines.add("sessionless_connections_expired", facts.sessionless_expired());
     lines.add("digest_mismatches_count", facts.digest_mismatches());
     lines.add("large_requests_rejected", facts.large_requests_rejected());
+    let throttled = facts.throttled();
+    lines.add("request_throttle_wait_count", throttled.waits);
+    lines.add("stale_requests", throttled.stale_requests);
+    lines.add("stale_requests_dropped", throttled.stale_requests_dropped);
+    lines.add("stale_replies", throttled.stale_replies);
+    lines.add("throttled_ops", throttled.throttled_ops);
+    if facts.config().limits.request_throttle.is_some() {
+        lines.add_times("request_throttle_queue_time_ms", &throttled.line_time);
+    }
     lines.add("avg_fsynctime", java_double(average_ms(log.sync_us_sum, log.writes)));
     lines.add("min_fsynctime", log.sync_us_min / 1000);
     lines.add("max_fsynctime", log.sync_us_max / 1000);
@@ -58,6 +68,15 @@ struct Lines(String);
 impl Lines {
     fn add(&mut self, key: &str, value: impl Display) {
         let _ = writeln!(self.0, "zk_{key}\t{value}");
+    }
+
+    /// Adds a summary of times, in milliseconds.
+    fn add_times(&mut self, key: &str, times: &Latency) {
+        self.add(&format!("avg_{key}"), java_double(times.average_us() / 1000.0));
+        self.add(&format!("min_{key}"), times.min_us / 1000);
+        self.add(&format!("max_{key}"), times.max_us / 1000);
+        self.add(&format!("cnt_{key}"), times.count);
+        self.add(&format!("sum_{key}"), times.total_us / 1000);
     }
 
     fn add_member(&mut self, member: &MemberFigures) {

@@ -5,7 +5,7 @@ use super::key_table::connections::{
 };
 use super::key_table::parser::MAX_CLIENT_CNXNS;
 use super::settings::Settings;
-use super::throttle::ConnectionThrottle;
+use super::throttle::{ConnectionThrottle, RequestThrottle, Stale};
 
 /// How much clients may take (config §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct Limits {
     pub large_requests: Option<LargeRequests>,
     /// `connection_throttle_tokens` and what goes with it; `None` if clients connect as they like.
     pub connection_throttle: Option<ConnectionThrottle>,
+    /// `request_throttle_max_requests` and what goes with it; `None` if any number may be in process.
+    pub request_throttle: Option<RequestThrottle>,
+    /// `request_stale_*`: which requests are dropped there, and counted as stale.
+    pub stale: Stale,
 }
 
 /// A bound on what large requests may take together.
@@ -49,6 +53,8 @@ impl Limits {
             record_extra_bytes: or_zero(record_extra_bytes.unwrap_or(frame_bytes.max(EXTRA_BYTES_MIN))),
             outstanding: or_zero(settings.get(&GLOBAL_OUTSTANDING_LIMIT)?),
             connection_throttle: ConnectionThrottle::prove(settings)?,
+            request_throttle: RequestThrottle::prove(settings)?,
+            stale: Stale::prove(settings)?,
             large_requests: (threshold > 0)
                 .then_some(LargeRequests { threshold: or_zero(threshold), bytes_max: or_zero(bytes_max) }),
         })

@@ -56,7 +56,7 @@ pub use sessions::Sessions;
 pub use static_file::pointing_to;
 pub use storage::{PurgeTime, Storage};
 pub use sync_limits::SyncLimits;
-pub use throttle::{ConnectionThrottle, ThrottleWeights};
+pub use throttle::{ConnectionThrottle, RequestThrottle, Stale, ThrottleWeights};
 pub use tls::{ClientAuth, Password, PeerTls, Store, StoreKind, TlsOptions, TlsVersion};
 
 use key_table::security::LOGIN_FILE;

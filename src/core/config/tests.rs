@@ -72,6 +72,8 @@ fn what_is_not_set_has_zookeepers_default() {
             outstanding: 1000,
             large_requests: None,
             connection_throttle: None,
+            request_throttle: None,
+            stale: Stale { closed_connection: true, session_timeout: false },
         }
     );
     assert_eq!(config.client_port, ClientPort { host: None, port: 2181, backlog: -1, keep_alive: false });
@@ -333,7 +335,7 @@ fn what_has_no_effect_is_named_once_and_only_if_it_asks_for_something() {
             "metricsProvider.className is not supported",
         ),
         ("metricsProvider.httpPort=7000", "metricsProvider.httpPort is not supported"),
-        ("request_throttle_max_requests=5", "this throttle does not exist yet"),
+        ("pathStats.slotCapacity=5", "requests are not counted by path"),
         ("nio.numWorkerThreads=3", "is about the Java server's inside"),
         ("jvm.pause.monitor=true", "is about the Java server's inside"),
         ("zookeeper.snapCount=5", "in this file its name is snapCount"),

@@ -1,8 +1,9 @@
 use super::error::ConfigError;
 use super::key_table::connections::{
+    REQUEST_DROP_STALE, REQUEST_STALL_TIME, REQUESTS_MAX, STALE_CONNECTION_CHECK, STALE_LATENCY_CHECK,
     THROTTLE_DECREASE_RATIO, THROTTLE_DROP_DECREASE, THROTTLE_DROP_INCREASE, THROTTLE_FILL_COUNT,
     THROTTLE_FILL_TIME, THROTTLE_FREEZE_TIME, THROTTLE_GLOBAL_WEIGHT, THROTTLE_LOCAL_WEIGHT,
-    THROTTLE_RENEW_WEIGHT, THROTTLE_TOKENS, THROTTLE_WEIGHT_ENABLED,
+    THROTTLE_RENEW_WEIGHT, THROTTLE_TOKENS, THROTTLE_WEIGHT_ENABLED, THROTTLED_OP_WAIT_TIME,
 };
 use super::settings::Settings;
 
@@ -38,6 +39,63 @@ pub struct ThrottleWeights {
     pub local: u64,
     /// For one that it has: `connection_throttle_renew_session_weight`.
     pub renewed: u64,
+}
+
+/// How many requests may be in process (`request_throttle_*`, config §6); others wait in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestThrottle {
+    /// `request_throttle_max_requests`, at least 1.
+    pub requests_max: usize,
+    /// `request_throttle_stall_time`: how often the first in line is looked at while no other is done; `None` if only
+    /// then.
+    pub stall_time_ms: Option<u64>,
+    /// `request_throttle_drop_stale`: what is [`Stale`] is not passed on.
+    pub drop_stale: bool,
+    /// `throttled_op_wait_time`: a request that was longer in line fails; `None` if none does.
+    pub op_wait_ms: Option<u64>,
+}
+
+/// Which requests are stale: nobody is thought to wait for them any more. One that closes a session never is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// `request_stale_connection_check`: those whose connection is closed.
+    pub closed_connection: bool,
+    /// `request_stale_latency_check`: those older than their session's timeout.
+    pub session_timeout: bool,
+}
+
+impl RequestThrottle {
+    /// `None` if any number of requests may be in process.
+    pub(super) fn prove(settings: &Settings<'_>) -> Result<Option<RequestThrottle>, ConfigError> {
+        let throttle = RequestThrottle {
+            requests_max: positive(settings.get(&REQUESTS_MAX)?).unwrap_or(0) as usize,
+            stall_time_ms: positive(settings.get(&REQUEST_STALL_TIME)?),
+            drop_stale: settings.get(&REQUEST_DROP_STALE)?,
+            op_wait_ms: positive(settings.get(&THROTTLED_OP_WAIT_TIME)?),
+        };
+        Ok(Some(throttle).filter(|throttle| throttle.requests_max > 0))
+    }
+
+    /// The part of one of so many cores that count for themselves.
+    #[must_use]
+    pub fn part_of(self, parts: usize) -> RequestThrottle {
+        RequestThrottle { requests_max: (self.requests_max / parts.max(1)).max(1), ..self }
+    }
+}
+
+impl Stale {
+    pub(super) fn prove(settings: &Settings<'_>) -> Result<Stale, ConfigError> {
+        Ok(Stale {
+            closed_connection: settings.get(&STALE_CONNECTION_CHECK)?,
+            session_timeout: settings.get(&STALE_LATENCY_CHECK)?,
+        })
+    }
+}
+
+impl Default for Stale {
+    fn default() -> Self {
+        Stale { closed_connection: true, session_timeout: false }
+    }
 }
 
 impl ConnectionThrottle {
@@ -88,6 +146,10 @@ impl ConnectionThrottle {
     }
 }
 
+fn positive(value: i32) -> Option<u64> {
+    u64::try_from(value).ok().filter(|value| *value > 0)
+}
+
 /// What is below 1 counts as `usual`, what is lighter than a local session as that.
 fn at_least(weight: i32, local: i32, usual: i32) -> u64 {
     let weight = if weight <= 0 { usual } else { weight.max(local) };
@@ -134,6 +196,29 @@ mod tests {
         let part = proven("connection_throttle_tokens=10\nconnection_throttle_fill_time=20").part_of(4);
         assert_eq!((part.tokens_max, part.fill_count, part.fill_time_ms), (3, 1, 80));
     }
+
+    #[test]
+    fn requests_are_limited_where_a_number_is_given() {
+        let limits = |text: &str| config(text).limits;
+        assert_eq!(limits("throttled_op_wait_time=7").request_throttle, None);
+        assert_eq!(limits("request_throttle_max_requests=-1").request_throttle, None);
+        assert_eq!(limits("request_stale_connection_check=false").stale, STALE_NEVER);
+        let usual = limits("request_throttle_max_requests=9").request_throttle.expect("there is one");
+        let expected =
+            RequestThrottle { requests_max: 9, stall_time_ms: Some(100), drop_stale: true, op_wait_ms: None };
+        assert_eq!(usual, expected);
+        assert_eq!((usual.part_of(2).requests_max, usual.part_of(20).requests_max), (4, 1));
+        let all = limits(
+            "request_throttle_max_requests=1\nrequest_throttle_stall_time=-5\nrequest_throttle_drop_stale=false\n\
+             throttled_op_wait_time=7\nrequest_stale_latency_check=true",
+        );
+        let expected =
+            RequestThrottle { requests_max: 1, stall_time_ms: None, drop_stale: false, op_wait_ms: Some(7) };
+        assert_eq!(all.request_throttle, Some(expected));
+        assert!(all.stale.session_timeout && all.stale.closed_connection);
+    }
+
+    const STALE_NEVER: Stale = Stale { closed_connection: false, session_timeout: false };
 
     #[test]
     fn a_share_that_is_no_number_is_refused() {

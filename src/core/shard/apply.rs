@@ -1,6 +1,6 @@
 //! What the commit role publishes.
 
-use super::conn::{Pending, State};
+use super::conn::{Pending, Stage, State};
 use super::input::takes_long;
 use super::stats::Sent;
 use super::{CloseReason, Service, Shard, large_len, reply};
@@ -21,6 +21,7 @@ impl Shard {
             }));
             steps.iter().for_each(|step| self.on_step(step, now));
         }
+        self.advance_line(now);
     }
 
     fn on_step(&mut self, step: &Step, now: Instant) {
@@ -40,13 +41,19 @@ impl Shard {
     fn on_reply(&mut self, reply: &Reply, now: Instant) {
         let id = reply.to.conn;
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.state != State::Closed) else {
+            let is_request =
+                !matches!(reply.outcome, Outcome::Connected { .. } | Outcome::Refused | Outcome::Closed);
+            self.stats.stale_replies += u64::from(is_request && self.options.stale.closed_connection);
             return; // The client did not wait.
         };
         if conn.out.len() > self.options.output_len_max {
             return self.close_slow_reader(id);
         }
         let Some(pending) = conn.pop_pending() else { return };
-        debug_assert!(pending.waiting.is_none() && pending.xid == reply.xid, "replies come in order");
+        debug_assert!(
+            matches!(pending.stage, Stage::Ordered) && pending.xid == reply.xid,
+            "replies come in order"
+        );
         self.outstanding -= 1;
         self.large_len -= large_len(&self.options, pending.len);
         self.finish(id, &pending, &reply.outcome, now);
@@ -69,6 +76,7 @@ impl Shard {
         let op = OpCode::from_number(pending.op);
         let sent = Sent { xid: pending.xid, op, zxid, len, received: pending.received, now };
         sent.count(&mut conn.stats, &mut self.stats);
+        sent.count_if_stale(self.options.stale, conn.timeout_ms, &mut self.stats);
         conn.flush(&mut self.effects);
         if matches!(outcome, Outcome::Closed) {
             self.close(id, CloseReason::SessionClosed(session));
@@ -107,18 +115,19 @@ impl Shard {
     /// Answers the requests that are now first in their queue, up to the next that commit has.
     fn answer_waiting(&mut self, id: ConnId, now: Instant) {
         while let Some(conn) = self.conns.get_mut(id)
-            && conn.pending.front().is_some_and(|first| first.waiting.is_some())
+            && conn.pending.front().is_some_and(|first| !matches!(first.stage, Stage::Ordered))
         {
             if conn.out.len() > self.options.output_len_max {
                 return self.close_slow_reader(id);
             }
-            let Some(Pending { xid, op, received, len, waiting: Some(record) }) = conn.pop_pending() else {
-                return;
-            };
+            let Some(Pending { xid, op, received, len, stage }) = conn.pop_pending() else { return };
             self.outstanding -= 1;
             self.large_len -= large_len(&self.options, len);
             conn.has_long_waiting &= !OpCode::from_number(op).is_some_and(takes_long);
-            self.answer(id, xid, op, &record, received, now);
+            match stage {
+                Stage::Waiting(record) => self.answer(id, xid, op, &record, received, now),
+                _ => self.answer_late(id, xid, op, received, now),
+            }
         }
     }
 

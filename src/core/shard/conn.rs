@@ -21,6 +21,8 @@ pub(super) struct Conn {
     pub(super) timeout_ms: i32,
     /// Requests without a reply, oldest first; the first is always one that commit has.
     pub(super) pending: VecDeque<Pending>,
+    /// How many of its requests are in line before that.
+    pub(super) in_line: usize,
     /// The length of them all.
     pub(super) pending_len: usize,
     /// Whether one of them waits that takes time in proportion to the tree: nothing is read behind it.
@@ -66,8 +68,17 @@ pub(super) struct Pending {
     pub(super) received: Instant,
     /// The length of its frame without that of the length.
     pub(super) len: usize,
-    /// The record, if the request waits for those before it; `None` if the commit role has it.
-    pub(super) waiting: Option<Box<[u8]>>,
+    pub(super) stage: Stage,
+}
+
+/// Where a request is that has no reply yet.
+pub(super) enum Stage {
+    /// The commit role has it.
+    Ordered,
+    /// It waits for those before it, with its record.
+    Waiting(Box<[u8]>),
+    /// The same; it was in line for too long and fails when it is its turn.
+    Late,
 }
 
 impl Conn {
@@ -80,6 +91,7 @@ impl Conn {
             session: SessionId::NONE,
             timeout_ms: 0,
             pending: VecDeque::new(),
+            in_line: 0,
             pending_len: 0,
             has_long_waiting: false,
             out: Vec::new(),
@@ -108,6 +120,11 @@ impl Conn {
             self.is_flushing = true;
             effects.push(Effect::Flush(self.id));
         }
+    }
+
+    /// How many of its requests have no reply.
+    pub(super) fn outstanding(&self) -> usize {
+        self.pending.len() + self.in_line
     }
 
     pub(super) fn push_pending(&mut self, pending: Pending) {

@@ -66,6 +66,7 @@ pub enum CloseReason {
     NotServing,
     NotReadOnlyClient,
     Throttled,
+    StaleRequest { waited_ms: u64 },
     Answered,
 }
 
@@ -143,6 +144,11 @@ impl fmt::Display for CloseReason {
             Throttled => write!(
                 f,
                 "more clients connect than may (connection_throttle_tokens), or this one was chosen by chance for that"
+            ),
+            StaleRequest { waited_ms } => write!(
+                f,
+                "a request waited for {waited_ms} ms, longer than the session's timeout, because too many are in \
+                 process (request_throttle_max_requests)"
             ),
             Answered => write!(f, "a four-letter word was answered"),
         }

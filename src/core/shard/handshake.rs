@@ -1,13 +1,14 @@
 //! The start of a connection (client-protocol §3).
 
-use super::conn::{Pending, State};
+use super::conn::{Pending, Stage, State};
 use super::effect::CloseReason;
+use super::line::Asked;
 use super::reply;
 use super::stats::Sent;
 use super::{Service, Shard};
 use crate::flow::{ConnId, Submission};
 use crate::id::SessionId;
-use crate::proto::{ConnectRequest, ConnectResponse, OpCode};
+use crate::proto::{ConnectRequest, ConnectResponse, OpCode, Password};
 use crate::time::Instant;
 
 impl Shard {
@@ -38,9 +39,24 @@ impl Shard {
             .timeout_ms
             .min(self.options.session_timeout_ms_max)
             .max(self.options.session_timeout_ms_min);
+        conn.timeout_ms = timeout_ms;
+        if is_new && self.must_line_up() {
+            return self.line_up(id, Asked::Session, now);
+        }
         let password = request.password.and_then(|password| password.try_into().ok());
+        self.connect(id, password, timeout_ms, now);
+    }
+
+    /// Asks the commit role for a session.
+    pub(super) fn connect(
+        &mut self,
+        id: ConnId,
+        password: Option<Password>,
+        timeout_ms: i32,
+        received: Instant,
+    ) {
         let (xid, op) = (CONNECT_XID, OpCode::CreateSession.number());
-        let pending = Pending { xid, op, received: now, len: 0, waiting: None };
+        let pending = Pending { xid, op, received, len: 0, stage: Stage::Ordered };
         self.submit_pending(id, pending, Submission::Connect { password, timeout_ms });
     }
 
@@ -64,6 +80,7 @@ impl Shard {
             now,
         };
         sent.count(&mut conn.stats, &mut self.stats);
+        sent.count_if_stale(self.options.stale, conn.timeout_ms, &mut self.stats);
         conn.flush(&mut self.effects);
     }
 }

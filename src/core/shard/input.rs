@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::conn::{Pending, State};
+use super::conn::{Pending, Stage, State};
 use super::effect::{CloseReason, Effect, Intake, Next};
 use super::framing::{LENGTH_LEN, Split, split};
+use super::line::Asked;
 use super::{Shard, large_len, reply};
 use crate::acl::authenticate;
 use crate::config::LargeRequests;
@@ -12,7 +13,7 @@ use crate::error::Code;
 use crate::flow::{ConnId, Origin, Submission, Submitted};
 use crate::id::Zxid;
 use crate::jute::{DecodeError, Reader};
-use crate::proto::{AuthPacket, OpCode, RequestHeader};
+use crate::proto::{AuthPacket, Identity, OpCode, RequestHeader};
 use crate::time::Instant;
 
 impl Shard {
@@ -126,29 +127,38 @@ impl Shard {
         if is_last(number) {
             conn.state = State::Ending;
         }
+        if self.line.is_some() {
+            let identities = Arc::clone(&conn.identities);
+            if self.must_line_up() {
+                let what = Asked::Operation { xid, op: number, record: record.into(), identities };
+                return self.line_up(id, what, now);
+            }
+        }
+        self.proceed(id, Request { xid, op: number, record, identities: None, received: now }, now);
+    }
+
+    /// Takes a request into process: hands it to the commit role, answers it, or has it wait for those before it.
+    pub(super) fn proceed(&mut self, id: ConnId, request: Request<'_>, now: Instant) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Request { xid, op: number, record, identities, received } = request;
+        let op = OpCode::from_number(number);
+        let len = RequestHeader::LEN + record.len();
         match op {
             Some(op) if op.is_ordered() && op != OpCode::CreateSession => {
-                self.submit(id, xid, op, record, now);
+                let identities = identities.unwrap_or_else(|| Arc::clone(&conn.identities));
+                let what = Submission::Request { xid, op, record: record.into(), identities };
+                let pending = Pending { xid, op: number, received, len, stage: Stage::Ordered };
+                self.submit_pending(id, pending, what);
             }
-            _ if conn.pending.is_empty() => self.answer(id, xid, number, record, now, now),
+            _ if conn.pending.is_empty() => self.answer(id, xid, number, record, received, now),
             _ => {
-                let waiting = Some(record.into());
                 conn.has_long_waiting |= op.is_some_and(takes_long);
-                let len = RequestHeader::LEN + record.len();
-                conn.push_pending(Pending { xid, op: number, received: now, len, waiting });
+                let stage = Stage::Waiting(record.into());
+                conn.push_pending(Pending { xid, op: number, received, len, stage });
                 self.outstanding += 1;
                 self.large_len += large_len(&self.options, len);
             }
         }
-    }
-
-    fn submit(&mut self, id: ConnId, xid: i32, op: OpCode, record: &[u8], now: Instant) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let what =
-            Submission::Request { xid, op, record: record.into(), identities: Arc::clone(&conn.identities) };
-        let len = RequestHeader::LEN + record.len();
-        let pending = Pending { xid, op: op.number(), received: now, len, waiting: None };
-        self.submit_pending(id, pending, what);
     }
 
     /// Hands `what` to the commit role; `pending` waits for what becomes of it.
@@ -213,6 +223,17 @@ impl Shard {
         self.stats.sent += 1;
         conn.flush(&mut self.effects);
     }
+}
+
+/// A request that is taken into process.
+pub(super) struct Request<'a> {
+    pub(super) xid: i32,
+    /// The operation's number, which need not be a known one.
+    pub(super) op: i32,
+    pub(super) record: &'a [u8],
+    /// Who the connection was when it came, if it waited since.
+    pub(super) identities: Option<Arc<[Identity]>>,
+    pub(super) received: Instant,
 }
 
 /// Whether a connection takes no request after this one: it closes the session, or is none that clients

@@ -29,7 +29,8 @@
 //! is answered from the tree as it is at the moment when the last ordered request before it gets its
 //! reply: it sees at least that request's effect, and nothing of it that comes after in the session. Events
 //! are put into a connection's output when the change is applied, so ahead of every reply that could show
-//! it. Other connections never wait.
+//! it. Other connections never wait, unless the requests in process are limited: then those beyond wait in one
+//! line before all this.
 
 mod apply;
 mod behind;
@@ -39,6 +40,8 @@ mod events;
 mod framing;
 mod handshake;
 mod input;
+mod line;
+mod line_up;
 mod multi_read;
 mod options;
 mod reads;
@@ -53,8 +56,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use behind::Behind;
-use conn::{Conns, State};
+use conn::{Conns, Stage, State};
 pub use effect::{CloseReason, Effect, Intake, Next};
+use line::Line;
 pub use options::ShardOptions;
 pub use report::{ConnReport, Lists, SessionReport, ShardReport};
 pub use stats::{Latency, ReplySizes, ShardStats};
@@ -87,6 +91,8 @@ pub struct Shard {
     conns: Conns,
     service: Service,
     throttle: Option<Throttle>,
+    /// Who waits while enough requests are in process, if there is such a limit.
+    line: Option<Line>,
     /// Connections that have gone and whose watches have not all been forgotten.
     leaving: Vec<Watcher>,
     /// Requests without a reply, of all connections.
@@ -114,6 +120,7 @@ impl Shard {
     /// A shard that has no connections and starts from this tree.
     pub fn new(id: ShardId, tree: DataTree, options: ShardOptions) -> Shard {
         let throttle = options.connection_throttle.map(|throttle| Throttle::new(throttle, options.seed));
+        let line = options.request_throttle.map(|throttle| Line::new(throttle, options.stale));
         Shard {
             id,
             watches: WatchManager::new(options.seed),
@@ -122,6 +129,7 @@ impl Shard {
             conns: Conns::default(),
             service: Service::Everybody,
             throttle,
+            line,
             leaving: Vec::new(),
             outstanding: 0,
             large_len: 0,
@@ -150,6 +158,9 @@ impl Shard {
             self.close(id, CloseReason::NotServing);
         }
         self.submitted.clear();
+        if let Some(line) = &mut self.line {
+            line.clear();
+        }
     }
 
     /// Another state takes the place of the tree, while nobody is [served](Service::Nobody).
@@ -176,6 +187,7 @@ impl Shard {
     /// Lets time pass: closes connections that still owe their handshake, and goes on forgetting what those
     /// that have gone watched. To be called several times a second.
     pub fn on_tick(&mut self, now: Instant) {
+        self.advance_line(now);
         self.forget_watches();
         while let Some((deadline, id)) = self.handshakes.front().copied() {
             if deadline > now {
@@ -276,11 +288,20 @@ impl Shard {
     fn release(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.state = State::Closed;
-        self.outstanding -= conn.pending.len();
+        self.outstanding -= conn.outstanding();
+        if self.options.stale.closed_connection {
+            let is_waiting = |pending: &&conn::Pending| !matches!(pending.stage, Stage::Ordered);
+            self.stats.stale_replies += conn.pending.iter().filter(is_waiting).count() as u64;
+        }
         let large = |pending: &conn::Pending| large_len(&self.options, pending.len);
         self.large_len -= conn.pending.iter().map(large).sum::<usize>();
         conn.pending.clear();
         conn.pending_len = 0;
+        if std::mem::take(&mut conn.in_line) > 0
+            && let Some(line) = &mut self.line
+        {
+            self.large_len -= line.on_closed(id, &mut self.stats);
+        }
         if std::mem::take(&mut conn.is_heard) {
             self.heard_before_close.push((conn.session, conn.last_heard));
         }
@@ -305,7 +326,7 @@ impl Shard {
                 || conn.out.len() >= self.options.output_pause_len
                 || conn.pending_len >= self.options.pending_len_max
                 || conn.has_long_waiting
-                || (self.outstanding > self.options.outstanding_max && !conn.pending.is_empty())
+                || (self.outstanding > self.options.outstanding_max && conn.outstanding() > 0)
         })
     }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::acl::Policy;
-use crate::config::{ConnectionThrottle, LargeRequests};
+use crate::config::{ConnectionThrottle, LargeRequests, RequestThrottle, Stale};
 
 /// What a [`super::Shard`] must know of the server's configuration, and its bounds.
 #[derive(Clone, Debug)]
@@ -32,6 +32,10 @@ pub struct ShardOptions {
     pub large_requests: Option<LargeRequests>,
     /// This shard's share of what clients may connect (`connection_throttle_tokens`).
     pub connection_throttle: Option<ConnectionThrottle>,
+    /// This shard's share of how many requests may be in process (`request_throttle_max_requests`); others wait in line.
+    pub request_throttle: Option<RequestThrottle>,
+    /// `request_stale_*`: which requests count as stale.
+    pub stale: Stale,
     /// With more than about so many bytes of watches, a connection is closed.
     pub watches_len_max: usize,
     /// Seeds hashes of what clients choose; they must not know it.
@@ -53,6 +57,8 @@ impl Default for ShardOptions {
             pending_len_max: 4 << 20,
             large_requests: None,
             connection_throttle: None,
+            request_throttle: None,
+            stale: Stale::default(),
             watches_len_max: 256 << 20,
             seed: 0,
         }

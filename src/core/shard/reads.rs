@@ -70,6 +70,7 @@ impl Shard {
         };
         let sent = Sent { xid, op, zxid, len, received, now };
         sent.count(&mut conn.stats, &mut self.stats);
+        sent.count_if_stale(self.options.stale, conn.timeout_ms, &mut self.stats);
         conn.flush(&mut self.effects);
         self.is_turn_spent |= op.is_some_and(input::takes_long);
         if op.is_none() {

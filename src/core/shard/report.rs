@@ -144,7 +144,7 @@ impl Shard {
         ConnReport {
             peer: conn.peer,
             interest: !conn.is_paused as u8 * READ_INTEREST + !conn.out.is_empty() as u8 * WRITE_INTEREST,
-            queued: conn.pending.len(),
+            queued: conn.outstanding(),
             received: conn.stats.received,
             sent: conn.stats.sent,
             established: conn.established,

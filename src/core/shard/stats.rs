@@ -1,3 +1,4 @@
+use crate::config::Stale;
 use crate::id::Zxid;
 use crate::proto::OpCode;
 use crate::time::Instant;
@@ -80,6 +81,18 @@ pub struct ShardStats {
     pub sessionless_expired: u64,
     /// Connections closed because of a large request too many.
     pub large_requests_rejected: u64,
+    /// How often the first request in line found no room (`request_throttle_wait_count`).
+    pub throttle_waits: u64,
+    /// Stale requests that were carried out all the same.
+    pub stale_requests: u64,
+    /// Stale requests that were not.
+    pub stale_requests_dropped: u64,
+    /// Requests whose answer came when they were stale.
+    pub stale_replies: u64,
+    /// Requests that failed because they waited in line for too long.
+    pub throttled_ops: u64,
+    /// How long requests were in line, if there may be one.
+    pub line_time: Latency,
     /// Latencies of all requests.
     pub latency: Latency,
     /// Sizes of all replies.
@@ -122,6 +135,16 @@ impl Sent {
         shard.sent += 1;
         shard.latency.record(us);
         shard.reply_sizes.record(self.len);
+    }
+
+    /// Counts the reply as stale if it comes too late for its session.
+    pub(super) fn count_if_stale(&self, stale: Stale, timeout_ms: i32, shard: &mut ShardStats) {
+        if stale.session_timeout
+            && self.op != Some(OpCode::CloseSession)
+            && stale.is_late(self.received, timeout_ms, self.now)
+        {
+            shard.stale_replies += 1;
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub fn java_classpath(release: Release) -> OsString {
         Release::V3_6 => fetched("java-3.6.4", "kit/java/3.6.4.xml"),
         Release::V3_7 => fetched("java-3.7.2", "kit/java/3.7.2.xml"),
         Release::V3_8 => return debian_classpath(),
+        Release::V3_8_6 => fetched_by("tests/setup --all", "java-3.8.6", "kit/java/3.8.6.xml"),
+        Release::V3_9_2 => fetched_by("tests/setup --all", "java-3.9.2", "kit/java/3.9.2.xml"),
         Release::V3_9 => fetched("java", "kit/java/pom.xml"),
     };
     let mut jars: Vec<PathBuf> = fs::read_dir(&folder)
@@ -76,12 +78,16 @@ pub fn tests_dir() -> &'static Path {
 
 /// A folder of `tests/.deps`, proven complete and of the versions that `pins` names.
 fn fetched(name: &str, pins: &str) -> PathBuf {
+    fetched_by("tests/setup", name, pins)
+}
+
+fn fetched_by(command: &str, name: &str, pins: &str) -> PathBuf {
     let folder = tests_dir().join(".deps").join(name);
     let wanted = fs::read(tests_dir().join(pins)).unwrap_or_else(|error| panic!("tests/{pins}: {error}"));
     match fs::read(folder.join(".pins")) {
         Ok(found) if found == wanted => folder,
-        Ok(_) => panic!("tests/.deps/{name} is not what tests/{pins} names: run tests/setup"),
-        Err(_) => panic!("tests/.deps/{name} is missing: run tests/setup"),
+        Ok(_) => panic!("tests/.deps/{name} is not what tests/{pins} names: run {command}"),
+        Err(_) => panic!("tests/.deps/{name} is missing: run {command}"),
     }
 }
 

@@ -18,6 +18,10 @@ pub enum Release {
     V3_7,
     /// 3.8.0, as Debian 12 has it.
     V3_8,
+    /// 3.8.6, which `tests/setup --all` fetches.
+    V3_8_6,
+    /// 3.9.2, which `tests/setup --all` fetches.
+    V3_9_2,
     /// 3.9.5: the reference.
     V3_9,
 }

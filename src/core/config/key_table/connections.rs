@@ -144,6 +144,48 @@ pub(in crate::config) static THROTTLE_LOCAL_WEIGHT: Key<Int<i32>> = Key::propert
     "tokens of a local session",
 );
 
+pub(in crate::config) static REQUESTS_MAX: Key<Int<i32>> = Key::property(
+    "request_throttle_max_requests",
+    Int::any(0),
+    Supported,
+    "requests in process beyond which others wait in line; 0: no limit",
+);
+
+pub(in crate::config) static REQUEST_STALL_TIME: Key<Int<i32>> = Key::property(
+    "request_throttle_stall_time",
+    Int::any(100),
+    Supported,
+    "ms until the first in line is looked at again if no other request is done",
+);
+
+pub(in crate::config) static REQUEST_DROP_STALE: Key<Flag> = Key::property(
+    "request_throttle_drop_stale",
+    Flag::or(true),
+    Supported,
+    "drop stale requests that wait in line",
+);
+
+pub(in crate::config) static STALE_LATENCY_CHECK: Key<Flag> = Key::property(
+    "request_stale_latency_check",
+    Flag::or(false),
+    Supported,
+    "requests older than their session's timeout are stale",
+);
+
+pub(in crate::config) static STALE_CONNECTION_CHECK: Key<Flag> = Key::property(
+    "request_stale_connection_check",
+    Flag::or(true),
+    Supported,
+    "requests of closed connections are stale",
+);
+
+pub(in crate::config) static THROTTLED_OP_WAIT_TIME: Key<Int<i32>> = Key::property(
+    "throttled_op_wait_time",
+    Int::any(0),
+    Supported,
+    "ms in line after which a request fails with ThrottledOp; 0: never",
+);
+
 pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &JUTE_MAX_BUFFER,
     &JUTE_EXTRA_SIZE,
@@ -168,48 +210,18 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     &THROTTLE_GLOBAL_WEIGHT,
     &THROTTLE_RENEW_WEIGHT,
     &THROTTLE_LOCAL_WEIGHT,
-    &Key::property(
-        "request_throttle_max_requests",
-        Int::<i32>::any(0),
-        NO_THROTTLE,
-        "requests in process; 0: no limit",
-    ),
-    &Key::property(
-        "request_throttle_stall_time",
-        Int::<i32>::any(100),
-        NO_THROTTLE,
-        "ms to wait at the limit",
-    ),
-    &Key::property(
-        "request_throttle_drop_stale",
-        Flag::or(true),
-        NO_THROTTLE,
-        "drop requests of closed connections",
-    ),
-    &Key::property(
-        "request_stale_latency_check",
-        Flag::or(false),
-        NO_THROTTLE,
-        "drop requests older than the session",
-    ),
-    &Key::property(
-        "request_stale_connection_check",
-        Flag::or(true),
-        NO_THROTTLE,
-        "drop requests nobody waits for",
-    ),
+    &REQUESTS_MAX,
+    &REQUEST_STALL_TIME,
+    &REQUEST_DROP_STALE,
+    &STALE_LATENCY_CHECK,
+    &STALE_CONNECTION_CHECK,
     &Key::property(
         "request_throttler.shutdownTimeout",
         Int::<i32>::any(10_000),
         IgnoredJvm,
         "ms to drain at a stop",
     ),
-    &Key::property(
-        "throttled_op_wait_time",
-        Int::<i32>::any(0),
-        NO_THROTTLE,
-        "ms in the queue that fail a request",
-    ),
+    &THROTTLED_OP_WAIT_TIME,
     &Key::property("nio.numSelectorThreads", Text::optional(), IgnoredJvm, "threads that poll connections"),
     &Key::property("nio.numWorkerThreads", Text::optional(), IgnoredJvm, "threads that read connections"),
     &Key::property(
@@ -307,5 +319,4 @@ pub(in crate::config) static KEYS: &[&dyn AnyKey] = &[
     ),
 ];
 
-const NO_THROTTLE: Status = NotYet("this throttle does not exist yet");
 const NO_TLS: Status = NotYet("there is no TLS");

@@ -3,6 +3,7 @@ mod harness;
 mod framing;
 mod handshake;
 mod limits;
+mod line;
 mod order;
 mod properties;
 mod reads;

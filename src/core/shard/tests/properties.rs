@@ -1,10 +1,12 @@
 use proptest::prelude::*;
 
 use super::harness::*;
+use crate::config::RequestThrottle;
 use crate::error::Code;
 use crate::flow::{Outcome, Submission, Submitted};
 use crate::jute::Reader;
 use crate::proto::OpCode;
+use crate::shard::ShardOptions;
 
 #[derive(Clone, Debug)]
 enum Ask {
@@ -52,8 +54,8 @@ fn encode(asks: &[Ask]) -> Vec<u8> {
 
 /// Everything a client is sent if its input arrives in pieces that end at `cuts`. Commit opens the session
 /// at once, and answers requests only when the client has sent everything.
-fn transcript(input: &[u8], mut cuts: Vec<usize>) -> Vec<u8> {
-    let mut harness = Harness::new();
+fn transcript(options: ShardOptions, input: &[u8], mut cuts: Vec<usize>) -> Vec<u8> {
+    let mut harness = Harness::with(options);
     harness.create("/a");
     harness.create("/a/b");
     let conn = harness.accept();
@@ -86,7 +88,17 @@ proptest! {
     fn how_the_input_is_cut_makes_no_difference(asks in asks(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..20)) {
         let input = encode(&asks);
         let cuts = cuts.into_iter().map(|cut| cut.index(input.len() + 1)).collect();
-        prop_assert_eq!(transcript(&input, cuts), transcript(&input, Vec::new()));
+        let usual = ShardOptions::default;
+        prop_assert_eq!(transcript(usual(), &input, cuts), transcript(usual(), &input, Vec::new()));
+    }
+
+    #[test]
+    fn a_client_gets_the_same_however_few_requests_may_be_in_process(asks in asks(), requests_max in 1..4usize) {
+        let input = encode(&asks);
+        let throttle = RequestThrottle { requests_max, stall_time_ms: None, drop_stale: true, op_wait_ms: None };
+        let limited = ShardOptions { request_throttle: Some(throttle), ..ShardOptions::default() };
+        let unlimited = transcript(ShardOptions::default(), &input, Vec::new());
+        prop_assert_eq!(transcript(limited, &input, Vec::new()), unlimited);
     }
 
     #[test]
