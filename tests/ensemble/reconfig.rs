@@ -234,6 +234,82 @@ fn a_follower_moves_to_other_ports(kinds: &[Kind]) {
 }
 
 #[test]
+fn servers_of_both_kinds_with_addresses_of_ipv6_come_and_go() {
+    servers_come_and_go_at(&[JAVA, Ringkeeper, Ringkeeper, JAVA], of_ipv6);
+}
+
+#[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
+fn servers_with_addresses_of_ipv6_come_and_go_under_a_java_server() {
+    servers_come_and_go_at(&[Ringkeeper, JAVA, JAVA, Ringkeeper], of_ipv6);
+    servers_come_and_go_at(&[Ringkeeper; 4], of_ipv6);
+}
+
+#[test]
+fn servers_of_both_kinds_with_several_addresses_come_and_go() {
+    servers_come_and_go_at(&[JAVA, Ringkeeper, Ringkeeper, JAVA], several);
+}
+
+#[test]
+#[ignore = "takes long: cargo test --test ensemble -- --ignored"]
+fn servers_with_several_addresses_come_and_go_under_a_java_server() {
+    servers_come_and_go_at(&[Ringkeeper, JAVA, JAVA, Ringkeeper], several);
+    servers_come_and_go_at(&[Ringkeeper; 4], several);
+}
+
+/// Of these four, the first three are an ensemble, led by the third. The last comes, the first goes, and the leader
+/// dies and comes back. Of a server's id and ports `at` makes its address.
+fn servers_come_and_go_at(kinds: &[Kind], at: fn(u8, [u16; 2]) -> String) {
+    let (voters, strangers) = kinds.split_at(3);
+    let mut ensemble = ensemble(voters, strangers).config("multiAddress.enabled", true);
+    // Java looks at this one while it reads the file.
+    ensemble = ensemble.property("zookeeper.multiAddress.enabled", true);
+    let line = |ensemble: &Ensemble, id: u8| {
+        let client = ensemble.addr(id).port();
+        format!("{}:participant;127.0.0.1:{client}", at(id, ensemble.peer_ports(id)))
+    };
+    for id in ensemble.ids() {
+        let line = line(&ensemble, id);
+        ensemble = ensemble.config(&format!("server.{id}"), line.as_str());
+    }
+    let mut ensemble = open_to_reconfig(ensemble, 3);
+    ensemble.change(4, |settings| settings.without("peerType"));
+    ensemble.start(&[1, 3]);
+    ensemble.start(&[2, 4]);
+    assert_eq!(ensemble.leader_among(&[1, 2, 3]), 3);
+    let listed = |ids: &[u8], text: &str| {
+        let lines: Vec<String> =
+            ids.iter().map(|id| format!("server.{id}={}", line(&ensemble, *id))).collect();
+        let (shown, _) = text.rsplit_once("\nversion=").expect("a version");
+        assert_eq!(shown, lines.join("\n").replace("[::1]", "[0:0:0:0:0:0:0:1]"));
+    };
+    listed(&[1, 2, 3], &settled(&ensemble, &[1, 2, 3, 4]));
+    let joining = format!("server.4={}", line(&ensemble, 4));
+    let (text, _) = reconfigured(&mut connected(&ensemble, 2), &join(&joining));
+    listed(&[1, 2, 3, 4], &text);
+    let (text, _) = reconfigured(&mut connected(&ensemble, 4), &leave("1"));
+    listed(&[2, 3, 4], &text);
+    write(&ensemble, &[2, 3, 4], "/without-one");
+    assert_eq!(settled(&ensemble, &[2, 3, 4]), text);
+    ensemble.server(1).kill();
+    ensemble.server(3).kill();
+    write(&ensemble, &[2, 4], "/without-the-leader");
+    ensemble.start(&[3]);
+    for id in [2, 3, 4] {
+        assert_files(&mut ensemble, id, &text);
+    }
+    assert_alike(&ensemble, &[2, 3, 4]);
+}
+
+fn of_ipv6(_: u8, [quorum, election]: [u16; 2]) -> String {
+    format!("[::1]:{quorum}:{election}")
+}
+
+fn several(id: u8, [quorum, election]: [u16; 2]) -> String {
+    format!("127.0.1.{id}:{quorum}:{election}|127.0.2.{id}:{quorum}:{election}")
+}
+
+#[test]
 fn groups_take_the_place_of_majorities_under_a_ringkeeper() {
     groups_take_the_place_of_majorities(&[JAVA, Ringkeeper, Ringkeeper]);
 }
@@ -417,7 +493,11 @@ fn assert_refusals(ensemble: &Ensemble, text: &str) {
 
 /// The first `members` of these are an ensemble; each of the others knows that, and itself as an observer.
 fn reconfigurable(kinds: &[Kind], members: u8) -> Ensemble {
-    let mut ensemble = ensemble(&kinds[..usize::from(members)], &kinds[usize::from(members)..]);
+    open_to_reconfig(ensemble(&kinds[..usize::from(members)], &kinds[usize::from(members)..]), members)
+}
+
+/// None of the members' files names the others.
+fn open_to_reconfig(mut ensemble: Ensemble, members: u8) -> Ensemble {
     for id in ensemble.ids() {
         let strangers = ensemble.ids().into_iter().filter(|other| *other > members && *other != id);
         let keys: Vec<String> = strangers.map(|other| format!("server.{other}")).collect();

@@ -26,8 +26,29 @@ fn ringkeepers_and_a_java_server_are_led_to_sasl_step_by_step_under_load() {
 }
 
 #[test]
-fn a_ringkeeper_and_java_servers_that_require_sasl_lead_in_turn() {
-    lead_in_turn(prepared(&[JAVA, JAVA, Ringkeeper], STEPS.len()));
+fn a_ringkeeper_and_java_servers_that_require_sasl_lead_in_turn_with_observers_of_both_kinds() {
+    let mut ensemble = prepared_with(&[JAVA, JAVA, Ringkeeper], &[JAVA, Ringkeeper], STEPS.len());
+    lead_in_turn(&mut ensemble);
+    for id in [4, 5] {
+        assert_eq!(ensemble.mode(id).as_deref(), Some("observer"));
+        assert!(ensemble.server(id).log().contains(AUTHENTICATED), "server {id} knows the others");
+    }
+}
+
+#[test]
+fn an_observer_with_a_wrong_password_is_not_let_in() {
+    let mut ensemble = prepared_with(&[Ringkeeper; 2], &[Ringkeeper], STEPS.len());
+    let path = ensemble.server(3).dir().join(LOGIN_FILE);
+    fs::write(&path, login_file("wrong")).expect("its folder can be written");
+    ensemble.start(&[1, 2]);
+    ensemble.server(3).launch();
+    ensemble.server(3).until_logged("it refuses this server's name and password", 3);
+    assert_eq!(ensemble.mode(3), None);
+    ensemble.server(3).stop();
+    fs::write(&path, login_file(PASSWORD)).expect("its folder can be written");
+    ensemble.start(&[3]);
+    write(&ensemble, 3, "/let-in");
+    assert_alike(&ensemble, &[1, 2, 3]);
 }
 
 #[test]
@@ -37,7 +58,7 @@ fn a_java_server_and_ringkeepers_that_require_sasl_within_tls_lead_in_turn() {
     for id in ensemble.ids() {
         ensemble.change(id, |settings| files.name(id, settings));
     }
-    lead_in_turn(ensemble);
+    lead_in_turn(&mut ensemble);
 }
 
 #[test]
@@ -114,24 +135,30 @@ fn refuse(ensemble: &mut Ensemble) {
 }
 
 /// The last one leads, then one of the others while it is away; it comes back to that.
-fn lead_in_turn(mut ensemble: Ensemble) {
+fn lead_in_turn(ensemble: &mut Ensemble) {
     ensemble.start_led_by(3);
-    write(&ensemble, 1, "/led-by-the-last");
+    write(ensemble, 1, "/led-by-the-last");
     ensemble.server(3).kill();
     assert_eq!(ensemble.leader_among(&[1, 2]), 2);
-    write(&ensemble, 1, "/led-by-another");
+    write(ensemble, 1, "/led-by-another");
     ensemble.start(&[3]);
     assert_eq!(ensemble.mode(3).as_deref(), Some("follower"));
-    write(&ensemble, 3, "/through-the-last");
-    let all = assert_alike(&ensemble, &[1, 2, 3]);
-    for path in ["/led-by-the-last", "/led-by-another", "/through-the-last"] {
+    let ids = ensemble.ids();
+    ensemble.until_serving(&ids);
+    ids[2..].iter().for_each(|id| write(ensemble, *id, &format!("/through-{id}")));
+    let all = assert_alike(ensemble, &ids);
+    for path in ["/led-by-the-last", "/led-by-another", "/through-3"] {
         assert!(all.iter().any(|line| line.starts_with(&format!("{path} "))), "{path}: {all:#?}");
     }
 }
 
 /// Servers that have the same name and password, and have taken so many of the steps.
 fn prepared(kinds: &[Kind], steps: usize) -> Ensemble {
-    let mut ensemble = ensemble(kinds, &[]).property("zookeeper.fips-mode", false);
+    prepared_with(kinds, &[], steps)
+}
+
+fn prepared_with(voters: &[Kind], observers: &[Kind], steps: usize) -> Ensemble {
+    let mut ensemble = ensemble(voters, observers).property("zookeeper.fips-mode", false);
     for key in &STEPS[..steps] {
         ensemble = ensemble.config(key, true);
     }

@@ -5,7 +5,7 @@ use super::key_table::connections::TCP_KEEP_ALIVE;
 use super::key_table::parser::{
     CLIENT_PORT, CLIENT_PORT_ADDRESS, LISTEN_BACKLOG, SECURE_CLIENT_PORT, SECURE_CLIENT_PORT_ADDRESS,
 };
-use super::members::ServerLine;
+use super::members::{ServerLine, written};
 use super::settings::Settings;
 
 /// Where clients connect.
@@ -67,7 +67,7 @@ fn merge(
         return Ok((host, port));
     };
     let is_wildcard = matches!(host.as_deref(), None | Some("0.0.0.0" | "::" | "[::]"));
-    if port != client.port || !(is_wildcard || host.as_deref() == Some(&client.host)) {
+    if port != client.port || !(is_wildcard || host.as_deref().map(written).as_ref() == Some(&client.host)) {
         let fixed = HostPort { host: host.unwrap_or_else(|| "0.0.0.0".to_owned()), port };
         return Err(settings.whole(Problem::ClientAddressMismatch {
             id: line.id.0,

@@ -59,7 +59,7 @@ fn an_ensemble_has_servers_roles_and_limits() {
     let committed = ensemble.configurations.committed();
     let addresses: Vec<String> =
         (0..4).map(|id| committed.election_addresses(ServerId(id))[0].to_string()).collect();
-    assert_eq!(addresses, ["a:3888", "b:3888", "c:3888", "[::1]:3888"]);
+    assert_eq!(addresses, ["a:3888", "b:3888", "c:3888", "[0:0:0:0:0:0:0:1]:3888"]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn the_configuration_is_told_as_java_tells_it() {
     assert_eq!(
         ensemble(THREE, "0").0.configurations.committed().text(),
         "server.0=a:2888:3888:participant\nserver.1=b:2888:3888:participant;0.0.0.0:2181\n\
-         server.2=c:2888:3888:observer\nserver.3=[::1]:2888:3888:participant\nversion=0"
+         server.2=c:2888:3888:observer\nserver.3=[0:0:0:0:0:0:0:1]:2888:3888:participant\nversion=0"
     );
     let groups = format!("{THREE}group.1=0:1\ngroup.2=3\nweight.3=2");
     assert!(

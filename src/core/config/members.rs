@@ -1,5 +1,6 @@
 mod line;
 
+pub(in crate::config) use line::written;
 pub use line::{PeerAddress, ServerLine};
 
 use super::error::{ConfigError, Problem};

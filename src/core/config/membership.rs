@@ -255,14 +255,14 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "server.1=a:2888:3888:participant;0.0.0.0:2181\nserver.2=b:2888:3888:participant\n\
-                        server.10=[::1]:1:2:observer\ngroup.1=1\ngroup.2=2\nweight.2=3\nversion=10000000a";
+                        server.10=[0:0:0:0:0:0:0:1]:1:2:observer\ngroup.1=1\ngroup.2=2\nweight.2=3\nversion=10000000a";
 
     #[test]
     fn a_configuration_is_told_as_it_was_read_and_written_as_java_sorts_it() {
         let membership = Membership::parse(TEXT, false).expect("good");
         assert_eq!(membership.text(), TEXT);
         assert_eq!(membership.version(), 0x1_0000_000a);
-        let sorted = "group.1=1\ngroup.2=2\nserver.10=[::1]:1:2:observer\n\
+        let sorted = "group.1=1\ngroup.2=2\nserver.10=[0:0:0:0:0:0:0:1]:1:2:observer\n\
                       server.1=a:2888:3888:participant;0.0.0.0:2181\nserver.2=b:2888:3888:participant\n";
         assert_eq!(membership.file_text(false), format!("{sorted}weight.2=3"));
         assert_eq!(membership.file_text(true), format!("{sorted}version=10000000a\nweight.2=3"));
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!((part(1), part(10), part(3)), (Part::Voter, Part::Observer, Part::None));
         let renamed = membership.with_version(7);
         assert!(renamed.has_same_servers(&membership) && renamed.version() == 7);
-        assert_eq!(membership.quorum_addresses(ServerId(10))[0].to_string(), "[::1]:1");
+        assert_eq!(membership.quorum_addresses(ServerId(10))[0].to_string(), "[0:0:0:0:0:0:0:1]:1");
         assert_eq!(membership.election_addresses(ServerId(3)), []);
     }
 

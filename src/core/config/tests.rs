@@ -455,6 +455,8 @@ fn the_own_line_s_client_address_holds_and_must_not_contradict_the_file() {
          is different from client address found in dynamic file: 10.0.0.1:2181"
     );
     assert!(address(&format!("{line}clientPort=2181\nclientPortAddress=h"), Some("1")).is_err());
+    let v6 = "server.1=[fd::1]:2888:3888;[fd::1]:2181\nclientPort=2181\nclientPortAddress=fd:0::1";
+    assert_eq!(address(v6, Some("1")), Ok((Some("fd:0:0:0:0:0:0:1".to_owned()), 2181)));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use crate::config::client_port::HostPort;
 use crate::config::error::Problem;
@@ -23,7 +24,7 @@ pub struct ServerLine {
 /// One address of a server for its peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerAddress {
-    /// A name or an IP address, not resolved and without brackets.
+    /// A name or an IP address, not resolved and without brackets; one of IPv6 with all its groups, as Java writes it.
     pub host: String,
     /// Where a leader listens for learners.
     pub quorum_port: u16,
@@ -98,7 +99,7 @@ fn client_address(text: &str, form: impl Fn() -> Problem) -> Result<Option<HostP
         [host, port] => (host, port),
         _ => return Err(form()),
     };
-    Ok(Some(HostPort { host: host.to_owned(), port: port_number(host, port)? }))
+    Ok(Some(HostPort { host: written(host), port: port_number(host, port)? }))
 }
 
 /// An address and, if it names a role, whether that is an observer's.
@@ -118,7 +119,15 @@ fn peer_address(
         return Err(Problem::SamePorts { id: id.0 });
     }
     let observer = role.map(|role| PeerType.parse("peerType", role, Style::Parser)).transpose()?;
-    Ok((PeerAddress { host: host.to_owned(), quorum_port, election_port }, observer))
+    Ok((PeerAddress { host: written(host), quorum_port, election_port }, observer))
+}
+
+/// As Java writes a host when servers tell each other of it: servers must agree to the letter.
+pub(in crate::config) fn written(host: &str) -> String {
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => address.segments().map(|segment| format!("{segment:x}")).join(":"),
+        Err(_) => host.to_owned(),
+    }
 }
 
 /// The parts between colons, except those of a host in brackets.
@@ -180,7 +189,11 @@ mod tests {
             ("h:2888:3888;2181;2281", ("h", false, client("0.0.0.0", 2181), client("0.0.0.0", 2281))),
             ("h:2888:3888;;s:2281", ("h", false, None, client("s", 2281))),
             ("h1:2888:3888:observer|h2:2889:3889;2181", ("h1", true, client("0.0.0.0", 2181), None)),
-            ("[2001:db8::1]:2888:3888;[::]:2181", ("2001:db8::1", false, client("::", 2181), None)),
+            (
+                "[2001:0db8::1]:2888:3888;[::]:2181",
+                ("2001:db8:0:0:0:0:0:1", false, client("0:0:0:0:0:0:0:0", 2181), None),
+            ),
+            ("[fe80::1%lo]:2888:3888", ("fe80::1%lo", false, None, None)),
         ];
         for (text, (host, observer, plain, secure)) in table {
             let line = parse(text).expect(text);
