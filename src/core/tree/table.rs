@@ -8,7 +8,7 @@ use super::slots::{Slot, Slots};
 use small::{Place, SmallTable};
 
 /// Finds a node's slot by its path. Made of many small tables, so that none of their growths takes
-/// long: with five million nodes one holds about 600.
+/// long: with five million nodes one holds about 2 400.
 #[derive(Clone)]
 pub(super) struct Table {
     hasher: FixedState,
@@ -120,9 +120,9 @@ impl Hash {
     }
 }
 
-/// So many that the 16 bits of a hash in a small table are enough up to some ten million nodes: beyond that, a
-/// look-up happens to compare more than one path.
-const PARTS: usize = 8192;
+/// So few that those of a large tree lie in a few thousand pages, and so many that 16 bits of a hash nearly tell
+/// which node it is: with ten million, one look-up in thirteen compares a path that is another one's.
+const PARTS: usize = 2048;
 /// How many groups the small tables make: one should fit the processor's cache.
 pub(super) const GROUPS: usize = 64;
 const PARTS_IN_GROUP: usize = PARTS / GROUPS;
