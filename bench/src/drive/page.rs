@@ -130,10 +130,11 @@ fn percentiles(outcome: &Outcome) -> String {
 }
 
 fn timelines(round: &Round) -> String {
-    // What is answered behind the measurement belongs to no whole second of it.
+    // What is answered behind the measurement belongs to no whole second of it and has no rate. But it may be what
+    // waited longest, so its latencies and errors stand at the end.
     let whole = || round.timeline.iter().filter(|second| second.second as f64 + 1.0 <= round.planned);
     let seconds = || Axis::time("seconds", round.planned);
-    let at = |second: u64| second as f64 + 0.5;
+    let at = |second: u64| (second as f64 + 0.5).min(round.planned);
     let mut page = String::new();
     if !round.faults.is_empty() {
         let item = |(at, what): &(f64, String)| format!("<li>{at:.1} s: {}</li>", escape(what));
@@ -160,7 +161,7 @@ fn timelines(round: &Round) -> String {
         name: name.to_owned(),
         color,
         dashed: false,
-        points: whole()
+        points: (round.timeline.iter())
             .filter_map(|second| Some((at(second.second), figure(second.latency.as_ref()?))))
             .collect(),
     };
@@ -178,7 +179,7 @@ fn timelines(round: &Round) -> String {
         name: "errors".to_owned(),
         color: 1,
         dashed: false,
-        points: whole().map(|second| (at(second.second), second.errors as f64)).collect(),
+        points: round.timeline.iter().map(|second| (at(second.second), second.errors as f64)).collect(),
     };
     if errors.points.iter().any(|point| point.1 > 0.0) {
         let axis = |max| Axis::linear("errors", max);
@@ -282,3 +283,25 @@ ol{margin:4px 0;color:#c0392b}line.mark{stroke:#c0392b;stroke-dasharray:3 3}svg 
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13px}\
 .legend i{display:inline-block;width:22px;margin-right:6px;vertical-align:middle}\
 .warning{color:#c0392b;font-weight:600}footer{color:#5a6475;font-size:13px;margin-top:24px}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::outcome::tests::outcome;
+    use crate::latency::Recorder;
+    use crate::recording::Second;
+
+    #[test]
+    fn what_was_answered_only_behind_the_measurement_shows_among_the_latencies() {
+        let second = |second, ms: u64| {
+            let mut recorder = Recorder::new();
+            recorder.record(ms * 1_000_000);
+            Second { second, counts: vec![1], errors: 0, latency: recorder.summary() }
+        };
+        let mut round = outcome(vec![Vec::new()]).rounds.remove(0);
+        round.timeline = vec![second(0, 2)];
+        assert!(!timelines(&round).contains(">1 s<"), "no axis goes so far");
+        round.timeline.push(second(1, 950));
+        assert!(timelines(&round).contains(">1 s<"), "an axis goes as far as what waited longest");
+    }
+}
