@@ -54,6 +54,7 @@ fn seen(kind: Kind, are_refused: bool) -> Vec<String> {
     gone.send(&Request::create("/of-who-has-gone", b"", 0)).expect("the request leaves");
     ending.send(&Request::CloseSession).expect("the request leaves");
     until("all requests have come", || outstanding(ensemble.server(1)) == 2 + 2 + 1 + 1);
+    assert_eq!(figure(ensemble.server(1), "outstanding_requests"), 1, "who is in line does not count");
     let ending = clients.pop().expect("the last");
     ending.hang_up();
     clients.pop().expect("the one before").hang_up();

@@ -2,7 +2,7 @@
 
 use super::conn::{Pending, Stage};
 use super::input::{Request, takes_long};
-use super::line::{Asked, Next, Ready, Waiting};
+use super::line::{Asked, Line, Next, Ready, Waiting};
 use super::stats::Sent;
 use super::{CloseReason, Shard, large_len, reply};
 use crate::error::Code;
@@ -12,10 +12,15 @@ use crate::proto::OpCode;
 use crate::time::Instant;
 
 impl Shard {
+    /// How many requests have no reply and are not in line.
+    pub(super) fn in_process(&self) -> usize {
+        self.outstanding - self.line.as_ref().map_or(0, Line::len)
+    }
+
     /// Whether a request that comes now must wait in line.
     pub(super) fn must_line_up(&mut self) -> bool {
         let Some(line) = &self.line else { return false };
-        let is_open = line.is_open(self.outstanding - line.len());
+        let is_open = line.is_open(self.in_process());
         if is_open {
             self.stats.line_time.record(0);
         }
@@ -46,12 +51,14 @@ impl Shard {
 
     /// Lets those in line go on for whom there is room.
     pub(super) fn advance_line(&mut self, now: Instant) {
+        let mut in_process = self.in_process();
         while let Some(line) = &mut self.line {
-            match line.next(self.outstanding - line.len(), now, &mut self.stats) {
+            match line.next(in_process, now, &mut self.stats) {
                 Some(Next::Proceed(ready)) => self.leave_line(ready, now),
                 Some(Next::Drop(request)) => self.drop_stale(request, now),
                 None => return,
             }
+            in_process = self.in_process();
         }
     }
 

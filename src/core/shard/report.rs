@@ -36,7 +36,7 @@ pub struct ShardReport {
     pub connection_count: usize,
     /// What was counted since the last reset.
     pub stats: ShardStats,
-    /// Requests without a reply.
+    /// Requests in process: those without a reply, but for those in line (`request_throttle_max_requests`).
     pub outstanding: usize,
     /// The data table of the watches, as wchs counts it.
     pub watch_summary: WatchSummary,
@@ -61,7 +61,7 @@ pub struct ConnReport {
     pub peer: SocketAddr,
     /// The interest set: 1 while the connection is read from, and 4 while output waits for it.
     pub interest: u8,
-    /// Requests without a reply.
+    /// Requests without a reply, with those in line.
     pub queued: usize,
     /// Frames received.
     pub received: u64,
@@ -103,7 +103,7 @@ impl Shard {
             ephemerals: listed(lists.ephemerals, self.ephemerals()),
             connection_count: self.conns.len(),
             stats: self.stats,
-            outstanding: self.outstanding,
+            outstanding: self.in_process(),
             watch_summary: self.watches.summary(),
             watch_count: self.watches.watch_count(),
             node_count: self.tree.node_count(),
