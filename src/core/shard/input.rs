@@ -15,6 +15,7 @@ use crate::id::Zxid;
 use crate::jute::{DecodeError, Reader};
 use crate::proto::{AuthPacket, Identity, OpCode, RequestHeader};
 use crate::time::Instant;
+use crate::tree::LOOK_AHEAD;
 
 impl Shard {
     /// Takes a connection's input: the rest of the last call's bytes, and what came since. Handles as many
@@ -22,7 +23,7 @@ impl Shard {
     pub fn on_input(&mut self, id: ConnId, bytes: &[u8], now: Instant) -> Intake {
         let mut consumed = 0;
         self.is_turn_spent = false;
-        for _ in 0..FRAMES_PER_TURN_MAX {
+        for number in 0..FRAMES_PER_TURN_MAX {
             let state = self.conns.get(id).map_or(State::Closed, |conn| conn.state);
             if matches!(state, State::AwaitAnswer | State::Ending | State::Closed) {
                 return Intake { consumed: bytes.len(), next: Next::Nothing };
@@ -34,6 +35,9 @@ impl Shard {
                 break;
             }
             let is_first = state == State::AwaitConnect;
+            if number % LOOK_AHEAD == 0 && !is_first {
+                self.look_ahead(&bytes[consumed..]);
+            }
             match split(&bytes[consumed..], is_first, self.options.jute_max_buffer) {
                 Split::Partial(wanted) => {
                     if self.exceeds_large(wanted.saturating_sub(LENGTH_LEN)) {
@@ -60,6 +64,22 @@ impl Shard {
         let intake = self.pause(id, consumed);
         self.resume_if_free(id);
         intake
+    }
+
+    /// Looks ahead to what the next frames read, if there are several.
+    fn look_ahead(&self, bytes: &[u8]) {
+        let mut rest = bytes;
+        let frames = std::iter::from_fn(|| match split(rest, false, self.options.jute_max_buffer) {
+            Split::Frame(payload) => {
+                rest = &rest[LENGTH_LEN + payload.len()..];
+                Some(payload)
+            }
+            _ => None,
+        });
+        let mut frames = frames.take(LOOK_AHEAD).peekable();
+        if frames.next_if(|payload| LENGTH_LEN + payload.len() == bytes.len()).is_none() {
+            self.tree.look_ahead(frames.filter_map(path_ahead));
+        }
     }
 
     /// Whether a frame of this length is a large one too many.
@@ -234,6 +254,17 @@ pub(super) struct Request<'a> {
     /// Who the connection was when it came, if it waited since.
     pub(super) identities: Option<Arc<[Identity]>>,
     pub(super) received: Instant,
+}
+
+/// What a request will look up, if that is a path that it begins with, and nobody else looks it up.
+fn path_ahead(payload: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader::new(payload);
+    let op = OpCode::from_number(RequestHeader::decode(&mut reader).ok()?.op)?;
+    let begins_with_it = matches!(
+        op,
+        OpCode::GetData | OpCode::Exists | OpCode::GetChildren | OpCode::GetChildren2 | OpCode::GetAcl
+    );
+    begins_with_it.then(|| reader.buffer().ok().flatten())?
 }
 
 /// Whether a connection takes no request after this one: it closes the session, or is none that clients

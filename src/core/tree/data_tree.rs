@@ -9,7 +9,7 @@ use super::node::{Node, NodeFields};
 use super::owner::Owner;
 use super::path::{parent_of, utf16_len};
 use super::slots::{Slot, Slots};
-use super::table::Table;
+use super::table::{Hash, Table};
 use crate::id::{SessionId, Zxid};
 use crate::proto::{Acl, AclRef, Stat, perms};
 
@@ -133,11 +133,20 @@ impl DataTree {
         self.at(slot)
     }
 
-    /// Looks ahead to some paths that will be looked up, added or taken out soon: see [`LOOK_AHEAD`].
+    /// Looks ahead to the first [`LOOK_AHEAD`] of some paths that will be looked up, added or taken out soon: has the
+    /// processor load what a look-up follows from the table to the node, each step for all of them. Several loads that
+    /// do not wait for each other take no longer than one, and whoever looks the paths up then waits for none.
     pub fn look_ahead<'p>(&self, paths: impl Iterator<Item = &'p [u8]>) {
-        if let Some(table) = &self.table {
-            paths.for_each(|path| table.load(path));
+        let Some(table) = &self.table else { return };
+        let (mut hashes, mut slots, mut count) = ([Hash::default(); LOOK_AHEAD], [None; LOOK_AHEAD], 0);
+        for (hash, path) in hashes.iter_mut().zip(paths) {
+            *hash = table.load(path);
+            count += 1;
         }
+        for (slot, hash) in slots.iter_mut().zip(&hashes[..count]) {
+            *slot = table.candidate(*hash).inspect(|slot| self.slots.load(*slot));
+        }
+        slots.iter().flatten().for_each(|slot| self.slots.load_node(*slot));
     }
 
     /// The node in this slot.

@@ -1,3 +1,5 @@
+use std::hint::black_box;
+
 use super::node::Node;
 use crate::chunks::Chunks;
 use crate::id::Zxid;
@@ -131,6 +133,16 @@ impl Slots {
     /// The node in this slot; `None` if the slot is free.
     pub(super) fn node(&self, slot: Slot) -> Option<&Node> {
         self.nodes[slot.0].as_ref()
+    }
+
+    /// Has the processor load where the slot's node is.
+    pub(super) fn load(&self, slot: Slot) {
+        black_box(self.nodes[slot.0].is_some());
+    }
+
+    /// Has it load the node's beginning.
+    pub(super) fn load_node(&self, slot: Slot) {
+        black_box(self.nodes[slot.0].as_ref().map(Node::data_len));
     }
 
     /// Puts another node in the place of the slot's, which it returns.

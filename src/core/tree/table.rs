@@ -27,11 +27,16 @@ impl Table {
         self.parts[hash.part()].find(hash.in_part(), is_at)
     }
 
-    /// Has the processor load what a look-up of this path begins with. Several such loads take no longer than one,
-    /// and whoever looks the paths up then waits for none.
-    pub(super) fn load(&self, path: &[u8]) {
+    /// Has the processor load what a look-up of this path begins with.
+    pub(super) fn load(&self, path: &[u8]) -> Hash {
         let hash = self.hash(path);
         self.parts[hash.part()].load(hash.in_part());
+        hash
+    }
+
+    /// The first slot that a look-up will compare the path of.
+    pub(super) fn candidate(&self, hash: Hash) -> Option<Slot> {
+        self.parts[hash.part()].find(hash.in_part(), |_| true)
     }
 
     /// Adds a path that is not there yet.
@@ -105,7 +110,7 @@ impl Filed {
 }
 
 /// The hash of a path.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Hash(u64);
 
 impl Hash {
