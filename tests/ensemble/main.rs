@@ -8,6 +8,7 @@ mod descriptors;
 mod digests;
 mod hostile;
 mod large_data;
+mod lists;
 mod local_sessions;
 mod many_observers;
 mod mixed;
