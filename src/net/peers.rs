@@ -113,8 +113,8 @@ impl PeerPort {
             stopping: AtomicBool::new(false),
             listeners: Mutex::default(),
             accepted: Arc::new(accepted),
+            arrivals: Arrivals::new(what, ARRIVALS_MAX, protection.reserved()),
             protection,
-            arrivals: Arrivals::new(what, ARRIVALS_MAX),
             attempts_max,
         });
         for address in addresses {
