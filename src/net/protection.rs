@@ -186,6 +186,7 @@ mod tests {
     use ringkeeper_core::config::TlsOptions;
 
     use super::*;
+    use crate::net::peers::{Patience, connect};
     use crate::tls::tests::of_fixtures;
 
     #[test]
@@ -206,6 +207,21 @@ mod tests {
         let tcp = TcpStream::connect(address).expect("listening");
         let error = protection().dial(tcp, &to(address), Duration::ZERO).expect_err("there is none");
         assert!(error.to_string().contains("has not completed the handshake of TLS in time"), "{error}");
+    }
+
+    #[test]
+    fn a_handshake_may_take_longer_than_connecting_may() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let to = to(listener.local_addr().expect("bound"));
+        let all = Duration::from_secs(2);
+        let slow = thread::spawn(move || {
+            let (tcp, remote) = listener.accept().expect("somebody connects");
+            // What is waited for is the end of the time to connect.
+            thread::sleep(all);
+            Tls::load(of_fixtures()).expect("good").welcome(&tcp, remote, PATIENCE).expect("a handshake");
+        });
+        connect(&to, Patience { all, handshake_min: PATIENCE }, &protection()).expect("a handshake");
+        slow.join().expect("no panic");
     }
 
     /// Of a server that waits as long as it takes.
