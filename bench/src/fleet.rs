@@ -73,7 +73,8 @@ enum Progress {
 
 impl Fleet {
     /// Opens `count` sessions all at once, dealt out to the servers in turn. What a server refuses or resets before
-    /// there is a session, as one does whose backlog is full, is tried again after [`AGAIN_AFTER`].
+    /// there is a session, as one does whose backlog is full, is tried again after [`AGAIN_AFTER`]. Those that are open
+    /// are kept alive while others are not.
     ///
     /// # Errors
     /// When they are not all open after `limit`.
@@ -87,6 +88,15 @@ impl Fleet {
         identities: &[Identity],
         limit: Duration,
     ) -> Result<(Fleet, Handshakes)> {
+        Fleet::open_pinging(addrs, identities, limit, PING_EVERY)
+    }
+
+    fn open_pinging(
+        addrs: &[SocketAddr],
+        identities: &[Identity],
+        limit: Duration,
+        ping_every: Duration,
+    ) -> Result<(Fleet, Handshakes)> {
         let count = identities.len();
         allow_descriptors(count)?;
         let epoll = Epoll::new(EpollCreateFlags::empty())?;
@@ -98,7 +108,7 @@ impl Fleet {
         // Those that are to be connected, with the time for it.
         let mut to_connect: VecDeque<(u64, usize)> = (0..count).map(|index| (begun, index)).collect();
         let mut clients: Vec<Option<(Client<()>, Identity)>> = (0..count).map(|_| None).collect();
-        let (mut left, mut last) = (count, None);
+        let (mut left, mut last, mut pinged_at) = (count, None, begun);
         while left > 0 {
             let waited = Duration::from_nanos(now() - begun);
             if waited > limit {
@@ -117,7 +127,20 @@ impl Fleet {
             }
             for event in wait(&epoll, if to_connect.is_empty() { STEP } else { AGAIN_AFTER / 4 })? {
                 let index = event.data() as usize;
-                results.push((index, openings[index].go_on(&epoll, index)));
+                match &mut clients[index] {
+                    None => results.push((index, openings[index].go_on(&epoll, index))),
+                    Some((client, _)) => listen_for_pings(client, &epoll, index)
+                        .with_context(|| format!("session {index} of {count}, while {left} are not open"))?,
+                }
+            }
+            if now() > pinged_at + ping_every.as_nanos() as u64 {
+                pinged_at = now();
+                for (index, client) in clients.iter_mut().enumerate() {
+                    if let Some((client, _)) = client {
+                        client.queue_ping();
+                        client.flush(&epoll, index)?;
+                    }
+                }
             }
             for (index, result) in results {
                 match result.with_context(|| format!("session {index} of {count}"))? {
@@ -143,7 +166,7 @@ impl Fleet {
             );
         }
         let (clients, identities): (Vec<Client<()>>, Vec<Identity>) = clients.into_iter().flatten().unzip();
-        Ok((Fleet { epoll, clients, identities, pinged_at: now() }, handshakes))
+        Ok((Fleet { epoll, clients, identities, pinged_at }, handshakes))
     }
 
     /// Whose sessions they are.
@@ -285,6 +308,13 @@ fn turned_away_or(error: io::Error) -> Result<Progress> {
     }
 }
 
+/// Takes what comes to a session that was asked for nothing but pings.
+fn listen_for_pings(client: &mut Client<()>, epoll: &Epoll, index: usize) -> Result<()> {
+    client.flush(epoll, index)?;
+    client.receive()?;
+    client.take_frames(|(), _| Ok(()), || {}).map(drop)
+}
+
 fn wait(epoll: &Epoll, limit: Duration) -> Result<Vec<EpollEvent>> {
     let mut events = vec![EpollEvent::empty(); EVENTS_PER_TURN_MAX];
     match epoll.wait(&mut events, EpollTimeout::try_from(limit)?) {
@@ -344,6 +374,9 @@ const DESCRIPTORS_BESIDES: u64 = 100;
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
     use ringkeeper_kit::ports::Port;
 
     use super::*;
@@ -361,6 +394,35 @@ mod tests {
     }
 
     #[test]
+    fn who_is_open_is_kept_alive_while_others_are_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let addr = listener.local_addr().expect("bound");
+        let server = thread::spawn(move || {
+            let [mut first, mut second] = [(); 2].map(|()| listener.accept().expect("both connect").0);
+            let mut response = Vec::new();
+            wire::append_connect_response(&mut response);
+            assert_ne!(frame(&mut first).len(), PING_LEN, "a connect request");
+            first.write_all(&response).expect("connected");
+            assert_eq!(frame(&mut first).len(), PING_LEN);
+            second.write_all(&response).expect("connected");
+            [first, second]
+        });
+        let every = Duration::from_millis(1);
+        let opened = Fleet::open_pinging(&[addr], &[Identity::NEW; 2], PATIENCE, every);
+        assert_eq!(opened.expect("open in the end").0.identities().len(), 2);
+        server.join().expect("no panic");
+    }
+
+    /// Reads what is in a frame.
+    fn frame(from: &mut TcpStream) -> Vec<u8> {
+        let mut len = [0; 4];
+        from.read_exact(&mut len).expect("connected");
+        let mut payload = vec![0; u32::from_be_bytes(len) as usize];
+        from.read_exact(&mut payload).expect("connected");
+        payload
+    }
+
+    #[test]
     fn a_server_that_turns_nobody_away_counts_none() {
         let (_, handshakes) = Fleet::open(&[stub(|requests| requests)], 20, PATIENCE).expect("open");
         assert_eq!(handshakes.turned_away, 0);
@@ -375,4 +437,6 @@ mod tests {
     }
 
     const PATIENCE: Duration = Duration::from_secs(60);
+    /// Its xid and its operation.
+    const PING_LEN: usize = 8;
 }

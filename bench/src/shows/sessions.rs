@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::bystander::Bystander;
-use super::{Part, Show, resident};
+use super::{OPEN_WITHIN, Part, Show, resident};
 use crate::fleet::Fleet;
 use crate::load;
 use crate::server::Subject;
@@ -70,6 +70,5 @@ pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
 const PART: Part = Part::Sessions;
 const OTHERS: &str = "/others";
 const DATA_LEN: usize = 100;
-const OPEN_WITHIN: Duration = Duration::from_secs(120);
 const QUIET_MAX: Duration = Duration::from_secs(2);
 const PINGS: u32 = 4;
