@@ -7,6 +7,7 @@ mod certificates;
 mod descriptors;
 mod digests;
 mod hostile;
+mod java_logs;
 mod large_data;
 mod lists;
 mod local_sessions;

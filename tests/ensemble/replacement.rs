@@ -5,6 +5,7 @@ use ringkeeper_kit::java::Release;
 use ringkeeper_kit::wire::Client;
 
 use crate::ensemble;
+use crate::java_logs::assert_untroubled;
 use crate::observe::assert_alike;
 use crate::work::Load;
 
@@ -73,4 +74,5 @@ fn replace_and_put_back(release: Release) {
         written.end(ensemble.addr(*id));
     }
     assert_alike(&ensemble, &ids);
+    assert_untroubled(&mut ensemble, &ids, None);
 }

@@ -8,6 +8,7 @@ use ringkeeper_kit::java::Release;
 use ringkeeper_kit::wire::Client;
 
 use crate::ensemble;
+use crate::java_logs::assert_untroubled;
 use crate::observe::assert_alike;
 use crate::work::Load;
 
@@ -18,12 +19,7 @@ fn java_followers_of_every_kind_are_restarted_under_load_and_nothing_is_lost() {
     let kinds: Vec<_> = releases.into_iter().map(Java).chain([Ringkeeper]).collect();
     let mut ensemble = ensemble(&kinds, &[]);
     restart_under_load(&mut ensemble, 5, &[1, 2, 3, 4]);
-    for id in 1..=4 {
-        let log = ensemble.server(id).log();
-        for trouble in TROUBLE {
-            assert!(!log.contains(trouble), "server {id} ({:?}) logged {trouble}", ensemble.kind(id));
-        }
-    }
+    assert_untroubled(&mut ensemble, &[1, 2, 3, 4], Some(Ringkeeper));
 }
 
 #[test]
@@ -72,11 +68,3 @@ fn restarts() -> usize {
 }
 
 const RESTARTS_DEFAULT: usize = 8;
-
-/// What Java logs when a leader confuses it.
-const TROUBLE: [&str; 4] = [
-    "NullPointerException",
-    "but next pending txn is",
-    "Exiting JVM with code 12",
-    "Exiting JVM with code 13",
-];
