@@ -141,18 +141,8 @@ impl Slots {
         black_box((is_taken, self.links.get(slot.0).map(|links| links.above.0)));
     }
 
-    /// Has it load the node's beginning.
-    pub(super) fn load_node(&self, slot: Slot) {
-        black_box(self.ahead(slot).map(Node::data_len));
-    }
-
-    /// Has it load what the beginning tells the place of: the ends of path and data.
-    pub(super) fn load_content(&self, slot: Slot) {
-        let last = |bytes: &[u8]| bytes.last().copied();
-        black_box(self.ahead(slot).map(|node| (last(node.path_bytes()), node.data().and_then(last))));
-    }
-
-    fn ahead(&self, slot: Slot) -> Option<&Node> {
+    /// The slot's node, if there is such a slot and it is taken.
+    pub(super) fn try_node(&self, slot: Slot) -> Option<&Node> {
         self.nodes.get(slot.0)?.as_ref()
     }
 

@@ -7,6 +7,7 @@
 
 use super::DataTree;
 use crate::tree::delta::{Delta, Place};
+use crate::tree::node::Node;
 use crate::tree::slots::Slot;
 use crate::tree::table::Hash;
 
@@ -22,10 +23,8 @@ impl DataTree {
         for (slot, hash) in slots.iter_mut().zip(&hashes[..count]) {
             *slot = table.candidate(*hash).unwrap_or(Slot::NONE);
         }
-        let slots = || slots.iter().filter_map(|slot| slot.some());
-        slots().for_each(|slot| self.slots.load(slot));
-        slots().for_each(|slot| self.slots.load_node(slot));
-        slots().for_each(|slot| self.slots.load_content(slot));
+        self.load(&slots);
+        self.nodes_in(&slots).for_each(Node::load_content);
     }
 
     /// Looks ahead to where the first [`LOOK_AHEAD`] of some steps will be [applied](DataTree::apply_at).
@@ -35,12 +34,20 @@ impl DataTree {
             if let (Some(table), Some(path)) = (&self.table, delta.indexed_path()) {
                 table.load(path);
             }
+            delta.node().into_iter().for_each(Node::load);
             let is_new = matches!(delta, Delta::Create { .. });
             *slot = if is_new { place.parent } else { place.slot };
         }
-        let slots = || slots.iter().filter_map(|slot| slot.some());
-        slots().for_each(|slot| self.slots.load(slot));
-        slots().for_each(|slot| self.slots.load_node(slot));
+        self.load(&slots);
+    }
+
+    fn load(&self, slots: &[Slot]) {
+        slots.iter().filter_map(|slot| slot.some()).for_each(|slot| self.slots.load(slot));
+        self.nodes_in(slots).for_each(Node::load);
+    }
+
+    fn nodes_in(&self, slots: &[Slot]) -> impl Iterator<Item = &Node> {
+        slots.iter().filter_map(|slot| self.slots.try_node(slot.some()?))
     }
 }
 
