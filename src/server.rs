@@ -84,6 +84,7 @@ pub fn run(config: Config, file: Option<&Path>) -> Result<(), StartError> {
         executors: topology.executors.len(),
         connections_max: config.limits.connections,
     })?;
+    let protection = protection.sparing(preflight::reserved_descriptors());
     let clock = Clock::start();
     let mut recovery = recover(&config, &topology)?;
     let Recovery { pipeline, wal, .. } = &mut recovery;

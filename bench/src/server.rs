@@ -139,6 +139,8 @@ impl Server {
         let output = File::create(&log)?;
         let mut command = launched(&programs.command(subject, &config, addr)?)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        // The end of the log says why it ended: a backtrace would push that out.
+        command.env("RUST_LIB_BACKTRACE", "0");
         Ok(Server { subject, child: cpus.spawn(&mut command)?, port, log, fresh: None })
     }
 

@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
+use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::wire;
 
 /// How much data each of the stub's znodes holds.
@@ -23,9 +26,29 @@ pub(crate) fn stub_of<A>(data_len: usize, answer: A) -> SocketAddr
 where
     A: FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>> + Clone + Send + 'static,
 {
+    start(0, data_len, answer)
+}
+
+/// The same as [`stub`], but the first connections, so many, are reset.
+pub(crate) fn stub_behind_resets<A>(resets: usize, answer: A) -> SocketAddr
+where
+    A: FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>> + Clone + Send + 'static,
+{
+    start(resets, DATA_LEN, answer)
+}
+
+fn start<A>(resets: usize, data_len: usize, answer: A) -> SocketAddr
+where
+    A: FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>> + Clone + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     thread::spawn(move || {
+        for stream in listener.incoming().take(resets) {
+            // A socket that lingers for no time ends with a reset.
+            let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+            setsockopt(&stream.unwrap(), sockopt::Linger, &at_once).unwrap();
+        }
         for stream in listener.incoming() {
             let (stream, answer) = (stream.unwrap(), answer.clone());
             thread::spawn(move || serve(stream, data_len, answer));

@@ -42,6 +42,25 @@ fn a_mix_at_a_rate_outlives_a_killed_leader_and_is_told_in_all_files() {
     assert_eq!(count(&dir.path().join("out"), "hgrm"), 11);
 }
 
+#[test]
+fn why_a_server_does_not_start_is_told_though_backtraces_are_wanted() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let no_program = dir.path().join("ringkeeper");
+    fs::write(&no_program, "this is no program").unwrap();
+    let output = command::plain(&["load", "--start", "ringkeeper", "--count", "1", "--seconds", "1"])
+        .arg("--ringkeeper")
+        .arg(&no_program)
+        .arg("--dir")
+        .arg(dir.path().join("data"))
+        .env("RUST_BACKTRACE", "1")
+        .env_remove("RUST_LIB_BACKTRACE")
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    let told = error.split("and wrote:").nth(1).unwrap_or_else(|| panic!("{error}"));
+    assert!(told.contains("cannot run") && told.contains("Permission denied"), "{error}");
+}
+
 fn count(out: &Path, extension: &str) -> usize {
     let files = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|file| file.extension().is_some_and(|found| found == extension)).count()

@@ -15,7 +15,7 @@ fn a_small_run_shows_every_part_and_cleans_up() {
         found.retain(|what| names.iter().any(|name| what == name));
         assert_eq!(found, *names, "{part}");
     }
-    assert_eq!(figures.len(), 41);
+    assert_eq!(figures.len(), 44);
     // Memory that the system gave before it was needed, and CPU time that was too short to count, may be 0.
     for figure in figures.iter().filter(|figure| ["ms", "/s"].contains(&figure["unit"].as_str().unwrap())) {
         assert!(figure["value"].as_f64().unwrap() > 0.0, "{figure}");

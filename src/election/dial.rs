@@ -53,7 +53,7 @@ impl Dialler {
             }
             let (target, timeout, protection) = (address.clone(), self.timeout, self.protection.clone());
             let thread = std::thread::Builder::new().name("election dial".into()).spawn(move || {
-                match peers::connect(&target, timeout, &protection) {
+                match peers::connect(&target, peers::Patience::of(timeout), &protection) {
                     Ok(stream) => dialling.connected(stream),
                     Err(error @ ConnectError::Unprotected(_)) => {
                         warn!("{} at election address {target}: {error}", dialling.peer);

@@ -32,6 +32,7 @@ pub use disk::{Disk, EpochError, read_epochs};
 use crate::admin::{CommitReport, Desk, DigestReport, Question, Reset};
 use crate::commit::{DigestWatch, Followers};
 use crate::election::ToElection;
+use crate::net::peers::Patience;
 use crate::net::{ClientDoor, PeerStream, Protection};
 use crate::oracle::Oracle;
 use crate::quorum_port::{FromPeers, LeaderConnection, Learners, QuorumPort};
@@ -264,12 +265,13 @@ impl Driver {
                 Duty::Dial(attempt, leader) => {
                     let known = self.seat.member().configurations().knowing(leader);
                     let addresses = known.quorum_addresses(leader);
-                    self.dial(attempt, Some(addresses), self.patience);
+                    self.dial(attempt, Some(addresses), Patience::of(self.patience));
                 }
                 Duty::DialMaster(attempt, master) => {
                     info!("server {master} is to bring this observer up to date, in the leader's place");
                     let addresses = self.options.observer_masters.get(&master).cloned();
-                    self.dial(attempt, addresses, MASTER_PATIENCE);
+                    let handshake_min = self.options.connect_patience;
+                    self.dial(attempt, addresses, Patience { all: MASTER_PATIENCE, handshake_min });
                 }
                 Duty::Begin(stream) => {
                     if let Some(leader) = &mut self.leader {
@@ -301,7 +303,7 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, attempt: Attempt, addresses: Option<Vec<HostPort>>, patience: Duration) {
+    fn dial(&mut self, attempt: Attempt, addresses: Option<Vec<HostPort>>, patience: Patience) {
         let (addresses, post) = (addresses.unwrap_or_default(), self.to_self.clone());
         self.leader =
             Some(LeaderConnection::open(attempt, addresses, patience, self.protection.clone(), post));
@@ -444,7 +446,8 @@ async fn tick(ticks: Sender<ToCommit>) {
     }
 }
 
-/// How long an observer tries to connect to one of several servers before it goes on to the next.
+/// How long an observer tries to connect to one of several servers before it goes on to the next. One that is there has
+/// longer for its handshake: as long as a leader, as with Java.
 const MASTER_PATIENCE: Duration = Duration::from_millis(500);
 /// A turn takes no more than this, so that what is durable is not published late.
 const MESSAGES_PER_TURN_MAX: usize = 64;

@@ -1,18 +1,38 @@
 use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpStream};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::warn;
 
+use super::tally::Tally;
+
 /// The connections to one port of which is not known yet what they speak, or that are not done with its handshake.
-/// There are only so many: the oldest gives way to one more, so that those that say nothing keep nobody out.
+/// There are only so many: the oldest gives way to one more, so that those that say nothing keep nobody out. Of the
+/// descriptors that are kept from clients they get a part, lest none is left for servers that are known.
 pub(super) struct Arrivals {
     /// The port, as the operator knows it.
     port: &'static str,
     open_max: usize,
+    /// The descriptors that are kept from clients.
+    reserved: Range<u64>,
     state: Mutex<State>,
     one_is_gone: Condvar,
+    gave_way: Tally,
+    turned_away: TurnedAway,
+}
+
+/// Connections to the port that were closed, by why they were.
+#[derive(Default)]
+pub(super) struct TurnedAway {
+    /// They spoke something else than TLS.
+    pub(super) plain: Tally,
+    /// They said nothing.
+    pub(super) silent: Tally,
+    /// Their handshake failed.
+    pub(super) failed: Tally,
 }
 
 /// A connection that counts as one of them until this is dropped.
@@ -20,6 +40,7 @@ pub(super) struct Arrival {
     arrivals: Arc<Arrivals>,
     number: u64,
     tcp: Arc<TcpStream>,
+    is_reserved: bool,
 }
 
 #[derive(Default)]
@@ -29,54 +50,81 @@ struct State {
     open: BTreeMap<u64, Arc<TcpStream>>,
     /// How many there are, with those that gave way and do not know it yet.
     arrivals: usize,
-    tally: Tally,
-}
-
-/// How many gave way, and when that was told last.
-#[derive(Default)]
-struct Tally {
-    untold: u64,
-    told_at: Option<Instant>,
+    /// How many of these have a descriptor that is kept from clients.
+    arrivals_reserved: usize,
 }
 
 impl Arrivals {
-    /// Of a port that the operator knows as this, so many at a time.
-    pub(super) fn new(port: &'static str, open_max: usize) -> Arc<Arrivals> {
-        Arc::new(Arrivals { port, open_max, state: Mutex::default(), one_is_gone: Condvar::new() })
+    /// Of a port that the operator knows as this, so many at a time. If the descriptors of this process are limited,
+    /// `reserved` are those that no client gets.
+    pub(super) fn new(port: &'static str, open_max: usize, reserved: Option<Range<u64>>) -> Arc<Arrivals> {
+        Arc::new(Arrivals {
+            port,
+            open_max,
+            reserved: reserved.unwrap_or(u64::MAX..u64::MAX),
+            state: Mutex::default(),
+            one_is_gone: Condvar::new(),
+            gave_way: Tally::default(),
+            turned_away: TurnedAway::default(),
+        })
     }
 
     /// Takes a connection in. Waits only if many that gave way are still there.
     pub(super) fn admit(self: &Arc<Self>, tcp: TcpStream) -> Arrival {
+        let (is_reserved, reserved_max) = (self.is_reserved(&tcp), self.reserved_max());
         let tcp = Arc::new(tcp);
         let mut state = self.state();
-        while state.arrivals >= self.open_max * 2 {
+        while state.arrivals >= self.open_max * 2
+            || (is_reserved && state.arrivals_reserved >= reserved_max * 2)
+        {
             // Each is at its end, or hangs in the name service, from which nothing calls it back.
             state = self.one_is_gone.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let is_full = state.open.len() >= self.open_max;
-        let oldest = if is_full { state.open.pop_first() } else { None };
-        let untold = oldest.as_ref().and_then(|_| state.tally.add(Instant::now()));
+        let others = state.open.iter().filter(|(_, other)| is_reserved && self.is_reserved(other));
+        let others: Vec<u64> = others.map(|(number, _)| *number).collect();
+        let oldest = match others.first() {
+            Some(number) if others.len() >= reserved_max => state.open.remove(number),
+            _ if state.open.len() >= self.open_max => state.open.pop_first().map(|(_, oldest)| oldest),
+            _ => None,
+        };
         let number = state.next;
         state.next += 1;
         state.arrivals += 1;
+        state.arrivals_reserved += usize::from(is_reserved);
         state.open.insert(number, tcp.clone());
         drop(state);
-        if let Some((_, oldest)) = oldest {
-            self.close(&oldest, untold);
+        if let Some(oldest) = oldest {
+            self.close(&oldest, is_reserved);
         }
-        Arrival { arrivals: self.clone(), number, tcp }
+        Arrival { arrivals: self.clone(), number, tcp, is_reserved }
+    }
+
+    /// The kernel gives the lowest descriptor that is free: one of those that are kept from clients shows that there is
+    /// no other.
+    fn is_reserved(&self, tcp: &TcpStream) -> bool {
+        u64::try_from(tcp.as_raw_fd()).is_ok_and(|number| number >= self.reserved.start)
+    }
+
+    /// How many of these descriptors may be held at a time: of all ports, with those that gave way and do not know it
+    /// yet, no more than half of them.
+    fn reserved_max(&self) -> usize {
+        let kept = self.reserved.end - self.reserved.start;
+        usize::try_from(kept / (2 * 2 * PORTS_MAX)).unwrap_or(usize::MAX).max(1)
     }
 
     /// Wakes whoever waits for the connection.
-    fn close(&self, oldest: &TcpStream, untold: Option<u64>) {
-        if let Some(count) = untold {
+    fn close(&self, oldest: &TcpStream, is_reserved: bool) {
+        if let Some(count) = self.gave_way.add(Instant::now()) {
+            let room = if is_reserved { self.reserved_max() } else { self.open_max };
+            let hint =
+                if is_reserved { " (there are hardly any descriptors left, see `ulimit -n`)" } else { "" };
             let remote = oldest.peer_addr();
             let remote = remote.map_or_else(|_| "somebody who is gone".to_owned(), |peer| peer.to_string());
             warn!(
-                "more than {} connections to the {} have not said what they speak or not completed the handshake of \
+                "more than {room} connections to the {}{hint} have not said what they speak or not completed the handshake of \
                  TLS; the oldest are closed, {count} since this was told last, this time one from {remote}: see what \
                  connects there",
-                self.open_max, self.port
+                self.port
             );
         }
         // One that has ended already is as good as closed.
@@ -92,6 +140,11 @@ impl Arrival {
     /// The connection, which is closed when it gives way.
     pub(super) fn tcp(&self) -> &TcpStream {
         &self.tcp
+    }
+
+    /// Those of its port that were closed for what they said.
+    pub(super) fn turned_away(&self) -> &TurnedAway {
+        &self.arrivals.turned_away
     }
 
     /// Whether the connection was closed, for a newer one.
@@ -112,23 +165,13 @@ impl Drop for Arrival {
         let mut state = self.arrivals.state();
         state.open.remove(&self.number);
         state.arrivals -= 1;
+        state.arrivals_reserved -= usize::from(self.is_reserved);
         self.arrivals.one_is_gone.notify_one();
     }
 }
 
-impl Tally {
-    /// Counts one more, and returns how many there are to tell of, if it is time to.
-    fn add(&mut self, now: Instant) -> Option<u64> {
-        self.untold += 1;
-        if self.told_at.is_some_and(|told_at| now < told_at + BETWEEN_WARNINGS) {
-            return None;
-        }
-        self.told_at = Some(now);
-        Some(std::mem::take(&mut self.untold))
-    }
-}
-
-const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
+/// The election port, the quorum port, and that of an observer's master.
+const PORTS_MAX: u64 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -141,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_oldest_gives_way_and_what_is_known_does_not() {
-        let port = Arrivals::new("port", 2);
+        let port = Arrivals::new("port", 2, None);
         let ((_known_peer, known), (mut oldest_peer, oldest)) = (pair(), pair());
         let ((_newer_peer, newer), (_newest_peer, newest)) = (pair(), pair());
         let known = port.admit(known).into_tcp();
@@ -158,7 +201,7 @@ mod tests {
 
     #[test]
     fn those_that_do_not_know_yet_that_they_gave_way_are_waited_for() {
-        let port = Arrivals::new("port", 1);
+        let port = Arrivals::new("port", 1, None);
         let ((_first_peer, first), (_second_peer, second), (_third_peer, third)) = (pair(), pair(), pair());
         let (first, second) = (port.admit(first), port.admit(second));
         let is_going = Arc::new(AtomicBool::new(false));
@@ -176,13 +219,34 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_told_of_now_and_then_and_in_full() {
-        let (mut tally, start) = (Tally::default(), Instant::now());
-        assert_eq!(tally.add(start), Some(1));
-        let untold = (0..1000).filter_map(|ms| tally.add(start + Duration::from_millis(ms))).count();
-        assert_eq!(untold, 0);
-        assert_eq!(tally.add(start + BETWEEN_WARNINGS), Some(1001));
-        assert_eq!(tally.add(start + BETWEEN_WARNINGS), None);
+    fn of_the_last_descriptors_they_get_a_part_and_the_oldest_there_gives_way() {
+        // By their numbers all are among the last.
+        let port = Arrivals::new("port", 100, Some(0..24));
+        let ((_oldest_peer, oldest), (_newer_peer, newer), (_newest_peer, newest)) = (pair(), pair(), pair());
+        let (oldest, newer) = (port.admit(oldest), port.admit(newer));
+        assert!(!oldest.gave_way() && !newer.gave_way());
+        let newest = port.admit(newest);
+        assert!(oldest.gave_way() && !newer.gave_way() && !newest.gave_way());
+        assert_eq!(port.state().arrivals_reserved, 3, "who gave way holds one until it knows");
+        drop((oldest, newer));
+        assert!(newest.into_tcp().is_some());
+        assert_eq!(port.state().arrivals_reserved, 0);
+    }
+
+    #[test]
+    fn who_has_another_descriptor_takes_none_of_the_last() {
+        let port = Arrivals::new("port", 100, Some(1 << 30..(1 << 30) + 24));
+        let pairs: Vec<_> = (0..10).map(|_| pair()).collect();
+        let (_peers, tcps): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let all: Vec<_> = tcps.into_iter().map(|tcp| port.admit(tcp)).collect();
+        assert!(all.iter().all(|one| !one.gave_way()));
+        assert_eq!(port.state().arrivals_reserved, 0);
+    }
+
+    #[test]
+    fn all_ports_get_half_of_the_last_descriptors_at_most() {
+        let part = |reserved| Arrivals::new("port", 100, Some(reserved)).reserved_max();
+        assert_eq!((part(896..1024), part(192..256), part(9..12)), (10, 5, 1));
     }
 
     /// Both ends of a connection, first that of who has made it.

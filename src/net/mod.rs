@@ -8,6 +8,7 @@ mod listener;
 pub mod peers;
 mod protection;
 mod stream;
+mod tally;
 mod tls_socket;
 
 pub use acceptor::{Accepted, Acceptor};

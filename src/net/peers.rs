@@ -14,20 +14,38 @@ use super::arrivals::Arrivals;
 use super::{ConnectError, PeerStream, Protection, listen};
 use crate::runtime::{Reason, fatal};
 
+/// How long an attempt to connect may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For all addresses of a name together, their handshakes among it.
+    pub all: Duration,
+    /// What a handshake has all the same once there is a connection: where `all` is short to find out soon who is there at
+    /// all, it is no measure for how long two servers take to check each other's certificates.
+    pub handshake_min: Duration,
+}
+
+impl Patience {
+    /// For connecting and handshakes together.
+    pub fn of(all: Duration) -> Patience {
+        Patience { all, handshake_min: Duration::ZERO }
+    }
+}
+
 /// Connects to a server: resolves its name anew, and tries one address after the other until one has done its handshake.
-/// Nothing of that but the name service takes longer than the timeout, which is for all addresses together.
+/// Nothing of that but the name service takes longer than there is patience for.
 pub fn connect(
     address: &HostPort,
-    timeout: Duration,
+    patience: Patience,
     protection: &Protection,
 ) -> Result<PeerStream, ConnectError> {
-    let until = Instant::now() + timeout;
+    let until = Instant::now() + patience.all;
     let resolved = (address.host.as_str(), address.port).to_socket_addrs()?.take(RESOLVED_MAX);
     let resolved: Vec<SocketAddr> = resolved.collect();
-    try_each(&resolved, until, Instant::now, |resolved, patience| {
-        let until = Instant::now() + patience;
-        let tcp = connect_to(resolved, patience)?;
-        protection.dial(tcp, address, until.saturating_duration_since(Instant::now()))
+    try_each(&resolved, until, Instant::now, |resolved, share| {
+        let until = Instant::now() + share;
+        let tcp = connect_to(resolved, share)?;
+        let left = until.saturating_duration_since(Instant::now());
+        protection.dial(tcp, address, left.max(patience.handshake_min))
     })
 }
 
@@ -113,8 +131,8 @@ impl PeerPort {
             stopping: AtomicBool::new(false),
             listeners: Mutex::default(),
             accepted: Arc::new(accepted),
+            arrivals: Arrivals::new(what, ARRIVALS_MAX, protection.reserved()),
             protection,
-            arrivals: Arrivals::new(what, ARRIVALS_MAX),
             attempts_max,
         });
         for address in addresses {

@@ -1,8 +1,10 @@
+use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringkeeper_core::config::{HostPort, PeerTls};
 use thiserror::Error;
@@ -10,11 +12,16 @@ use tracing::{debug, error, info, warn};
 
 use super::PeerStream;
 use super::arrivals::{Arrival, Arrivals};
+use super::tally::Tally;
 use crate::tls::{Peeked, Tls, TlsError, explain, peek};
 
 /// How what servers say to each other is protected; by default it is not.
 #[derive(Clone, Default)]
-pub struct Protection(Option<Arc<Guard>>);
+pub struct Protection {
+    guard: Option<Arc<Guard>>,
+    /// The descriptors that are kept from clients.
+    reserved: Option<Range<u64>>,
+}
 
 struct Guard {
     tls: Arc<Tls>,
@@ -52,7 +59,17 @@ impl Protection {
         }
         info!("Port unification {}", if options.accepts_plain { "enabled" } else { "disabled" });
         let PeerTls { dials, accepts_plain, .. } = *options;
-        Ok(Protection(Some(Arc::new(Guard { tls, dials, accepts_plain }))))
+        Ok(Protection { guard: Some(Arc::new(Guard { tls, dials, accepts_plain })), reserved: None })
+    }
+
+    /// Has connections of which is not known yet what they speak take only a part of these descriptors, which are kept
+    /// from clients.
+    pub fn sparing(self, reserved: Option<Range<u64>>) -> Protection {
+        Protection { reserved, ..self }
+    }
+
+    pub(super) fn reserved(&self) -> Option<Range<u64>> {
+        self.reserved.clone()
     }
 
     /// Makes of a connection to a server what this server is to say it through; blocks, for at most so long.
@@ -62,7 +79,7 @@ impl Protection {
         to: &HostPort,
         patience: Duration,
     ) -> Result<PeerStream, ConnectError> {
-        let Some(guard) = self.0.as_ref().filter(|guard| guard.dials) else {
+        let Some(guard) = self.guard.as_ref().filter(|guard| guard.dials) else {
             return Ok(PeerStream::plain(tcp));
         };
         let session = guard.tls.connect(&tcp, &to.host, patience.min(HANDSHAKE_TIMEOUT));
@@ -80,7 +97,7 @@ impl Protection {
         arrivals: &Arc<Arrivals>,
         accepted: &Arc<dyn Fn(PeerStream) + Send + Sync>,
     ) {
-        let Some(guard) = &self.0 else { return accepted(PeerStream::plain(tcp)) };
+        let Some(guard) = &self.guard else { return accepted(PeerStream::plain(tcp)) };
         let arrival = arrivals.admit(tcp);
         let (of_thread, accepted) = (guard.clone(), accepted.clone());
         let started = thread::Builder::new().name("handshake".into()).spawn(move || {
@@ -110,7 +127,11 @@ impl Guard {
                 }
                 Err(_) if arrival.gave_way() => None,
                 Err(failure) => {
-                    warn!("{remote} connects, and is not let in: {}", explain(&self.tls, &failure));
+                    let why = explain(&self.tls, &failure);
+                    tell(
+                        &arrival.turned_away().failed,
+                        format_args!("{remote} connects, and is not let in: {why}"),
+                    );
                     None
                 }
             },
@@ -124,20 +145,33 @@ impl Guard {
                 Some(PeerStream::plain(tcp))
             }
             Peeked::Plain => {
-                warn!(
-                    "Blocked insecure connection attempt: {remote} speaks no TLS, and this server takes nothing else. \
-                     Set sslQuorum=true there, or portUnification=true here until that is done"
+                tell(
+                    &arrival.turned_away().plain,
+                    format_args!(
+                        "Blocked insecure connection attempt: {remote} speaks no TLS, and this server takes nothing \
+                         else. Set sslQuorum=true there, or portUnification=true here until that is done"
+                    ),
                 );
                 None
             }
             Peeked::Silence => {
-                warn!(
-                    "{remote} connected, and has not begun to speak TLS within {} ms",
-                    patience.as_millis()
+                let ms = patience.as_millis();
+                tell(
+                    &arrival.turned_away().silent,
+                    format_args!("{remote} connected, and has not begun to speak TLS within {ms} ms"),
                 );
                 None
             }
         }
+    }
+}
+
+/// Says why a connection is closed, unless the same was just said of another one.
+fn tell(tally: &Tally, why: impl Display) {
+    match tally.add(Instant::now()) {
+        Some(1) => warn!("{why}"),
+        Some(count) => warn!("{why} ({} others like it since this was told last)", count - 1),
+        None => debug!("{why}"),
     }
 }
 
@@ -152,6 +186,7 @@ mod tests {
     use ringkeeper_core::config::TlsOptions;
 
     use super::*;
+    use crate::net::peers::{Patience, connect};
     use crate::tls::tests::of_fixtures;
 
     #[test]
@@ -174,10 +209,28 @@ mod tests {
         assert!(error.to_string().contains("has not completed the handshake of TLS in time"), "{error}");
     }
 
+    #[test]
+    fn a_handshake_may_take_longer_than_connecting_may() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let to = to(listener.local_addr().expect("bound"));
+        let all = Duration::from_secs(2);
+        let slow = thread::spawn(move || {
+            let (tcp, remote) = listener.accept().expect("somebody connects");
+            // What is waited for is the end of the time to connect.
+            thread::sleep(all);
+            Tls::load(of_fixtures()).expect("good").welcome(&tcp, remote, PATIENCE).expect("a handshake");
+        });
+        connect(&to, Patience { all, handshake_min: PATIENCE }, &protection()).expect("a handshake");
+        slow.join().expect("no panic");
+    }
+
     /// Of a server that waits as long as it takes.
     fn protection() -> Protection {
         let tls = Tls::load(TlsOptions { detection: PATIENCE, ..of_fixtures() }).expect("good");
-        Protection(Some(Arc::new(Guard { tls: Arc::new(tls), dials: true, accepts_plain: true })))
+        Protection {
+            guard: Some(Arc::new(Guard { tls: Arc::new(tls), dials: true, accepts_plain: true })),
+            reserved: None,
+        }
     }
 
     /// A port that has room for so many that say nothing, and for no more, and what is accepted there.
@@ -188,7 +241,7 @@ mod tests {
         let accept: Arc<dyn Fn(PeerStream) + Send + Sync> = Arc::new(move |stream| {
             let _ = sender.send(stream);
         });
-        let (protection, arrivals) = (protection.clone(), Arrivals::new("port", SILENT));
+        let (protection, arrivals) = (protection.clone(), Arrivals::new("port", SILENT, None));
         thread::spawn(move || {
             while let Ok((tcp, remote)) = listener.accept() {
                 protection.accept(tcp, remote, &arrivals, &accept);

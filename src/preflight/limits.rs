@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tracing::warn;
@@ -36,10 +38,10 @@ pub(super) fn raise_descriptors(connections_max: usize) {
     }
 }
 
-/// The first descriptor that no client gets, by the limit as it is now: those from there on are for files that the
-/// server has to open, and for other servers. Without them it would end, or lose its place among the others.
-pub fn first_reserved_descriptor() -> Option<u64> {
-    getrlimit(Resource::Nofile).current.map(|allowed| allowed - reserved_of(allowed))
+/// The descriptors that no client gets, by the limit as it is now, if there is one: those are for files that the server
+/// has to open, and for other servers. Without them it would end, or lose its place among the others.
+pub fn reserved_descriptors() -> Option<Range<u64>> {
+    getrlimit(Resource::Nofile).current.map(|allowed| allowed - reserved_of(allowed)..allowed)
 }
 
 fn reserved_of(allowed: u64) -> u64 {

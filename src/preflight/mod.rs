@@ -12,7 +12,7 @@ use thiserror::Error;
 
 pub use folders::{FolderError, Held};
 pub use io_uring::IoUringError;
-pub use limits::{MemlockError, first_reserved_descriptor};
+pub use limits::{MemlockError, reserved_descriptors};
 pub use lock::LockError;
 pub use pair::PairError;
 pub use room::RoomError;

@@ -1,6 +1,5 @@
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use ringkeeper_core::config::HostPort;
 use ringkeeper_core::member::{Attempt, LeaderEvent};
@@ -14,6 +13,7 @@ use super::FromPeers;
 use super::dial;
 use super::gate::{Gate, Passed};
 use super::link::{self, BACKLOG_MAX, Link, Taken};
+use crate::net::peers::Patience;
 use crate::net::{PeerStream, Protection};
 use crate::runtime::Sender;
 use crate::wiring::ToCommit;
@@ -33,7 +33,7 @@ impl LeaderConnection {
     pub fn open(
         attempt: Attempt,
         addresses: Vec<HostPort>,
-        patience: Duration,
+        patience: Patience,
         protection: Protection,
         post: Sender<ToCommit>,
     ) -> LeaderConnection {

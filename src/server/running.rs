@@ -266,7 +266,7 @@ fn open_door(
     let limits = Limits {
         per_client: config.limits.connections_per_client,
         total: config.limits.connections,
-        descriptors: preflight::first_reserved_descriptor(),
+        descriptors: preflight::reserved_descriptors().map(|reserved| reserved.start),
     };
     let (admission, keep_alive) = (Admission::new(limits, topology.shards), config.client_port.keep_alive);
     ClientDoor::open(listener, backlog(&config.client_port), port, move |listener| {

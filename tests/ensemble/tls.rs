@@ -93,7 +93,7 @@ fn tls_is_turned_on_under_load_one_server_after_the_other() {
 }
 
 /// An ensemble that is to speak TLS, not started yet, and its servers' files.
-fn protected(voters: &[Kind], observers: &[Kind], authority: &Authority) -> (Ensemble, Files) {
+pub(crate) fn protected(voters: &[Kind], observers: &[Kind], authority: &Authority) -> (Ensemble, Files) {
     let mut ensemble =
         ensemble(voters, observers).config("sslQuorum", true).config("sslQuorumReloadCertFiles", true);
     let files = Files::new(&ensemble.ids(), authority);

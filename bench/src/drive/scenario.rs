@@ -43,8 +43,8 @@ fn storm(addrs: &[SocketAddr], clients: usize, end: u64) -> Result<Found> {
     let (mut each, mut last) = (Recorder::new(), Recorder::new());
     loop {
         let (_, round) = Fleet::open(addrs, clients, OPEN_WITHIN)?;
-        last.record((round.quantile_us(1.0) * 1e3) as u64);
-        each.add(&round);
+        last.record((round.took.quantile_us(1.0) * 1e3) as u64);
+        each.add(&round.took);
         if now() >= end {
             return Ok(vec![("handshake".into(), each), ("all handshakes".into(), last)]);
         }

@@ -244,5 +244,8 @@ impl fmt::Display for Part {
     }
 }
 
+/// How long thousands of sessions may take to open: Java's backlog lets hardly any in at once, and the kernel tries for
+/// the others after 1, 3, 7, 15, 31 and 63 s.
+const OPEN_WITHIN: Duration = Duration::from_secs(300);
 /// Of the command, its folder and its report.
 const NAME: &str = "shows";

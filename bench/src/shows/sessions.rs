@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::bystander::Bystander;
-use super::{Part, Show, resident};
+use super::{OPEN_WITHIN, Part, Show, resident};
 use crate::fleet::Fleet;
 use crate::load;
 use crate::server::Subject;
@@ -23,12 +23,13 @@ pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
     let (mut fleet, handshakes) = Fleet::open(&[server.addr()], count, OPEN_WITHIN)?;
     let took = begun.elapsed();
     let each = (resident(&probe)? - before) / count as f64;
-    let p99 = handshakes.quantile_us(0.99) / 1e3;
+    let p99 = handshakes.took.quantile_us(0.99) / 1e3;
     let mut found = |what: &str, value: f64, unit| {
         show.found(PART, subject, format!("{count} sessions: {what}"), value, unit)
     };
     found("all opened at once, until the last is", took.as_secs_f64() * 1e3, "ms");
     found("p99 of their handshakes", p99, "ms");
+    found("refused or reset when opened", handshakes.turned_away as f64, "times");
     found("memory each", each, "bytes");
 
     let idle = probe.cpu()?;
@@ -55,11 +56,12 @@ pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
     let back = Fleet::open_as(&[server.addr()], &identities, OPEN_WITHIN).context("coming back");
     let took = begun.elapsed();
     let noticed = bystander.end()?;
-    back?;
+    let (_fleet, handshakes) = back?;
     let mut found = |what: &str, value: f64, unit| {
         show.found(PART, subject, format!("{count} sessions: {what}"), value, unit)
     };
     found("back after a restart, until the last is", took.as_secs_f64() * 1e3, "ms");
+    found("refused or reset when coming back", handshakes.turned_away as f64, "times");
     found("others' p99 meanwhile", noticed.p99_us / 1e3, "ms");
     found("others' longest meanwhile", noticed.max_us / 1e3, "ms");
     server.stop()
@@ -68,6 +70,5 @@ pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
 const PART: Part = Part::Sessions;
 const OTHERS: &str = "/others";
 const DATA_LEN: usize = 100;
-const OPEN_WITHIN: Duration = Duration::from_secs(120);
 const QUIET_MAX: Duration = Duration::from_secs(2);
 const PINGS: u32 = 4;

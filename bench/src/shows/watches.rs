@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{Part, Show, resident};
+use super::{OPEN_WITHIN, Part, Show, resident};
 use crate::engine::now;
 use crate::fleet::{Fleet, Told, What};
 use crate::large_tree::{self, TREE, tree};
@@ -19,7 +19,7 @@ pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
     large_tree::load(&server, watches, &[b'd'; 100])?;
     let probe = server.probe()?;
     let clients = (watches / WATCHES_EACH) as usize;
-    let (mut fleet, _) = Fleet::open(&[server.addr()], clients, WITHIN)?;
+    let (mut fleet, of_watches) = Fleet::open(&[server.addr()], clients, OPEN_WITHIN)?;
     let before = resident(&probe)?;
     let paths = tree();
     for round in 0..WATCHES_EACH {
@@ -38,7 +38,15 @@ pub(super) fn show(show: &mut Show, subject: Subject) -> Result<()> {
     show.found(PART, subject, format!("{count} watches on as many znodes: memory each"), each, "bytes");
     drop(fleet);
 
-    let (mut fleet, _) = Fleet::open(&[server.addr()], herd, WITHIN)?;
+    let (mut fleet, of_herd) = Fleet::open(&[server.addr()], herd, OPEN_WITHIN)?;
+    let turned_away = of_watches.turned_away + of_herd.turned_away;
+    show.found(
+        PART,
+        subject,
+        "sessions that watch: refused or reset when opened",
+        turned_away as f64,
+        "times",
+    );
     for index in 0..herd {
         fleet.ask(index, |xid, out| wire::append_get(xid, TREE, true, out))?;
     }

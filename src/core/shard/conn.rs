@@ -18,6 +18,8 @@ pub(super) struct Conn {
     pub(super) state: State,
     pub(super) identities: Arc<[Identity]>,
     pub(super) session: SessionId,
+    /// Whether it asked for a new session.
+    pub(super) asks_for_new: bool,
     pub(super) timeout_ms: i32,
     /// Requests without a reply, oldest first; the first is always one that commit has.
     pub(super) pending: VecDeque<Pending>,
@@ -89,6 +91,7 @@ impl Conn {
             state: State::AwaitConnect,
             identities: Arc::new([ip_identity(peer.ip())]),
             session: SessionId::NONE,
+            asks_for_new: false,
             timeout_ms: 0,
             pending: VecDeque::new(),
             in_line: 0,

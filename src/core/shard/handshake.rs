@@ -35,6 +35,7 @@ impl Shard {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.state = State::AwaitSession { read_only: request.read_only };
         conn.session = request.session;
+        conn.asks_for_new = is_new;
         let timeout_ms = request
             .timeout_ms
             .min(self.options.session_timeout_ms_max)
@@ -80,7 +81,10 @@ impl Shard {
             now,
         };
         sent.count(&mut conn.stats, &mut self.stats);
-        sent.count_if_stale(self.options.stale, conn.timeout_ms, &mut self.stats);
+        // That a client comes back to a session is no request to Java.
+        if conn.asks_for_new {
+            sent.count_if_stale(self.options.stale, conn.timeout_ms, &mut self.stats);
+        }
         conn.flush(&mut self.effects);
     }
 }

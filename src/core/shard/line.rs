@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::stats::ShardStats;
@@ -27,9 +27,13 @@ use crate::time::Instant;
 pub(super) struct Line {
     options: RequestThrottle,
     stale: Stale,
-    waiting: VecDeque<Waiting>,
-    /// How many of them have lost their connection, and the length of these.
-    orphans: usize,
+    /// By their number in the order in which they came.
+    waiting: BTreeMap<u64, Waiting>,
+    next_number: u64,
+    /// Those whose connections are open: what comes with the end of one takes as long as it has requests, however
+    /// many others wait.
+    of_open: BTreeSet<(ConnId, u64)>,
+    /// What the others take.
     orphans_len: usize,
     /// When the first one was last found without room.
     stalled: Option<Instant>,
@@ -74,7 +78,15 @@ pub(super) struct Ready {
 
 impl Line {
     pub(super) fn new(options: RequestThrottle, stale: Stale) -> Line {
-        Line { options, stale, waiting: VecDeque::new(), orphans: 0, orphans_len: 0, stalled: None }
+        Line {
+            options,
+            stale,
+            waiting: BTreeMap::new(),
+            next_number: 0,
+            of_open: BTreeSet::new(),
+            orphans_len: 0,
+            stalled: None,
+        }
     }
 
     /// Whether a request that comes while so many are in process need not wait.
@@ -84,17 +96,19 @@ impl Line {
 
     /// How many requests of open connections wait.
     pub(super) fn len(&self) -> usize {
-        self.waiting.len() - self.orphans
+        self.of_open.len()
     }
 
     /// Has one wait behind the others.
     pub(super) fn push(&mut self, request: Waiting) {
-        self.waiting.push_back(request);
+        self.of_open.insert((request.conn, self.next_number));
+        self.waiting.insert(self.next_number, request);
+        self.next_number += 1;
     }
 
     /// Takes the first in line if it is stale, or if there is room for it.
     pub(super) fn next(&mut self, in_process: usize, now: Instant, stats: &mut ShardStats) -> Option<Next> {
-        let is_stale = self.is_stale(self.waiting.front()?, now);
+        let is_stale = self.is_stale(self.waiting.values().next()?, now);
         if is_stale && self.options.drop_stale {
             stats.stale_requests_dropped += 1;
             return self.pop().map(Next::Drop);
@@ -116,25 +130,23 @@ impl Line {
     /// A connection is closed. Returns what its requests counted among the large ones.
     pub(super) fn on_closed(&mut self, conn: ConnId, stats: &mut ShardStats) -> usize {
         let is_dropped = self.options.drop_stale && self.stale.closed_connection;
+        let first = self.first();
         let mut large_len = 0;
-        let Line { waiting, orphans, orphans_len, .. } = self;
-        let was_first = waiting.front().map(|first| first.conn);
-        waiting.retain_mut(|request| {
-            if request.conn != conn || request.is_orphan {
-                return true;
-            }
+        let places: Vec<_> = self.of_open.range((conn, 0)..=(conn, u64::MAX)).copied().collect();
+        for place in places {
+            self.of_open.remove(&place);
+            let Some(request) = self.waiting.get_mut(&place.1) else { continue };
             large_len += request.large_len;
-            let len = request.what.len();
-            if !request.what.is_close() && (is_dropped || *orphans_len + len > ORPHANS_LEN_MAX) {
+            let len = request.len_as_orphan();
+            if !request.what.is_close() && (is_dropped || self.orphans_len + len > ORPHANS_LEN_MAX) {
                 stats.stale_requests_dropped += 1;
-                return false;
+                self.waiting.remove(&place.1);
+                continue;
             }
             request.is_orphan = true;
-            *orphans += 1;
-            *orphans_len += len;
-            true
-        });
-        if was_first != waiting.front().map(|first| first.conn) {
+            self.orphans_len += len;
+        }
+        if first != self.first() {
             self.stalled = None;
         }
         large_len
@@ -143,15 +155,22 @@ impl Line {
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
-        (self.orphans, self.orphans_len, self.stalled) = (0, 0, None);
+        self.of_open.clear();
+        (self.orphans_len, self.stalled) = (0, None);
+    }
+
+    /// The number of the first in line.
+    fn first(&self) -> Option<u64> {
+        self.waiting.keys().next().copied()
     }
 
     fn pop(&mut self) -> Option<Waiting> {
-        let request = self.waiting.pop_front()?;
+        let (number, request) = self.waiting.pop_first()?;
         self.stalled = None;
         if request.is_orphan {
-            self.orphans -= 1;
-            self.orphans_len -= request.what.len();
+            self.orphans_len -= request.len_as_orphan();
+        } else {
+            self.of_open.remove(&(request.conn, number));
         }
         Some(request)
     }
@@ -175,6 +194,13 @@ impl Line {
             stats.throttle_waits += times;
             self.stalled = Some(stalled + std::time::Duration::from_millis(times * stall_time_ms));
         }
+    }
+}
+
+impl Waiting {
+    /// What it takes of [`ORPHANS_LEN_MAX`]: even one that asks for a session and nothing else takes some.
+    fn len_as_orphan(&self) -> usize {
+        size_of::<Waiting>() + self.what.len()
     }
 }
 
@@ -208,8 +234,8 @@ impl Stale {
     }
 }
 
-/// Requests whose connections are closed and that are to be carried out all the same are dropped beyond so many bytes:
-/// clients that come and go must not fill the memory.
+/// Requests whose connections are closed and that are to be carried out all the same are dropped beyond so many bytes
+/// that they take: clients that come and go must not fill the memory.
 const ORPHANS_LEN_MAX: usize = 16 << 20;
 
 #[cfg(test)]
@@ -218,6 +244,7 @@ mod tests {
 
     const ONE: RequestThrottle =
         RequestThrottle { requests_max: 1, stall_time_ms: Some(100), drop_stale: true, op_wait_ms: None };
+    const LARGE_LEN: usize = 3;
     const STALE: Stale = Stale { closed_connection: true, session_timeout: false };
 
     fn request(conn: u64, xid: i32, op: OpCode) -> Waiting {
@@ -354,5 +381,67 @@ mod tests {
             line.on_closed(ConnId(conn), &mut stats);
         }
         assert_eq!((line.waiting.len(), stats.stale_requests_dropped), (6 + 3, 3));
+
+        line.clear();
+        let many = (ORPHANS_LEN_MAX / size_of::<Waiting>()) as u64;
+        for conn in 0..many + 3 {
+            line.push(Waiting { what: Asked::Session, ..request(conn, 0, OpCode::CreateSession) });
+            line.on_closed(ConnId(conn), &mut stats);
+        }
+        assert_eq!(
+            (line.waiting.len() as u64, stats.stale_requests_dropped),
+            (many, 3 + 3),
+            "sessions count too"
+        );
+    }
+
+    #[test]
+    fn an_end_among_many_takes_its_own_requests_and_what_is_counted_stays_true() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for (drop_stale, op) in
+            [(true, OpCode::Create), (false, OpCode::Create), (true, OpCode::CloseSession)]
+        {
+            let mut line = Line::new(RequestThrottle { drop_stale, ..ONE }, STALE);
+            let mut stats = ShardStats::default();
+            // The line as it should be: by request its connection, its number there, and whether that is open.
+            let mut model: Vec<(u64, i32, bool)> = Vec::new();
+            for xid in 0..2000 {
+                let conn = random.u64(0..20);
+                match random.u32(0..10) {
+                    0 => {
+                        let open = model.iter().filter(|(of, _, is_open)| *is_open && *of == conn).count();
+                        let large_len = line.on_closed(ConnId(conn), &mut stats);
+                        assert_eq!(large_len, open * LARGE_LEN);
+                        let is_kept = !drop_stale || op == OpCode::CloseSession;
+                        model.retain_mut(|(of, _, is_open)| {
+                            let is_left = *of != conn || !*is_open || is_kept;
+                            *is_open &= *of != conn;
+                            is_left
+                        });
+                    }
+                    1 | 2 => {
+                        let next = line.next(0, Instant(0), &mut stats);
+                        let expected = (!model.is_empty()).then(|| model.remove(0));
+                        let Some(Next::Proceed(Ready { request, .. })) = next else {
+                            assert_eq!(expected, None);
+                            continue;
+                        };
+                        let Asked::Operation { xid, .. } = request.what else { unreachable!() };
+                        assert_eq!(expected, Some((request.conn.0, xid, !request.is_orphan)));
+                    }
+                    _ => {
+                        line.push(Waiting { large_len: LARGE_LEN, ..request(conn, xid, op) });
+                        model.push((conn, xid, true));
+                    }
+                }
+                let open = model.iter().filter(|(_, _, is_open)| *is_open).count();
+                assert_eq!((line.len(), line.waiting.len()), (open, model.len()));
+                let orphan_len = request(0, 0, op).len_as_orphan();
+                assert_eq!(line.orphans_len, (model.len() - open) * orphan_len);
+            }
+            line.clear();
+            assert_eq!((line.len(), line.orphans_len), (0, 0));
+            assert!(line.is_open(0));
+        }
     }
 }

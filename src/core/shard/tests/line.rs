@@ -177,6 +177,19 @@ fn an_answer_that_nobody_waits_for_is_counted() {
     }
 }
 
+#[test]
+fn a_new_session_that_comes_too_late_is_counted_and_one_that_a_client_comes_back_to_is_not() {
+    let stale = Stale { closed_connection: true, session_timeout: true };
+    let mut harness = Harness::with(ShardOptions { stale, ..ShardOptions::default() });
+    for (session, waited_ms, counted) in [(0, 10_000, 0), (0, 10_001, 1), (7, 10_001, 1)] {
+        let conn = harness.accept();
+        harness.send(conn, &connect(0, session, 10_000, &[0; 16], Some(false)));
+        harness.now = harness.now + Duration::from_millis(waited_ms);
+        harness.connected(conn, 7);
+        assert_eq!(harness.report().stats.stale_replies, counted);
+    }
+}
+
 fn limit(requests_max: usize) -> RequestThrottle {
     RequestThrottle { requests_max, stall_time_ms: Some(100), drop_stale: true, op_wait_ms: None }
 }
