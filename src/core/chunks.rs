@@ -15,6 +15,11 @@ impl<T> Chunks<T> {
         self.0.last().map_or(0, |last| ((self.0.len() - 1) * CHUNK_LEN + last.len()) as u32)
     }
 
+    /// The value at this index, if there is one.
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        self.0.get(index as usize / CHUNK_LEN)?.get(index as usize % CHUNK_LEN)
+    }
+
     /// Appends and returns the index.
     pub(crate) fn push(&mut self, value: T) -> u32 {
         if self.0.last().is_none_or(|chunk| chunk.len() == CHUNK_LEN) {

@@ -15,7 +15,7 @@ use crate::error::Code;
 use crate::id::{SessionId, Zxid};
 use crate::proto::{Identity, OpCode, Password, Stat};
 use crate::time::Instant;
-use crate::tree::{Delta, Node, Place};
+use crate::tree::{Delta, LOOK_AHEAD, Node, Place};
 
 /// A shard of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,6 +132,20 @@ pub enum Step {
     /// word, after what was queued for it.
     Close(Origin),
 }
+
+impl Step {
+    /// The change, and where, if this is one.
+    pub fn delta(&self) -> Option<(&Delta, Place)> {
+        match self {
+            Step::Delta(delta, place) => Some((delta, *place)),
+            _ => None,
+        }
+    }
+}
+
+/// How many steps are taken together by those who [look ahead](crate::tree::DataTree::look_ahead_to_steps): most
+/// requests are three, of which one is a change.
+pub const STEPS_AHEAD: usize = 3 * LOOK_AHEAD;
 
 /// What became of a request.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ringkeeper_core::flow::{CommitBatch, Step};
+use ringkeeper_core::flow::{CommitBatch, STEPS_AHEAD, Step};
 use ringkeeper_core::format::snapshot::Compression;
 use ringkeeper_core::id::Zxid;
 use ringkeeper_core::snap_trigger::{SnapshotTrigger, TriggerOptions};
@@ -188,14 +188,17 @@ impl Snapshotter {
     fn apply(&mut self, batch: &CommitBatch) -> u64 {
         let mut transactions = 0;
         self.digest = batch.digest.or(self.digest);
-        for step in &batch.steps {
-            match step {
-                Step::Zxid(zxid) => {
-                    self.tree.advance(*zxid);
-                    transactions += 1;
+        for steps in batch.steps.chunks(STEPS_AHEAD) {
+            self.tree.look_ahead_to_steps(steps.iter().filter_map(Step::delta));
+            for step in steps {
+                match step {
+                    Step::Zxid(zxid) => {
+                        self.tree.advance(*zxid);
+                        transactions += 1;
+                    }
+                    Step::Delta(delta, place) => self.tree.apply_at(delta, *place),
+                    Step::Reply(_) | Step::Close(_) => {}
                 }
-                Step::Delta(delta, place) => self.tree.apply_at(delta, *place),
-                Step::Reply(_) | Step::Close(_) => {}
             }
         }
         transactions

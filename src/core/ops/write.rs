@@ -140,7 +140,7 @@ pub fn order<'r>(
     Ok(ordered)
 }
 
-/// The path that a request's record begins with, as it came: no more is looked at. That of a multi is none.
+/// The path that a request's record begins with, as it came: no more is looked at. Of a read or a write, but for a multi, which has none.
 pub fn path_ahead(op: OpCode, record: &[u8]) -> Option<&[u8]> {
     let is_first = !matches!(op, OpCode::Multi | OpCode::CloseSession | OpCode::Reconfig);
     is_first.then(|| Reader::new(record).buffer().ok().flatten())?

@@ -5,20 +5,16 @@ use super::input::takes_long;
 use super::stats::Sent;
 use super::{CloseReason, Service, Shard, large_len, reply};
 use crate::error::Code;
-use crate::flow::{CommitBatch, ConnId, Outcome, Reply, Step};
+use crate::flow::{CommitBatch, ConnId, Outcome, Reply, STEPS_AHEAD, Step};
 use crate::proto::{ConnectResponse, OpCode};
 use crate::time::Instant;
-use crate::tree::LOOK_AHEAD;
 
 impl Shard {
     /// Applies a batch whole: changes the tree, sends events, and replies to this shard's requests. Each
     /// reply is followed at once by the answers to the reads that waited behind its request.
     pub fn on_commit(&mut self, batch: &CommitBatch, now: Instant) {
-        for steps in batch.steps.chunks(LOOK_AHEAD) {
-            self.tree.look_ahead(steps.iter().filter_map(|step| match step {
-                Step::Delta(delta, _) => delta.indexed_path(),
-                _ => None,
-            }));
+        for steps in batch.steps.chunks(STEPS_AHEAD) {
+            self.tree.look_ahead_to_steps(steps.iter().filter_map(Step::delta));
             steps.iter().for_each(|step| self.on_step(step, now));
         }
         self.advance_line(now);

@@ -13,6 +13,7 @@ use crate::error::Code;
 use crate::flow::{ConnId, Origin, Submission, Submitted};
 use crate::id::Zxid;
 use crate::jute::{DecodeError, Reader};
+use crate::ops;
 use crate::proto::{AuthPacket, Identity, OpCode, RequestHeader};
 use crate::time::Instant;
 use crate::tree::LOOK_AHEAD;
@@ -260,11 +261,11 @@ pub(super) struct Request<'a> {
 fn path_ahead(payload: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader::new(payload);
     let op = OpCode::from_number(RequestHeader::decode(&mut reader).ok()?.op)?;
-    let begins_with_it = matches!(
+    let is_looked_up_here = matches!(
         op,
         OpCode::GetData | OpCode::Exists | OpCode::GetChildren | OpCode::GetChildren2 | OpCode::GetAcl
     );
-    begins_with_it.then(|| reader.buffer().ok().flatten())?
+    is_looked_up_here.then(|| ops::path_ahead(op, reader.rest()))?
 }
 
 /// Whether a connection takes no request after this one: it closes the session, or is none that clients

@@ -1,3 +1,5 @@
+mod look_ahead;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::ops::Bound;
@@ -9,9 +11,10 @@ use super::node::{Node, NodeFields};
 use super::owner::Owner;
 use super::path::{parent_of, utf16_len};
 use super::slots::{Slot, Slots};
-use super::table::{Hash, Table};
+use super::table::Table;
 use crate::id::{SessionId, Zxid};
 use crate::proto::{Acl, AclRef, Stat, perms};
+pub use look_ahead::LOOK_AHEAD;
 
 /// One role's index of the nodes, and its sessions. See the module's documentation.
 ///
@@ -33,9 +36,6 @@ pub struct DataTree {
     /// As far as it is kept, see [`TreeOptions::digest`].
     digest: u64,
 }
-
-/// How many paths to [look ahead](DataTree::look_ahead) to at once: as many loads as a processor has under way.
-pub const LOOK_AHEAD: usize = 16;
 
 /// What a tree must know of the server's configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -131,22 +131,6 @@ impl DataTree {
     pub fn get(&self, path: &str) -> Option<Found<'_>> {
         let slot = self.table.as_ref()?.find(path, &self.slots)?;
         self.at(slot)
-    }
-
-    /// Looks ahead to the first [`LOOK_AHEAD`] of some paths that will be looked up, added or taken out soon: has the
-    /// processor load what a look-up follows from the table to the node, each step for all of them. Several loads that
-    /// do not wait for each other take no longer than one, and whoever looks the paths up then waits for none.
-    pub fn look_ahead<'p>(&self, paths: impl Iterator<Item = &'p [u8]>) {
-        let Some(table) = &self.table else { return };
-        let (mut hashes, mut slots, mut count) = ([Hash::default(); LOOK_AHEAD], [None; LOOK_AHEAD], 0);
-        for (hash, path) in hashes.iter_mut().zip(paths) {
-            *hash = table.load(path);
-            count += 1;
-        }
-        for (slot, hash) in slots.iter_mut().zip(&hashes[..count]) {
-            *slot = table.candidate(*hash).inspect(|slot| self.slots.load(*slot));
-        }
-        slots.iter().flatten().for_each(|slot| self.slots.load_node(*slot));
     }
 
     /// The node in this slot.
@@ -367,13 +351,14 @@ impl DataTree {
         Undo::Undelete { node, place, own, parent }
     }
 
+    /// Puts a node in the place of another with the same path, which it returns.
     fn replace(&mut self, slot: Slot, node: Node) -> Node {
-        self.approximate_data_size += size_of_node(&node);
+        self.approximate_data_size += node.data_len() as u64;
         self.count_out(slot);
         let before = self.slots.replace(slot, node);
         let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
         self.count_in(slot);
-        self.approximate_data_size -= size_of_node(&before);
+        self.approximate_data_size -= before.data_len() as u64;
         before
     }
 
@@ -584,7 +569,9 @@ impl<'a> Found<'a> {
 
 /// A node's share of `approximate_data_size`. The root's second name is empty and adds nothing.
 pub(super) fn size_of_node(node: &Node) -> u64 {
-    (utf16_len(node.path()) + node.data_len()) as u64
+    let path = node.path_bytes();
+    let path_len = if path.is_ascii() { path.len() } else { utf16_len(node.path()) };
+    (path_len + node.data_len()) as u64
 }
 
 #[cfg(test)]

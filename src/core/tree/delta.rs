@@ -43,6 +43,18 @@ pub enum Delta {
 }
 
 impl Delta {
+    /// The node that this holds.
+    pub fn node(&self) -> Option<&Node> {
+        match self {
+            Delta::Create { node, .. }
+            | Delta::SetData(node)
+            | Delta::SetSilently(node)
+            | Delta::Delete(node)
+            | Delta::SetCounters { node, .. } => Some(node),
+            Delta::OpenSession { .. } | Delta::CloseSession(_) => None,
+        }
+    }
+
     /// The path that this adds to a tree's index, or takes out of it.
     pub fn indexed_path(&self) -> Option<&[u8]> {
         match self {

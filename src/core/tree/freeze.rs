@@ -52,6 +52,11 @@ impl SnapshotTree {
         self.0.apply_at(self.0.last_zxid(), delta, place);
     }
 
+    /// See [`DataTree::look_ahead_to_steps`].
+    pub fn look_ahead_to_steps<'s>(&self, steps: impl Iterator<Item = (&'s Delta, Place)>) {
+        self.0.look_ahead_to_steps(steps);
+    }
+
     /// The state as it is now.
     pub fn freeze(&self) -> Frozen {
         self.0.freeze()

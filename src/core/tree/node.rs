@@ -1,4 +1,5 @@
 use std::fmt;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use triomphe::ThinArc;
@@ -80,6 +81,17 @@ impl Node {
     /// The length of the data, zero if it is null.
     pub fn data_len(&self) -> usize {
         self.0.slice.len() - self.data_start()
+    }
+
+    /// Has the processor load the node's beginning.
+    pub(super) fn load(&self) {
+        black_box((ThinArc::strong_count(&self.0), self.data_len()));
+    }
+
+    /// Has it load what the beginning tells the place of: the ends of path and data.
+    pub(super) fn load_content(&self) {
+        let last = |bytes: &[u8]| bytes.last().copied();
+        black_box((last(self.path_bytes()), self.data().and_then(last)));
     }
 
     /// The transaction that created the node.

@@ -135,14 +135,15 @@ impl Slots {
         self.nodes[slot.0].as_ref()
     }
 
-    /// Has the processor load where the slot's node is.
+    /// Has the processor load where the slot's node and family are, if there is such a slot.
     pub(super) fn load(&self, slot: Slot) {
-        black_box(self.nodes[slot.0].is_some());
+        let is_taken = self.nodes.get(slot.0).map(Option::is_some);
+        black_box((is_taken, self.links.get(slot.0).map(|links| links.above.0)));
     }
 
-    /// Has it load the node's beginning.
-    pub(super) fn load_node(&self, slot: Slot) {
-        black_box(self.nodes[slot.0].as_ref().map(Node::data_len));
+    /// The slot's node, if there is such a slot and it is taken.
+    pub(super) fn try_node(&self, slot: Slot) -> Option<&Node> {
+        self.nodes.get(slot.0)?.as_ref()
     }
 
     /// Puts another node in the place of the slot's, which it returns.
