@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::data_tree::{DataTree, Found};
+use super::data_tree::{DataTree, Found, LOOK_AHEAD};
 use super::delta::{Delta, Place};
 use super::node::Node;
 use crate::id::{SessionId, Zxid};
@@ -67,7 +67,15 @@ impl DataTree {
     /// The state as it is now.
     pub fn freeze(&self) -> Frozen {
         let mut nodes = Vec::with_capacity(self.node_count());
-        nodes.extend(self.walk().map(FrozenNode::from));
+        let mut walk = self.walk().fuse();
+        loop {
+            let found: [_; LOOK_AHEAD] = std::array::from_fn(|_| walk.next());
+            found.iter().flatten().for_each(|found| found.node.load());
+            nodes.extend(found.iter().flatten().map(|found| FrozenNode::from(*found)));
+            if found.last().is_none_or(Option::is_none) {
+                break;
+            }
+        }
         let (zxid, sessions) = (self.last_zxid(), self.sessions().clone());
         Frozen { zxid, digest: None, has_last_zxid: false, sessions, nodes }
     }

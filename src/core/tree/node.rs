@@ -84,12 +84,12 @@ impl Node {
     }
 
     /// Has the processor load the node's beginning.
-    pub(super) fn load(&self) {
+    pub(crate) fn load(&self) {
         black_box((ThinArc::strong_count(&self.0), self.data_len()));
     }
 
     /// Has it load what the beginning tells the place of: the ends of path and data.
-    pub(super) fn load_content(&self) {
+    pub(crate) fn load_content(&self) {
         let last = |bytes: &[u8]| bytes.last().copied();
         black_box((last(self.path_bytes()), self.data().and_then(last)));
     }

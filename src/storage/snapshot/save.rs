@@ -115,7 +115,7 @@ fn put_aside(disk: &dyn Disk, path: &Path, aside: &Path) -> io::Result<()> {
 /// How fast a snapshot is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// The device is left to others at least as long as each piece takes.
+    /// The device, and the processor, are left to others for [`REST`] times as long as each piece takes.
     Shared,
     /// As fast as it goes.
     Full,
@@ -212,7 +212,7 @@ impl PacedFile<'_> {
         self.disk.write_mapped(&self.file, &self.unwritten[..len], self.len)?;
         self.unwritten.drain(..len);
         self.len = end;
-        if self.pace.rest(self.window_began.elapsed()) == Pace::GiveUp {
+        if self.pace.rest(self.window_began.elapsed() * REST) == Pace::GiveUp {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "it was given up"));
         }
         self.window_began = Instant::now();
@@ -234,6 +234,9 @@ const OUTVOTED: &str = "ringkeeper.outvoted.";
 /// What a damaged snapshot's name is prefixed with when a good one takes its place.
 const DAMAGED: &str = "ringkeeper.damaged.";
 const PIECE_LEN: usize = 1 << 16;
+/// At the highest rates of writes one snapshot follows the other. So they take a quarter of a processor and of the
+/// device at most; what is logged meanwhile is replayed in less time than it took to come.
+const REST: u32 = 3;
 /// What is mapped and written at once, in whole pages of every size.
 const WINDOW_LEN: usize = 1 << 20;
 

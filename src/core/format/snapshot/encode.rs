@@ -9,7 +9,7 @@ use super::{
 use crate::id::SessionId;
 use crate::jute::Writer;
 use crate::proto::AclRef;
-use crate::tree::{DIGEST_VERSION, Frozen, FrozenNode, Node};
+use crate::tree::{DIGEST_VERSION, Frozen, FrozenNode, LOOK_AHEAD, Node};
 
 /// Writes a state as a snapshot, in pieces.
 ///
@@ -64,9 +64,12 @@ impl SnapshotWriter {
         let Frozen { sessions, nodes, .. } = state;
         let mut lists = Lists::default();
         let mut len = 4 + sessions.len() * SESSION_LEN + 4 + END_LEN;
-        for FrozenNode { node, .. } in &nodes {
-            lists.number(node.acl());
-            len += Writer::text_len(stored_path(node)) + 4 + node.data_len() + 8 + STAT_LEN;
+        for nodes in nodes.chunks(LOOK_AHEAD) {
+            nodes.iter().for_each(|FrozenNode { node, .. }| node.load());
+            for FrozenNode { node, .. } in nodes {
+                lists.number(node.acl());
+                len += Writer::text_len(stored_path(node)) + 4 + node.data_len() + 8 + STAT_LEN;
+            }
         }
         len += lists.by_number.iter().map(list_len).sum::<usize>();
         len += match form {
@@ -141,7 +144,7 @@ impl SnapshotWriter {
                 }
                 None => self.stage = Stage::Nodes,
             },
-            Stage::Nodes => match self.nodes.next() {
+            Stage::Nodes => match self.next_node() {
                 Some(frozen) => {
                     let list = self.lists.number(frozen.node.acl());
                     encode_node(&frozen, list, &mut writer);
@@ -156,6 +159,15 @@ impl SnapshotWriter {
             Stage::Done => return false,
         }
         true
+    }
+
+    fn next_node(&mut self) -> Option<FrozenNode> {
+        if self.nodes.len().is_multiple_of(LOOK_AHEAD) {
+            let ahead = || self.nodes.as_slice().iter().take(LOOK_AHEAD);
+            ahead().for_each(|FrozenNode { node, .. }| node.load());
+            ahead().for_each(|FrozenNode { node, .. }| node.load_content());
+        }
+        self.nodes.next()
     }
 
     fn finish(&mut self, out: &mut Vec<u8>, summed: &mut usize) {
