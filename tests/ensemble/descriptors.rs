@@ -23,21 +23,14 @@ fn d7_clients_that_take_all_descriptors_leave_those_that_the_servers_need() {
         ensemble.change(id, |settings| settings.through(&["prlimit", "--nofile=256:256"]));
     }
     ensemble.start_led_by(3);
-    let mut client = Client::connect(ensemble.addr(3)).expect("a session");
+    let client = Client::connect(ensemble.addr(3)).expect("a session");
     let led = epoch(&mut ensemble);
     let held = [2, 3].map(|id| all_that_it_takes(&ensemble, id));
     for id in [2, 3] {
         ensemble.server(id).until_logged("the server needs the last descriptors itself", 1);
     }
 
-    // The servers go on: with their links, their files, and with others that come.
-    for number in 0..12 {
-        let request = Request::create(format!("/{number}"), &[7; 400_000], create_mode::PERSISTENT);
-        assert_eq!(client.call(&request).expect("a reply").err, 0);
-    }
-    ensemble.server(1).kill();
-    ensemble.start(&[1]);
-    client.close().expect("a reply");
+    assert_they_go_on(&mut ensemble, client);
     drop(held);
 
     // And for clients, too, once there is room.
@@ -60,7 +53,7 @@ fn d7_strangers_that_say_nothing_leave_those_that_servers_with_tls_need() {
     }
     ensemble.change(3, |settings| settings.through(&["prlimit", "--nofile=256:256"]));
     ensemble.start_led_by(3);
-    let mut client = Client::connect(ensemble.addr(3)).expect("a session");
+    let client = Client::connect(ensemble.addr(3)).expect("a session");
     let led = epoch(&mut ensemble);
     let held = all_that_it_takes(&ensemble, 3);
     let connect = |port| TcpStream::connect((ensemble.host(3), port)).expect("listening");
@@ -70,6 +63,15 @@ fn d7_strangers_that_say_nothing_leave_those_that_servers_with_tls_need() {
         ensemble.server(3).until_logged(&format!("connections to the {port} (there are hardly any"), 1);
     }
 
+    assert_they_go_on(&mut ensemble, client);
+    drop((held, silent));
+    until("a client is let in", || Client::connect(ensemble.addr(3)).is_ok());
+    assert_alike(&ensemble, &[1, 2, 3]);
+    assert_eq!(epoch(&mut ensemble), led, "there was an election");
+}
+
+/// With their links, their files, and with others that come. Ends the session of the client, who writes.
+fn assert_they_go_on(ensemble: &mut Ensemble, mut client: Client) {
     for number in 0..12 {
         let request = Request::create(format!("/{number}"), &[7; 400_000], create_mode::PERSISTENT);
         assert_eq!(client.call(&request).expect("a reply").err, 0);
@@ -77,10 +79,6 @@ fn d7_strangers_that_say_nothing_leave_those_that_servers_with_tls_need() {
     ensemble.server(1).kill();
     ensemble.start(&[1]);
     client.close().expect("a reply");
-    drop((held, silent));
-    until("a client is let in", || Client::connect(ensemble.addr(3)).is_ok());
-    assert_alike(&ensemble, &[1, 2, 3]);
-    assert_eq!(epoch(&mut ensemble), led, "there was an election");
 }
 
 /// Clients until one is turned away, with sessions that last for so long.

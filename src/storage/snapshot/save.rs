@@ -235,7 +235,7 @@ const OUTVOTED: &str = "ringkeeper.outvoted.";
 const DAMAGED: &str = "ringkeeper.damaged.";
 const PIECE_LEN: usize = 1 << 16;
 /// At the highest rates of writes one snapshot follows the other. So they take a quarter of a processor and of the
-/// device at most; what is logged meanwhile is replayed in less time than it took to come.
+/// device at most. What it costs is that more may be in the log behind the newest snapshot after a kill.
 const REST: u32 = 3;
 /// What is mapped and written at once, in whole pages of every size.
 const WINDOW_LEN: usize = 1 << 20;
