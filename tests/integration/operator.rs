@@ -74,7 +74,10 @@ fn a_second_signal_while_stopping_ends_the_process_at_once_and_loses_nothing() {
     server.signal(Signal::TERM);
     server.signal(Signal::CONT);
     let status = server.await_end();
-    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{status}");
+    // Which of two pending signals is handled first is the kernel's choice: they come to any thread.
+    let second = status.signal().unwrap_or_else(|| panic!("ended by no signal: {status}"));
+    assert!([Signal::INT.as_raw(), Signal::TERM.as_raw()].contains(&second), "{status}");
+    assert!(server.log().contains(&format!("signal {second} again: ending at once")), "{}", server.log());
     let names = file_names(&server.data_dir().join("version-2"));
     let snapshots: Vec<_> = names.iter().filter(|name| name.starts_with("snapshot.")).collect();
     assert_eq!(snapshots, ["snapshot.0"], "none of the end");
