@@ -216,5 +216,6 @@ fn settings(kind: Kind, binary: &PathBuf, config: &BTreeMap<String, String>) -> 
     config.iter().fold(settings, |settings, (key, value)| settings.config(key, value))
 }
 
-/// Sessions may be short; a busy machine may be slow.
-const TIMES: [(&str, &str); 3] = [("tickTime", "500"), ("initLimit", "60"), ("syncLimit", "30")];
+/// Sessions may be short; a busy machine may be slow, and sessions long.
+const TIMES: [(&str, &str); 4] =
+    [("tickTime", "500"), ("initLimit", "60"), ("syncLimit", "30"), ("maxSessionTimeout", "60000")];
