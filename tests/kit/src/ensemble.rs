@@ -48,7 +48,7 @@ impl Ensemble {
         let binary = binary.into();
         let kinds: Vec<(u8, Kind)> = (1..).zip(voters.iter().chain(observers).copied()).collect();
         let mut config: BTreeMap<String, String> =
-            TIMES.map(|(key, value)| (key.into(), value.into())).into();
+            SETTINGS.map(|(key, value)| (key.into(), value.into())).into();
         let ports: Vec<[Port; 2]> = kinds.iter().map(|_| [Port::claim(), Port::claim()]).collect();
         for ((id, _), [quorum, election]) in kinds.iter().zip(&ports) {
             let role = if usize::from(*id) > voters.len() { ":observer" } else { "" };
@@ -216,6 +216,12 @@ fn settings(kind: Kind, binary: &PathBuf, config: &BTreeMap<String, String>) -> 
     config.iter().fold(settings, |settings, (key, value)| settings.config(key, value))
 }
 
-/// Sessions may be short; a busy machine may be slow, and sessions long.
-const TIMES: [(&str, &str); 4] =
-    [("tickTime", "500"), ("initLimit", "60"), ("syncLimit", "30"), ("maxSessionTimeout", "60000")];
+/// Sessions may be short; a busy machine may be slow, and sessions long. Logs are read through again and again for what is
+/// in them, and mostly hold little.
+const SETTINGS: [(&str, &str); 5] = [
+    ("tickTime", "500"),
+    ("initLimit", "60"),
+    ("syncLimit", "30"),
+    ("maxSessionTimeout", "60000"),
+    ("preAllocSize", "4096"),
+];
