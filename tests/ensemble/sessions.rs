@@ -310,6 +310,8 @@ fn i12_no_session_gets_the_id_of_one_that_lives_or_lived() {
                     ensemble.server(id).stop();
                     ensemble.start(&[id]);
                 }
+                // The last one led, and finds a leader again as soon as one other does.
+                ensemble.leader_among(&[1, 2, 3]);
             }
         }
         let count = ids.len();

@@ -153,14 +153,17 @@ impl Ensemble {
     /// Waits until each of these servers serves clients.
     pub fn until_serving(&self, ids: &[u8]) {
         for id in ids {
-            until(&format!("server {id} serves"), || self.mode(*id).is_some());
+            until(&format!("server {id} serves"), || self.polled_mode(*id).is_some());
         }
     }
 
     /// What a server that serves says that it is: `leader`, `follower` or `observer`.
     pub fn mode(&self, id: u8) -> Option<String> {
-        let answer = self.members[&id].server.word("srvr").ok()?;
-        answer.lines().find_map(|line| line.strip_prefix("Mode: ").map(str::to_owned))
+        mode_in(&self.members[&id].server.word("srvr").ok()?)
+    }
+
+    fn polled_mode(&self, id: u8) -> Option<String> {
+        mode_in(&self.members[&id].server.polled_word("srvr").ok()?)
     }
 
     /// The server that leads, as soon as one of these does, and the others serve.
@@ -170,7 +173,7 @@ impl Ensemble {
     pub fn leader_among(&self, ids: &[u8]) -> u8 {
         let mut leader = None;
         until(&format!("servers {ids:?} serve, led by one of them"), || {
-            let modes: Option<Vec<String>> = ids.iter().map(|id| self.mode(*id)).collect();
+            let modes: Option<Vec<String>> = ids.iter().map(|id| self.polled_mode(*id)).collect();
             let leads = |modes: Vec<String>| ids.iter().zip(modes).find(|(_, mode)| mode == "leader");
             leader = modes.and_then(leads).map(|(id, _)| *id);
             leader.is_some()
@@ -206,6 +209,10 @@ impl Ensemble {
     pub fn change(&mut self, id: u8, change: impl FnOnce(Settings) -> Settings) {
         self.server(id).change(change);
     }
+}
+
+fn mode_in(srvr: &str) -> Option<String> {
+    srvr.lines().find_map(|line| line.strip_prefix("Mode: ").map(str::to_owned))
 }
 
 fn settings(kind: Kind, binary: &PathBuf, config: &BTreeMap<String, String>) -> Settings {
