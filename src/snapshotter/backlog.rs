@@ -71,6 +71,11 @@ impl Backlog {
         Some(message)
     }
 
+    /// Whether it is so far from being [full](Feed::is_full) that there is no hurry.
+    pub(super) fn is_short(&self) -> bool {
+        self.steps.load(Ordering::Relaxed) < STEPS_MAX / 8
+    }
+
     /// Nothing will be posted any more.
     pub(super) fn stop(&self) {
         self.is_stopped.store(true, Ordering::Release);

@@ -151,8 +151,8 @@ impl Snapshotter {
                 return self.finish();
             }
             self.collect();
-            self.space.look();
             let now = Instant::now();
+            self.space.look(now);
             self.purger.on_time(now);
             let is_due = self.is_wanted || self.trigger.is_due();
             let may_begin =
@@ -214,8 +214,15 @@ impl Snapshotter {
         }
     }
 
+    /// The state as it is now. Executors that share the processor need not wait for it: a large tree takes a tenth of a
+    /// second.
     fn freeze(&self) -> Frozen {
-        self.tree.freeze().with_digest(self.digest).with_last_zxid(self.options.has_last_zxid)
+        let pause = || {
+            if self.backlog.is_short() {
+                thread::yield_now();
+            }
+        };
+        self.tree.freeze(pause).with_digest(self.digest).with_last_zxid(self.options.has_last_zxid)
     }
 
     /// Takes note of a snapshot that is finished.

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ringkeeper_core::log_room::{LogRoom, RoomJudge};
 
@@ -12,6 +13,10 @@ pub struct SpaceWatch {
     judge: RoomJudge,
     log: Arc<WalStats>,
     tell: Box<dyn Fn(LogRoom) + Send>,
+    /// What the log's segments could take at the last look.
+    ahead: Option<u64>,
+    /// When to look again if the log writes nothing.
+    due: Option<Instant>,
 }
 
 impl SpaceWatch {
@@ -22,14 +27,26 @@ impl SpaceWatch {
         log: Arc<WalStats>,
         tell: impl Fn(LogRoom) + Send + 'static,
     ) -> SpaceWatch {
-        SpaceWatch { folder, judge: RoomJudge::new(segment_len), log, tell: Box::new(tell) }
+        SpaceWatch {
+            folder,
+            judge: RoomJudge::new(segment_len),
+            log,
+            tell: Box::new(tell),
+            ahead: None,
+            due: None,
+        }
     }
 
-    /// Looks now.
-    pub(super) fn look(&mut self) {
+    /// Looks if the log has written since the last time, or if that is long ago: others may fill the disk, too.
+    pub(super) fn look(&mut self, now: Instant) {
+        let ahead = self.log.room();
+        if self.ahead == Some(ahead) && self.due.is_some_and(|due| now < due) {
+            return;
+        }
+        (self.ahead, self.due) = (Some(ahead), Some(now + LOOK_INTERVAL));
         // A file system that won't say is none that we can judge.
         let Some(free) = free_bytes(&self.folder) else { return };
-        let Some(room) = self.judge.judge(self.log.room(), free) else { return };
+        let Some(room) = self.judge.judge(ahead, free) else { return };
         let (folder, free) = (self.folder.display(), free >> 20);
         match room {
             LogRoom::Ample => tracing::info!("{folder} has {free} MiB free: everything is written again"),
@@ -45,3 +62,6 @@ impl SpaceWatch {
         (self.tell)(room);
     }
 }
+
+/// How long after the disk has filled up an idle server notices at the latest.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);

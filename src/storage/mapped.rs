@@ -50,6 +50,10 @@ impl MappedMut {
     pub(super) fn new(file: &File, start: u64, len: usize) -> io::Result<MappedMut> {
         // SAFETY: the file is new, has a name that only this process uses, and its folder is locked.
         let map = unsafe { MmapOptions::new().offset(start).len(len).map_mut(file) }?;
+        // Else the first touch reads ahead: the kernel fills a folio of up to the whole length with zeros, 20 ms in
+        // which a kernel without preemption lets nobody else run on this CPU, and then goes through all the blocks
+        // of that folio for each of its pages.
+        map.advise(memmap2::Advice::Random)?;
         Ok(MappedMut { watch: Watch::over(&map)?, map })
     }
 

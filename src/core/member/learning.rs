@@ -1,3 +1,4 @@
+use std::iter::once;
 use std::sync::Arc;
 
 use super::storage::Storage;
@@ -6,7 +7,7 @@ use crate::flow::ShardTurn;
 use crate::id::{ServerId, Zxid};
 use crate::prep::{Forward, Pipeline, RecoverError, Replica};
 use crate::time::WallTime;
-use crate::tree::DataTree;
+use crate::tree::{DataTree, LOOK_AHEAD};
 use crate::zab::packet::{FromLearner, LearnerKind};
 use crate::zab::{
     DownReason, Epochs, History, Known, Learner, LearnerAction, MasterAction, ObserverMaster, Tail,
@@ -209,7 +210,9 @@ impl Learning {
     fn perform(&mut self, storage: &mut Storage, history: &mut History, out: &mut Vec<Action>) {
         let mut told = Vec::new();
         let mut done = std::mem::take(&mut self.done);
-        for action in done.drain(..) {
+        let mut actions = done.drain(..);
+        let mut looked_ahead = 0;
+        while let Some(action) = actions.next() {
             match action {
                 LearnerAction::Send(packet) => out.push(Action::ToLeader(packet)),
                 LearnerAction::SaveEpoch(file, epoch) => storage.save_epoch(file, epoch, out),
@@ -228,16 +231,24 @@ impl Learning {
                     storage.start_from(tree.last_zxid(), out);
                     out.push(Action::SaveTree(tree));
                 }
-                LearnerAction::Deliver(logged) => match self.replica.on_txn(&logged.payload) {
-                    Ok(()) => {
-                        self.tell_of(|observers, told| observers.on_delivered(&logged, told), &mut told);
-                        history.push(logged);
+                LearnerAction::Deliver(logged) => {
+                    if looked_ahead == 0 {
+                        looked_ahead = LOOK_AHEAD;
+                        let next = actions.as_slice().iter().filter_map(LearnerAction::delivered);
+                        self.replica.look_ahead(once(&logged).chain(next).map(|logged| &logged.payload[..]));
                     }
-                    Err(RecoverError::Undecodable(error)) => {
-                        let zxid = logged.zxid;
-                        self.end = self.end.take().or(Some(DownReason::Undecodable { zxid, error }));
+                    looked_ahead -= 1;
+                    match self.replica.on_txn(&logged.payload) {
+                        Ok(()) => {
+                            self.tell_of(|observers, told| observers.on_delivered(&logged, told), &mut told);
+                            history.push(logged);
+                        }
+                        Err(RecoverError::Undecodable(error)) => {
+                            let zxid = logged.zxid;
+                            self.end = self.end.take().or(Some(DownReason::Undecodable { zxid, error }));
+                        }
                     }
-                },
+                }
                 LearnerAction::Serve => {
                     let committed = self.learner.configurations().committed();
                     if let Some(text) = unshown(committed, self.is_static, self.replica.tree()) {
@@ -267,6 +278,7 @@ impl Learning {
                 LearnerAction::Down(reason) => self.end = self.end.take().or(Some(reason)),
             }
         }
+        drop(actions);
         self.done = done;
         out.extend(told.into_iter().filter_map(|action| match action {
             MasterAction::Send(link, packet) => Some(Action::ToLearner(link, packet)),

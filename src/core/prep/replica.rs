@@ -13,7 +13,7 @@ use crate::proto::{OpCode, Password, Txn, TxnDigest, TxnHeader};
 use crate::queue::pop_front_if;
 use crate::session::{LocalSessions, NewSessions, password_of};
 use crate::time::{Instant, WallTime};
-use crate::tree::DataTree;
+use crate::tree::{DataTree, LOOK_AHEAD};
 use crate::zab::LinkId;
 
 /// The commit role of a server that follows: it forwards what its clients want, applies what the leader has
@@ -179,6 +179,12 @@ impl Replica {
                 }
             }
         }
+    }
+
+    /// Looks ahead to what the first [`LOOK_AHEAD`] of some transactions are about, which will be
+    /// [applied](Replica::on_txn) soon.
+    pub fn look_ahead<'p>(&self, payloads: impl Iterator<Item = &'p [u8]>) {
+        self.db.tree().look_ahead(payloads.take(LOOK_AHEAD).filter_map(Txn::path_ahead));
     }
 
     /// Applies a transaction that is committed.

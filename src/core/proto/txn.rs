@@ -136,6 +136,24 @@ impl TxnHeader {
 }
 
 impl<'a> Txn<'a> {
+    /// The path that a transaction in the payload of a log record begins with, as it came: no more is looked at. A multi
+    /// has none, nor have transactions of sessions.
+    pub fn path_ahead(payload: &'a [u8]) -> Option<&'a [u8]> {
+        let mut reader = Reader::new(payload.get(TYPE_AT..)?);
+        let has_path = matches!(
+            OpCode::from_number(reader.int().ok()?)?,
+            OpCode::Create
+                | OpCode::Create2
+                | OpCode::CreateContainer
+                | OpCode::CreateTtl
+                | OpCode::Delete
+                | OpCode::DeleteContainer
+                | OpCode::SetData
+                | OpCode::SetAcl
+        );
+        has_path.then(|| reader.buffer().ok().flatten())?
+    }
+
     /// The type number that the header carries.
     pub fn type_number(&self) -> i32 {
         match self {
@@ -318,6 +336,8 @@ fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Vec<Txn<'a>>, DecodeError
 
 const ERROR: i32 = -1;
 const DIGEST_LEN: usize = 12;
+/// Where the type number is in a payload.
+const TYPE_AT: usize = 28;
 const DIGEST_VERSION: i32 = 2;
 
 #[cfg(test)]
@@ -357,6 +377,38 @@ mod tests {
             Txn::Delete { path: path() },
             Txn::Error { err: -2 },
         ]));
+    }
+
+    #[test]
+    fn a_transaction_is_looked_ahead_to_by_the_path_that_it_begins_with() {
+        let path = || Cow::Borrowed("/a");
+        let payload_of = |txn: Txn<'_>| {
+            let mut bytes = Vec::new();
+            let header = TxnHeader { client_id: SessionId(7), cxid: 3, zxid: Zxid(9), time: WallTime(11) };
+            header.encode(&txn, &mut bytes);
+            bytes
+        };
+        let ttl = CreateKind::Ttl { ttl_ms: 5 };
+        for txn in [
+            Txn::Create { kind: ttl, path: path(), data: None, acl: AclRef::open(), parent_cversion: 4 },
+            Txn::SetData { path: path(), data: None, version: 2 },
+            Txn::SetAcl { path: path(), acl: AclRef::new([]), version: 1 },
+            Txn::Delete { path: path() },
+        ] {
+            let payload = payload_of(txn);
+            assert_eq!(Txn::path_ahead(&payload), Some(&b"/a"[..]));
+            for cut in 0..TYPE_AT + 10 {
+                assert_eq!(Txn::path_ahead(&payload[..cut]), None, "cut at {cut}");
+            }
+        }
+        for txn in [
+            Txn::CreateSession { timeout_ms: 4 },
+            Txn::CloseSession { ephemerals: Some(vec![path()]) },
+            Txn::Error { err: -101 },
+            Txn::Multi(vec![Txn::Delete { path: path() }]),
+        ] {
+            assert_eq!(Txn::path_ahead(&payload_of(txn)), None);
+        }
     }
 
     /// Found by fuzzing: a node at `//` was made, and the snapshot that had it could not be read.

@@ -57,23 +57,31 @@ impl SnapshotTree {
         self.0.look_ahead_to_steps(steps);
     }
 
-    /// The state as it is now.
-    pub fn freeze(&self) -> Frozen {
-        self.0.freeze()
+    /// The state as it is now. `pause` is called after every thousand znodes or so, a tenth of a millisecond's work: what
+    /// it does, such as letting others have the processor, takes so much longer, and is no part of the state.
+    pub fn freeze(&self, pause: impl FnMut()) -> Frozen {
+        self.0.freeze_in_pieces(pause)
     }
 }
 
 impl DataTree {
     /// The state as it is now.
     pub fn freeze(&self) -> Frozen {
+        self.freeze_in_pieces(|| ())
+    }
+
+    fn freeze_in_pieces(&self, mut pause: impl FnMut()) -> Frozen {
         let mut nodes = Vec::with_capacity(self.node_count());
         let mut walk = self.walk().fuse();
-        loop {
+        for count in 1.. {
             let found: [_; LOOK_AHEAD] = std::array::from_fn(|_| walk.next());
             found.iter().flatten().for_each(|found| found.node.load());
             nodes.extend(found.iter().flatten().map(|found| FrozenNode::from(*found)));
             if found.last().is_none_or(Option::is_none) {
                 break;
+            }
+            if count % (PIECE_LEN / LOOK_AHEAD) == 0 {
+                pause();
             }
         }
         let (zxid, sessions) = (self.last_zxid(), self.sessions().clone());
@@ -103,5 +111,8 @@ impl From<Found<'_>> for FrozenNode {
         FrozenNode { node: found.node.clone(), pzxid: found.pzxid(), cversion: found.cversion() }
     }
 }
+
+/// Znodes between two pauses.
+const PIECE_LEN: usize = 1024;
 
 const _: () = assert!(size_of::<FrozenNode>() == 24);

@@ -212,7 +212,7 @@ impl PacedFile<'_> {
         self.disk.write_mapped(&self.file, &self.unwritten[..len], self.len)?;
         self.unwritten.drain(..len);
         self.len = end;
-        if self.pace.rest(self.window_began.elapsed() * REST) == Pace::GiveUp {
+        if self.pace.rest((self.window_began.elapsed() * REST).min(REST_MAX)) == Pace::GiveUp {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "it was given up"));
         }
         self.window_began = Instant::now();
@@ -237,6 +237,8 @@ const PIECE_LEN: usize = 1 << 16;
 /// At the highest rates of writes one snapshot follows the other. So they take a quarter of a processor and of the
 /// device at most. What it costs is that more may be in the log behind the newest snapshot after a kill.
 const REST: u32 = 3;
+/// However long a device hung, the snapshot goes on after this.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// What is mapped and written at once, in whole pages of every size.
 const WINDOW_LEN: usize = 1 << 20;
 

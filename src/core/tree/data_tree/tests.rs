@@ -52,6 +52,19 @@ fn creating_and_deleting_children_shows_in_the_parent_s_cversion_and_pzxid() {
 }
 
 #[test]
+fn a_tree_is_frozen_in_pieces_and_has_each_znode_once() {
+    let mut tree = tree();
+    for number in 1..=3000 {
+        tree.apply(Zxid(number), &create(&format!("/{number}"), number, number as i32));
+    }
+    let mut pauses = 0;
+    let state = SnapshotTree::of(&tree).freeze(|| pauses += 1);
+    assert_eq!(pauses, 2, "of three pieces");
+    assert_eq!(frozen(&state), frozen(&tree.freeze()));
+    assert_eq!(state.nodes.len(), tree.walk().count());
+}
+
+#[test]
 fn a_deleted_parent_forgets_its_counters() {
     let mut tree = tree();
     tree.apply(Zxid(1), &create("/a", 1, 1));
@@ -171,7 +184,7 @@ proptest! {
             }
         }
         prop_assert_eq!(picture(&leader), picture(&follower));
-        prop_assert_eq!(frozen(&written.freeze()), frozen(&leader.freeze()));
+        prop_assert_eq!(frozen(&written.freeze(|| ())), frozen(&leader.freeze()));
     }
 }
 

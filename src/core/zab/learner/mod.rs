@@ -79,6 +79,16 @@ pub enum LearnerAction {
     Down(DownReason),
 }
 
+impl LearnerAction {
+    /// The transaction that is to be applied, if the action is that.
+    pub fn delivered(&self) -> Option<&Logged> {
+        match self {
+            LearnerAction::Deliver(logged) => Some(logged),
+            _ => None,
+        }
+    }
+}
+
 /// The learner's machine. See the module's documentation.
 pub struct Learner {
     options: ZabOptions,
