@@ -176,6 +176,14 @@ impl<W: Work> Engine<W> {
         }
     }
 
+    /// Goes on until something was recorded.
+    pub(crate) fn go_on_until_answered(&mut self) -> Result<()> {
+        while self.recording.count() == 0 {
+            self.turn(u64::MAX)?;
+        }
+        Ok(())
+    }
+
     /// Asks nothing more, and waits for all replies.
     pub(crate) fn drain(&mut self) -> Result<()> {
         self.asks_max = self.asked;

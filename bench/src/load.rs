@@ -87,6 +87,8 @@ pub(crate) fn run(addrs: &[SocketAddr], load: &Load, span: &Span, probe: &Probe)
     engine.record_from(now());
     let (server_cpu, own_cpu, start) = (probe.cpu()?, generator_cpu()?, Instant::now());
     engine.go_on_until(after(span.measure), span.requests_max)?;
+    // A disk may stand still for all that time.
+    engine.go_on_until_answered()?;
     let elapsed = start.elapsed();
     let (server_cpu, own_cpu) = (probe.cpu()? - server_cpu, generator_cpu()? - own_cpu);
     let (requests, latency) = (engine.recording().count(), engine.recording().all().summary());
@@ -307,6 +309,19 @@ mod tests {
         let measured = run(&[addr], &load, &span, &own_probe()).unwrap();
         // The 100th and the 400th request are in flight when the measurement begins and ends.
         assert_eq!(measured.requests, 300);
+    }
+
+    #[test]
+    fn a_measurement_lasts_until_something_is_answered() {
+        const DELAY: Duration = Duration::from_millis(20);
+        let addr = stub(|batch| {
+            thread::sleep(DELAY);
+            batch
+        });
+        let load = load(Operation::Set, Shape { connections: 1, outstanding: 1 });
+        let span = Span { warmup: Duration::ZERO, measure: Duration::ZERO, requests_max: u64::MAX };
+        let measured = run(&[addr], &load, &span, &own_probe()).unwrap();
+        assert!(measured.requests == 1 && measured.seconds > 0.0, "{measured:?}");
     }
 
     #[test]

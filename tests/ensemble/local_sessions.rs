@@ -114,7 +114,11 @@ fn through(ensemble: &mut Ensemble, id: u8, other: u8) -> Vec<String> {
             expect(&mut client, &Request::CloseSession);
             true
         }
-        Err(_) => false,
+        Err(_) => {
+            let mut client = Client::connect_as(addr, &ConnectRequest::again(&session)).expect("it stayed");
+            expect(&mut client, &Request::CloseSession);
+            false
+        }
     };
 
     // One that nobody is heard of ends, at the server that alone knows it.

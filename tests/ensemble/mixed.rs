@@ -6,7 +6,7 @@ use ringkeeper_kit::ensemble::Ensemble;
 use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
 use ringkeeper_kit::server::until;
-use ringkeeper_kit::wire::{Body, Client, ConnectResponse, Request, create_mode};
+use ringkeeper_kit::wire::{Body, Client, ConnectRequest, ConnectResponse, Request, create_mode};
 
 use crate::ensemble;
 use crate::observe::{assert_alike, picture};
@@ -131,6 +131,14 @@ fn take_writes_through(
 /// A session goes from server to server with its ephemeral znode, and takes it along when it ends.
 fn sessions_move_and_end(ensemble: &Ensemble, round: usize) {
     let ids = ensemble.ids();
+    // One that is not closed expires, by and by.
+    let expiring = format!("/expiring-{round}");
+    let request = ConnectRequest { timeout_ms: EXPIRES_MS, ..ConnectRequest::default() };
+    let mut client = Client::connect_as(ensemble.addr(ids[round % ids.len()]), &request).expect("a session");
+    let create = Request::create(&expiring, b"", create_mode::EPHEMERAL);
+    assert_eq!(client.call(&create).expect("a reply").err, 0);
+    client.hang_up();
+
     let path = format!("/moving-{round}");
     let mut client = Client::connect(ensemble.addr(ids[0])).expect("a session");
     assert_eq!(client.call(&Request::create(&path, b"", create_mode::EPHEMERAL)).expect("a reply").err, 0);
@@ -142,21 +150,14 @@ fn sessions_move_and_end(ensemble: &Ensemble, round: usize) {
         }
     }
     assert_eq!(client.close().expect("a reply").err, 0);
-    let all = assert_alike(ensemble, &ids);
-    assert!(!all.iter().any(|line| line.starts_with(&path)), "{path} outlived its session");
 
-    // One that is not closed expires.
-    let path = format!("/expiring-{round}");
-    let request = ringkeeper_kit::wire::ConnectRequest { timeout_ms: 1000, ..Default::default() };
-    let mut client = Client::connect_as(ensemble.addr(ids[round % ids.len()]), &request).expect("a session");
-    assert_eq!(client.call(&Request::create(&path, b"", create_mode::EPHEMERAL)).expect("a reply").err, 0);
-    client.hang_up();
     let mut client = Client::connect(ensemble.addr(ids[0])).expect("a session");
-    until(&format!("{path} is gone"), || {
-        client.call(&Request::exists(&path, false)).expect("a reply").err == NO_NODE
+    until(&format!("{expiring} is gone"), || {
+        client.call(&Request::exists(&expiring, false)).expect("a reply").err == NO_NODE
     });
     client.hang_up();
-    assert_alike(ensemble, &ids);
+    let all = assert_alike(ensemble, &ids);
+    assert!(!all.iter().any(|line| line.starts_with(&path)), "{path} outlived its session");
 }
 
 /// Sessions of servers that are there or not are known to each that is, and have kept their znodes.
@@ -174,4 +175,6 @@ fn assert_sessions_live(ensemble: &Ensemble, ids: &[u8], sessions: &BTreeMap<Str
 const ZNODES_OF_EVERY_KIND: usize = 7;
 const EPHEMERALS_OF_EVERY_KIND: usize = 2;
 
+/// Longer than a busy machine takes over a create.
+const EXPIRES_MS: i32 = 4000;
 const NO_NODE: i32 = -101;

@@ -2,7 +2,7 @@
 
 use ringkeeper_kit::ensemble::Kind::{self, Java, Ringkeeper};
 use ringkeeper_kit::java::Release;
-use ringkeeper_kit::server::until;
+use ringkeeper_kit::server::{Server, until};
 use ringkeeper_kit::wire::{Client, Request, create_mode};
 
 use crate::ensemble;
@@ -39,8 +39,12 @@ fn seen(kind: Kind) -> Vec<String> {
         assert_eq!(client.call(&Request::sync("/")).expect("a reply").err, 0);
     }
     for id in ensemble.ids() {
+        let server = ensemble.server(id);
         for word in ["isro", "srvr", "stat", "mntr", "conf", "cons", "dump"] {
-            let answer = ensemble.server(id).word(word).expect("an answer");
+            let answer = match word {
+                "dump" => whole_dump(server),
+                _ => server.word(word).expect("an answer"),
+            };
             seen.extend(essence(word, &answer).into_iter().map(|line| format!("{id} {word}: {line}")));
         }
     }
@@ -48,6 +52,21 @@ fn seen(kind: Kind) -> Vec<String> {
     let after = ensemble.server(3).word("srvr").expect("an answer");
     seen.extend(after.lines().filter(|line| line.starts_with("Proposal")).map(str::to_owned));
     seen
+}
+
+/// What `dump` lists when it lists all sessions that it counts. A Java server that leads lists one set of them after the
+/// other, and in neither what goes from one to another meanwhile, because a follower has told that it was heard.
+fn whole_dump(server: &Server) -> String {
+    let mut answer = String::new();
+    until("as many sessions are listed as are counted", || {
+        answer = server.word("dump").expect("an answer");
+        let Some((_, sets)) = answer.split_once("\nSession Sets (") else { return true };
+        let (counts, sets) = sets.split_once("):\n").expect("sets behind their counts");
+        let listed = sets.lines().take_while(|line| !line.ends_with("dump:"));
+        let listed = listed.filter(|line| line.starts_with("\t0x")).count();
+        counts.split_once(")/(").is_some_and(|(_, counted)| counted.parse() == Ok(listed))
+    });
+    answer
 }
 
 /// What of an answer is the same for servers of both kinds: without what is measured, and the order that Java

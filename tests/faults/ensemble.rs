@@ -16,11 +16,21 @@ pub(crate) struct Ensemble {
 }
 
 /// What a server that serves says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Status {
-    pub(crate) leads: bool,
+#[derive(Clone, Copy)]
+struct Status {
+    leads: bool,
+    /// That of its last transaction.
+    epoch: u32,
+}
+
+/// What servers that all serve say of who leads them.
+#[derive(Clone, Copy)]
+pub(crate) struct Serving {
+    pub(crate) leader: usize,
     /// That of its last transaction.
     pub(crate) epoch: u32,
+    /// How long it took until they did.
+    pub(crate) took: Duration,
 }
 
 impl Ensemble {
@@ -84,7 +94,7 @@ impl Ensemble {
     }
 
     /// What a server says of itself; none if it does not serve.
-    pub(crate) fn status(&self, id: usize) -> Option<Status> {
+    fn status(&self, id: usize) -> Option<Status> {
         let answer = srvr(self.servers[id].addr()).ok()?;
         let field = |name| answer.lines().find_map(|line| line.strip_prefix(name));
         let mode = field("Mode: ")?;
@@ -92,17 +102,20 @@ impl Ensemble {
         Some(Status { leads: mode == "leader", epoch: (zxid >> 32) as u32 })
     }
 
-    /// Waits until every server serves, and exactly one of them leads: which, and how long it took.
-    pub(crate) fn until_all_serve(&self) -> (usize, Duration) {
-        let (began, mut leader) = (Instant::now(), None);
+    /// Waits until every server serves, and exactly one of them leads.
+    pub(crate) fn until_all_serve(&self) -> Serving {
+        let (began, mut serving) = (Instant::now(), None);
         until("every server serves, and one of them leads", || {
             let all: Vec<Option<Status>> = (0..self.len()).map(|id| self.status(id)).collect();
-            let leads = |id: &usize| all[*id].is_some_and(|status| status.leads);
-            let leaders: Vec<usize> = (0..self.len()).filter(leads).collect();
-            leader = leaders.first().copied();
+            let leading = |(id, status): (usize, &Option<Status>)| {
+                status.filter(|status| status.leads).map(|status| (id, status.epoch))
+            };
+            let leaders: Vec<(usize, u32)> = all.iter().enumerate().filter_map(leading).collect();
+            let took = began.elapsed();
+            serving = leaders.first().map(|&(leader, epoch)| Serving { leader, epoch, took });
             all.iter().all(Option::is_some) && leaders.len() == 1
         });
-        (leader.expect("one of them leads"), began.elapsed())
+        serving.expect("one of them leads")
     }
 }
 

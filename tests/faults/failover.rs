@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ringkeeper_kit::wire::{Request, create_mode};
@@ -16,28 +17,31 @@ fn after_the_leader_was_killed_the_next_write_is_acknowledged_in_the_same_sessio
 }
 
 fn fail_over(ensemble: &mut Ensemble, round: usize) -> Duration {
-    let (leader, _) = ensemble.until_all_serve();
+    let leader = ensemble.until_all_serve().leader;
     let addrs = ensemble.addrs();
     let others: Vec<usize> = (0..3).filter(|id| *id != leader).collect();
     let mut session = Session::new();
-    assert_eq!(session.connect(addrs[others[0]]), Connected::Yes);
-    let id = session.id();
     let write = |suffix| Request::create(format!("/round-{round}-{suffix}"), b"", create_mode::PERSISTENT);
-    assert_eq!(session.call(&write("before")).map(|reply| reply.err), Some(0));
+    until_written(&mut session, &write("before"), &[addrs[others[0]]]);
+    let id = session.id();
 
     let began = Instant::now();
     ensemble.kill(leader);
-    let mut target = others.iter().cycle();
-    let write = write("after");
-    while !session.call(&write).is_some_and(|reply| matches!(reply.err, 0 | NODE_EXISTS)) {
-        while session.connect(addrs[*target.next().expect("it goes round")]) == Connected::No {
-            assert!(began.elapsed() < GIVEN_UP_AFTER, "no server serves");
-        }
-    }
+    until_written(&mut session, &write("after"), &[addrs[others[0]], addrs[others[1]]]);
     let took = began.elapsed();
     assert_eq!(session.id(), id, "the session was kept");
     ensemble.launch([leader]);
     took
+}
+
+/// Sends a create until it is answered, where the session is connected or else to these servers in turn.
+fn until_written(session: &mut Session, create: &Request, servers: &[SocketAddr]) {
+    let (began, mut targets) = (Instant::now(), servers.iter().cycle());
+    while !session.call(create).is_some_and(|reply| matches!(reply.err, 0 | NODE_EXISTS)) {
+        while session.connect(*targets.next().expect("it goes round")) == Connected::No {
+            assert!(began.elapsed() < GIVEN_UP_AFTER, "no server serves");
+        }
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the times are what a run is for")]

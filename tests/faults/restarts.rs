@@ -21,8 +21,7 @@ fn eleven_servers_serve_again_whatever_the_order_of_their_restart() {
 fn restart_in_all_orders(count: usize) {
     let mut ensemble = Ensemble::prepare(count, |settings| settings);
     ensemble.launch(0..count);
-    let (_, took) = ensemble.until_all_serve();
-    say(count, "first start", "ascending", took);
+    say(count, "first start", "ascending", ensemble.until_all_serve().took);
     for (name, order) in orders(count) {
         one_at_a_time(&mut ensemble, name, &order);
         all_together(&mut ensemble, name, &order);
@@ -35,19 +34,15 @@ fn one_at_a_time(ensemble: &mut Ensemble, name: &str, order: &[usize]) {
     let began = Instant::now();
     let mut slowest = Duration::ZERO;
     for id in order {
-        let (leader, _) = ensemble.until_all_serve();
-        let before = ensemble.status(leader);
+        let before = ensemble.until_all_serve();
         ensemble.stop(*id);
         ensemble.launch([*id]);
-        let (next, took) = ensemble.until_all_serve();
-        slowest = slowest.max(took);
-        if *id != leader {
-            assert_eq!(next, leader, "server {id} did not lead, and its restart made another one lead");
-            assert_eq!(
-                ensemble.status(next),
-                before,
-                "server {id} did not lead, and its restart began an epoch"
-            );
+        let after = ensemble.until_all_serve();
+        slowest = slowest.max(after.took);
+        if *id != before.leader {
+            let said = format!("server {id} did not lead, and its restart");
+            assert_eq!(after.leader, before.leader, "{said} made another one lead");
+            assert_eq!(after.epoch, before.epoch, "{said} began an epoch");
         }
     }
     say(ensemble.len(), "one at a time", name, began.elapsed());
@@ -57,8 +52,7 @@ fn one_at_a_time(ensemble: &mut Ensemble, name: &str, order: &[usize]) {
 fn all_together(ensemble: &mut Ensemble, name: &str, order: &[usize]) {
     order.iter().for_each(|id| ensemble.stop(*id));
     ensemble.launch(order.iter().copied());
-    let (_, took) = ensemble.until_all_serve();
-    say(ensemble.len(), "all together", name, took);
+    say(ensemble.len(), "all together", name, ensemble.until_all_serve().took);
 }
 
 fn orders(count: usize) -> [(&'static str, Vec<usize>); 4] {

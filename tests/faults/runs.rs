@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ringkeeper_kit::server::Settings;
 use rustix::process::Signal;
 
-use crate::ensemble::Ensemble;
+use crate::ensemble::{Ensemble, Serving};
 use crate::load::Load;
 use crate::network::{Links, Namespaces, Network, in_a_network_of_its_own};
 
@@ -71,7 +71,7 @@ fn run(network: &impl Network, seed: u64) {
     let servers = network.server_count();
     let mut ensemble = Ensemble::prepare_in(network, brisk);
     ensemble.launch(0..servers);
-    let (mut leader, _) = ensemble.until_all_serve();
+    let mut leader = ensemble.until_all_serve().leader;
     let mut load = Load::start(ensemble.addrs(), CLIENTS, seed);
     let began = Instant::now();
     for count in 0.. {
@@ -86,7 +86,7 @@ fn run(network: &impl Network, seed: u64) {
         fault.inflict(&mut ensemble, network, leader, follower);
         thread::sleep(held);
         fault.undo(&mut ensemble, network, leader, follower);
-        let (next, took) = ensemble.until_all_serve();
+        let Serving { leader: next, took, .. } = ensemble.until_all_serve();
         load.assert_well();
         say(format_args!(
             "{:6.1} s: {fault:?} (leader {leader}, follower {follower}) for {held:?}: all serve {took:?} later, \

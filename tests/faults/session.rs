@@ -37,9 +37,10 @@ impl Session {
             ..ConnectRequest::again(granted)
         });
         let Ok(mut wire) = Wire::dial(server) else { return Connected::No };
+        let sent = Instant::now();
         match wire.handshake(&request, HANDSHAKE_WAIT) {
             Ok(Some(response)) if response.granted() => {
-                self.heard = Instant::now();
+                self.heard = sent;
                 (self.wire, self.granted) = (Some(wire), Some(response));
                 Connected::Yes
             }
@@ -62,7 +63,7 @@ impl Session {
         Duration::from_millis(self.granted.as_ref().map_or(0, |granted| granted.timeout_ms) as u64)
     }
 
-    /// When a server last said something.
+    /// A server has heard of it at this time or later: what was answered last was sent then.
     pub(crate) fn heard(&self) -> Instant {
         self.heard
     }
@@ -70,10 +71,11 @@ impl Session {
     /// The reply to a request. If none comes, the connection is given up, and what became of the request is
     /// unknown.
     pub(crate) fn call(&mut self, request: &Request) -> Option<Reply> {
+        let sent = Instant::now();
         let reply = self.try_call(request);
         match &reply {
             Some(reply) => {
-                self.heard = Instant::now();
+                self.heard = sent;
                 self.last_zxid = self.last_zxid.max(reply.zxid);
             }
             None => self.wire = None,

@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use ringkeeper_kit::wire::{Request, create_mode};
+use ringkeeper_kit::wire::{Client, Request, create_mode};
 
 use crate::ensemble::Ensemble;
-use crate::session::{Connected, Session};
 
 #[test]
 fn only_who_is_told_to_begin_with_nothing_may_vote_with_nothing() {
@@ -28,7 +27,7 @@ fn only_who_is_told_to_begin_with_nothing_may_vote_with_nothing() {
     ensemble.launch([0]);
     ensemble.server(0).until_logged(NOT_TRUSTED, 2);
     ensemble.launch([1, 2]);
-    assert_eq!(ensemble.until_all_serve().0, 2);
+    assert_eq!(ensemble.until_all_serve().leader, 2);
     assert!(exists(&ensemble, 0, "/kept"));
     (0..3).for_each(|id| ensemble.kill(id));
 
@@ -41,7 +40,7 @@ fn only_who_is_told_to_begin_with_nothing_may_vote_with_nothing() {
     [0, 1].into_iter().for_each(|id| ensemble.stop(id));
     [0, 1].into_iter().for_each(|id| mark(&ensemble, id));
     ensemble.launch([0, 1]);
-    assert_eq!(ensemble.until_all_serve().0, 2, "who has something leads");
+    assert_eq!(ensemble.until_all_serve().leader, 2, "who has something leads");
     for id in 0..3 {
         assert!(exists(&ensemble, id, "/kept"), "server {id}");
         assert!(!marker(&ensemble, id).exists(), "it counts once");
@@ -49,8 +48,8 @@ fn only_who_is_told_to_begin_with_nothing_may_vote_with_nothing() {
 }
 
 fn create(ensemble: &Ensemble, through: usize, path: &str) {
-    let mut session = connect(ensemble, through);
-    let reply = session.call(&Request::create(path, b"", create_mode::PERSISTENT)).expect("a reply");
+    let mut client = connect(ensemble, through);
+    let reply = client.call(&Request::create(path, b"", create_mode::PERSISTENT)).expect("a reply");
     assert_eq!(reply.err, 0);
 }
 
@@ -58,10 +57,8 @@ fn exists(ensemble: &Ensemble, on: usize, path: &str) -> bool {
     connect(ensemble, on).call(&Request::exists(path, false)).expect("a reply").err == 0
 }
 
-fn connect(ensemble: &Ensemble, to: usize) -> Session {
-    let mut session = Session::new();
-    assert_eq!(session.connect(ensemble.addrs()[to]), Connected::Yes);
-    session
+fn connect(ensemble: &Ensemble, to: usize) -> Client {
+    Client::connect(ensemble.addrs()[to]).expect("a session")
 }
 
 fn mark(ensemble: &Ensemble, id: usize) {

@@ -16,7 +16,7 @@ use crate::peers::each;
 fn a_silent_session_expires_with_its_ephemerals_and_cannot_be_reattached() {
     each(short_ticks, |server| {
         let mut watcher = Client::connect(server.addr()).expect("a session");
-        let short = ConnectRequest { timeout_ms: 200, ..ConnectRequest::default() };
+        let short = ConnectRequest { timeout_ms: SHORT_MS, ..ConnectRequest::default() };
         let mut silent = Client::connect_as(server.addr(), &short).expect("a session");
         silent.call(&Request::create("/here", b"", create_mode::EPHEMERAL)).expect("a reply");
         watcher.call(&Request::sync("/")).expect("a reply");
@@ -35,7 +35,7 @@ fn a_silent_session_expires_with_its_ephemerals_and_cannot_be_reattached() {
 fn a_session_without_a_connection_expires_too() {
     each(short_ticks, |server| {
         let mut watcher = Client::connect(server.addr()).expect("a session");
-        let short = ConnectRequest { timeout_ms: 200, ..ConnectRequest::default() };
+        let short = ConnectRequest { timeout_ms: SHORT_MS, ..ConnectRequest::default() };
         let mut gone = Client::connect_as(server.addr(), &short).expect("a session");
         gone.call(&Request::create("/here", b"", create_mode::EPHEMERAL)).expect("a reply");
         watcher.call(&Request::sync("/")).expect("a reply");
@@ -50,10 +50,10 @@ fn a_session_without_a_connection_expires_too() {
 fn pings_keep_a_session_alive() {
     each(short_ticks, |server| {
         let timeout = |timeout_ms| ConnectRequest { timeout_ms, ..ConnectRequest::default() };
-        let mut pinging = Client::connect_as(server.addr(), &timeout(2_000)).expect("a session");
-        // In the time in which six others have expired one after the other, this one had to as well.
-        for _ in 0..6 {
-            let mut silent = Client::connect_as(server.addr(), &timeout(400)).expect("a session");
+        let mut pinging = Client::connect_as(server.addr(), &timeout(SHORT_MS)).expect("a session");
+        // In the time in which two others have expired one after the other, this one had to as well.
+        for _ in 0..2 {
+            let mut silent = Client::connect_as(server.addr(), &timeout(SHORT_MS - 1000)).expect("a session");
             loop {
                 pinging.call(&Request::Ping).expect("the session that pings lives");
                 match silent.wire().receive(PING_INTERVAL).expect("the socket can be read") {
@@ -174,9 +174,11 @@ fn same(settings: Settings) -> Settings {
 }
 
 fn short_ticks(settings: Settings) -> Settings {
-    settings.config("tickTime", 100)
+    settings.config("tickTime", 100).config("maxSessionTimeout", 60_000)
 }
 
+/// Longer than a busy machine takes over what is done in such a session.
+const SHORT_MS: i32 = 3000;
 const PING_INTERVAL: Duration = Duration::from_millis(50);
 const NODE_DELETED: i32 = 2;
 const NO_NODE: i32 = -101;

@@ -44,15 +44,16 @@ impl Pair {
     ///
     /// The first difference ends the run; the pair must not be used after it.
     pub(crate) fn run(&mut self, root: &str, steps: &[Step]) -> io::Result<Result<(), Difference>> {
-        for side in &mut self.sides {
-            side.begin(root)?;
+        for (name, side) in self.names.iter().zip(&mut self.sides) {
+            of(name, side.begin(root))?;
         }
         for (at, step) in steps.iter().enumerate() {
             self.sides.iter_mut().for_each(|side| side.start(step));
             self.sides.iter_mut().for_each(|side| side.finish(step));
             self.sides.iter_mut().for_each(|side| side.start_fence(step));
             let [left, right] = &mut self.sides;
-            let (left, right) = (left.finish_fence()?, right.finish_fence()?);
+            let (left, right) = (left.finish_fence(), right.finish_fence());
+            let (left, right) = (of(self.names[0], left)?, of(self.names[1], right)?);
             if left != right {
                 return Ok(Err(self.difference(At::Step(at), flat(left), flat(right))));
             }
@@ -69,7 +70,7 @@ impl Pair {
         ];
         for (what, ending) in endings {
             let [left, right] = &mut self.sides;
-            let (left, right) = (ending(left)?, ending(right)?);
+            let (left, right) = (of(self.names[0], ending(left))?, of(self.names[1], ending(right))?);
             if left != right {
                 return Ok(Err(self.difference(At::Ending(what), left, right)));
             }
@@ -80,6 +81,11 @@ impl Pair {
     fn difference(&self, at: At, left: Vec<String>, right: Vec<String>) -> Difference {
         Difference { at, seen: [(self.names[0], left), (self.names[1], right)] }
     }
+}
+
+/// Has an error name the server that it is of.
+fn of<T>(name: &str, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
 }
 
 /// What is compared when all steps are done.

@@ -473,5 +473,5 @@ const AUTH_FAILED: i32 = -115;
 const UNKNOWN_SESSION: i64 = 0x0123_4567_89AB_CDEF;
 
 /// Long enough for a loaded machine: what takes longer counts as no answer.
-const REPLY_DEADLINE: Duration = Duration::from_secs(10);
-const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+const REPLY_DEADLINE: Duration = Duration::from_secs(30);
+const CLOSE_DEADLINE: Duration = Duration::from_secs(30);

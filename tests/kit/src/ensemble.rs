@@ -48,7 +48,7 @@ impl Ensemble {
         let binary = binary.into();
         let kinds: Vec<(u8, Kind)> = (1..).zip(voters.iter().chain(observers).copied()).collect();
         let mut config: BTreeMap<String, String> =
-            TIMES.map(|(key, value)| (key.into(), value.into())).into();
+            SETTINGS.map(|(key, value)| (key.into(), value.into())).into();
         let ports: Vec<[Port; 2]> = kinds.iter().map(|_| [Port::claim(), Port::claim()]).collect();
         for ((id, _), [quorum, election]) in kinds.iter().zip(&ports) {
             let role = if usize::from(*id) > voters.len() { ":observer" } else { "" };
@@ -153,14 +153,17 @@ impl Ensemble {
     /// Waits until each of these servers serves clients.
     pub fn until_serving(&self, ids: &[u8]) {
         for id in ids {
-            until(&format!("server {id} serves"), || self.mode(*id).is_some());
+            until(&format!("server {id} serves"), || self.polled_mode(*id).is_some());
         }
     }
 
     /// What a server that serves says that it is: `leader`, `follower` or `observer`.
     pub fn mode(&self, id: u8) -> Option<String> {
-        let answer = self.members[&id].server.word("srvr").ok()?;
-        answer.lines().find_map(|line| line.strip_prefix("Mode: ").map(str::to_owned))
+        mode_in(&self.members[&id].server.word("srvr").ok()?)
+    }
+
+    fn polled_mode(&self, id: u8) -> Option<String> {
+        mode_in(&self.members[&id].server.polled_word("srvr").ok()?)
     }
 
     /// The server that leads, as soon as one of these does, and the others serve.
@@ -170,7 +173,7 @@ impl Ensemble {
     pub fn leader_among(&self, ids: &[u8]) -> u8 {
         let mut leader = None;
         until(&format!("servers {ids:?} serve, led by one of them"), || {
-            let modes: Option<Vec<String>> = ids.iter().map(|id| self.mode(*id)).collect();
+            let modes: Option<Vec<String>> = ids.iter().map(|id| self.polled_mode(*id)).collect();
             let leads = |modes: Vec<String>| ids.iter().zip(modes).find(|(_, mode)| mode == "leader");
             leader = modes.and_then(leads).map(|(id, _)| *id);
             leader.is_some()
@@ -208,6 +211,10 @@ impl Ensemble {
     }
 }
 
+fn mode_in(srvr: &str) -> Option<String> {
+    srvr.lines().find_map(|line| line.strip_prefix("Mode: ").map(str::to_owned))
+}
+
 fn settings(kind: Kind, binary: &PathBuf, config: &BTreeMap<String, String>) -> Settings {
     let settings = match kind {
         Kind::Ringkeeper => ringkeeper::server(binary),
@@ -216,5 +223,12 @@ fn settings(kind: Kind, binary: &PathBuf, config: &BTreeMap<String, String>) -> 
     config.iter().fold(settings, |settings, (key, value)| settings.config(key, value))
 }
 
-/// Sessions may be short; a busy machine may be slow.
-const TIMES: [(&str, &str); 3] = [("tickTime", "500"), ("initLimit", "60"), ("syncLimit", "30")];
+/// Sessions may be short; a busy machine may be slow, and sessions long. Logs are read through again and again for what is
+/// in them, and mostly hold little.
+const SETTINGS: [(&str, &str); 5] = [
+    ("tickTime", "500"),
+    ("initLimit", "60"),
+    ("syncLimit", "30"),
+    ("maxSessionTimeout", "60000"),
+    ("preAllocSize", "4096"),
+];

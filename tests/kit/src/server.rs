@@ -313,6 +313,12 @@ impl Server {
         four_letter_word(self.addr(), word)
     }
 
+    /// The answer to a four-letter word that is asked for again and again: a JVM that is not ready yet may leave one
+    /// unanswered for good.
+    pub(crate) fn polled_word(&self, word: &str) -> io::Result<String> {
+        word_within(self.addr(), word, POLL_TIMEOUT)
+    }
+
     fn write_config(&self) -> PathBuf {
         let mut config = self.settings.config.clone();
         config.entry("clientPort".into()).or_insert_with(|| self.port.number().to_string());
@@ -337,9 +343,7 @@ impl Server {
                 self.child = None;
                 return Err(NotServing { status: Some(status), log: self.log() });
             }
-            // A JVM that is not ready yet may leave a word unanswered for good.
-            if word_within(self.addr(), "srvr", POLL_TIMEOUT).is_ok_and(|answer| answer.contains("\nMode: "))
-            {
+            if self.polled_word("srvr").is_ok_and(|answer| answer.contains("\nMode: ")) {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -421,8 +425,8 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may take to end after SIGTERM.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a four-letter word may take.
-pub const WORD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a four-letter word may take, on a machine that stops for a moment too.
+pub const WORD_TIMEOUT: Duration = Duration::from_secs(20);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

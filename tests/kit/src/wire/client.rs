@@ -25,7 +25,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with a new session of ten seconds.
+    /// A client with a new session of half a minute, if the server grants so much.
     pub fn connect(server: SocketAddr) -> io::Result<Client> {
         Client::connect_as(server, &ConnectRequest::default())
     }

@@ -2,7 +2,8 @@
 
 use super::jute::{Decoder, Encoder, Malformed};
 
-/// What a client says first. The default is a new session, as a client since 3.4 asks for it.
+/// What a client says first. The default is a new session, as a client since 3.4 asks for it, that outlives a busy moment of
+/// the machine in which nothing is heard of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are ZooKeeper's own")]
 pub struct ConnectRequest {
@@ -22,7 +23,7 @@ impl Default for ConnectRequest {
         ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: 0,
-            timeout_ms: 10_000,
+            timeout_ms: 30_000,
             session: 0,
             password: Some(vec![0; 16]),
             read_only: Some(false),

@@ -1,6 +1,6 @@
 //! The whole `shows` command, small, on a ringkeeper.
 
-mod command;
+use crate::command;
 
 #[test]
 fn a_small_run_shows_every_part_and_cleans_up() {

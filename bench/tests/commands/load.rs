@@ -1,11 +1,11 @@
 //! The `load` command on servers that it starts, with a fault, and the files that it keeps.
 
-mod command;
-
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+
+use crate::command;
 
 #[test]
 fn a_mix_at_a_rate_outlives_a_killed_leader_and_is_told_in_all_files() {

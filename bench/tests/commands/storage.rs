@@ -1,13 +1,13 @@
 //! The whole `storage` command, small, on a Java ZooKeeper and a ringkeeper.
 
-mod command;
-
 use serde_json::Value;
+
+use crate::command;
 
 #[test]
 fn a_small_run_measures_every_part_on_both_servers_and_cleans_up() {
     let (run, report) = command::report(
-        "storage --quick --znodes 5000 --tail 1000 --caches warm --rate 500 --seconds 2 \
+        "storage --quick --znodes 5000 --tail 1000 --caches warm --rate 500 --seconds 4 \
          --warmup 1 --snap-count 20 --connections 4",
     );
     let found = &run["found"];
@@ -42,8 +42,8 @@ fn a_small_run_measures_every_part_on_both_servers_and_cleans_up() {
         assert_eq!(kinds, ["without", "continuous"], "{subject}");
         for mixed in &mixed {
             let count = |what: &str| mixed["paced"][what]["count"].as_u64().unwrap();
-            assert_eq!(count("reads") + count("writes"), 1000, "{subject}: 500 a second for 2 s");
-            assert_eq!(count("lateness"), 1000);
+            assert_eq!(count("reads") + count("writes"), 2000, "{subject}: 500 a second for 4 s");
+            assert_eq!(count("lateness"), 2000);
         }
         assert_eq!(mixed[0]["snapshots_written"], 0, "{subject}");
         assert!(mixed[1]["snapshots_written"].as_u64().unwrap() > 0, "{subject}");

@@ -1,10 +1,10 @@
 //! Closed loops and scenarios of the `load` command, and `compare`.
 
-mod command;
-
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+use crate::command;
 
 const CLIENTS: u64 = 12;
 

@@ -1,8 +1,8 @@
 //! The whole `ensemble` command, small, on three Java ZooKeepers and three ringkeepers.
 
-mod command;
-
 use serde_json::Value;
+
+use crate::command;
 
 #[test]
 fn a_small_run_measures_both_kinds_and_cleans_up() {

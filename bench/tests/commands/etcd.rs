@@ -1,10 +1,10 @@
 //! The `load` command on etcd servers that it starts.
 
-mod command;
-
 use std::fs;
 
 use serde_json::{Value, json};
+
+use crate::command;
 
 #[test]
 fn every_operation_with_a_counterpart_succeeds_on_a_single_server() {
@@ -12,7 +12,7 @@ fn every_operation_with_a_counterpart_succeeds_on_a_single_server() {
     let mix = "get=5,exists=1,children=1,set=2,create=1,churn=2,delete=1,multi=1,sync-get=1";
     let run = command::load_etcd(
         dir.path(),
-        &["--mix", mix, "--outstanding", "4", "--depth", "2", "--seconds", "1", "--warmup", "0.2"],
+        &["--mix", mix, "--outstanding", "4", "--depth", "2", "--seconds", "3", "--warmup", "0.2"],
     );
     assert_eq!(run["protocol"], "etcd");
     assert!(run["servers"].as_str().unwrap().contains("1 × etcd 3."), "{}", run["servers"]);

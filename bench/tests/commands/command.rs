@@ -1,5 +1,4 @@
 //! The bench as its user runs it.
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The bench's program with these arguments, and with the ringkeeper of this source tree.
-pub fn bench(arguments: &[&str]) -> Command {
+pub(crate) fn bench(arguments: &[&str]) -> Command {
     let mut command = plain(arguments);
     command.arg("--ringkeeper").arg(ringkeeper());
     command
@@ -15,7 +14,7 @@ pub fn bench(arguments: &[&str]) -> Command {
 
 /// Runs a command that measures servers, with arguments between blanks, and returns what it kept: the figures,
 /// and the report.
-pub fn report(line: &str) -> (serde_json::Value, String) {
+pub(crate) fn report(line: &str) -> (serde_json::Value, String) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (out, data) = (dir.path().join("out"), dir.path().join("data"));
     let arguments: Vec<&str> = line.split_whitespace().collect();
@@ -28,7 +27,7 @@ pub fn report(line: &str) -> (serde_json::Value, String) {
 }
 
 /// The bench's program with these arguments.
-pub fn plain(arguments: &[&str]) -> Command {
+pub(crate) fn plain(arguments: &[&str]) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringkeeper-bench"));
     command.current_dir(root).args(arguments);
@@ -44,12 +43,12 @@ fn kept(out: &Path, extension: &str) -> String {
 }
 
 /// Runs the command on ringkeepers that it starts, and returns what it kept.
-pub fn load(dir: &Path, name: &str, arguments: &[&str]) -> serde_json::Value {
+pub(crate) fn load(dir: &Path, name: &str, arguments: &[&str]) -> serde_json::Value {
     load_on(bench(&["load", "--start", "ringkeeper", "--name", name]), dir, arguments)
 }
 
 /// The same on the etcd that tests/setup fetches.
-pub fn load_etcd(dir: &Path, arguments: &[&str]) -> serde_json::Value {
+pub(crate) fn load_etcd(dir: &Path, arguments: &[&str]) -> serde_json::Value {
     let mut command = plain(&["load", "--start", "etcd"]);
     command.arg("--etcd").arg(ringkeeper_kit::deps::etcd());
     load_on(command, dir, arguments)
@@ -70,20 +69,22 @@ fn load_on(mut command: Command, dir: &Path, arguments: &[&str]) -> serde_json::
 }
 
 /// A file in `out` with this extension.
-pub fn file(out: &Path, extension: &str) -> PathBuf {
+pub(crate) fn file(out: &Path, extension: &str) -> PathBuf {
     let mut files = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path());
     files.find(|file| file.extension().is_some_and(|found| found == extension)).unwrap()
 }
 
-/// The server, built like this test, once for all tests of a program.
+/// The server, built like this test, once for all tests.
 fn ringkeeper() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(build)
 }
 
+/// The workspace's tests turn on features of what the server is made of. Built for one of them, which does not matter, it
+/// is the one that `cargo test --workspace` has made already; built by itself, all of it would be compiled once more.
 fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--package", "ringkeeper", "--bin", "ringkeeper"]);
+    cargo.args(["test", "--workspace", "--test", "tidy", "--no-run"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
