@@ -22,6 +22,8 @@ pub struct Client {
     next_xid: i32,
     waiting: VecDeque<(i32, i32)>,
     events: VecDeque<Event>,
+    /// How many pings of [`Client::receive_alive`] have no reply yet.
+    keep_alives: usize,
 }
 
 impl Client {
@@ -40,7 +42,8 @@ impl Client {
                 format!("the server refused session 0x{:x}", request.session),
             )),
             Some(granted) => {
-                Ok(Client { wire, granted, next_xid: 1, waiting: VecDeque::new(), events: VecDeque::new() })
+                let (waiting, events) = (VecDeque::new(), VecDeque::new());
+                Ok(Client { wire, granted, next_xid: 1, waiting, events, keep_alives: 0 })
             }
         }
     }
@@ -78,7 +81,7 @@ impl Client {
     pub fn next_reply(&mut self) -> io::Result<Reply> {
         let (xid, opcode) = self.waiting.front().copied().unwrap_or_default();
         loop {
-            match self.receive(opcode, REPLY_DEADLINE)? {
+            match self.receive_alive(opcode)? {
                 Message::Event(event) => self.events.push_back(event),
                 Message::Reply(reply) if reply.xid == xid => {
                     self.waiting.pop_front();
@@ -134,11 +137,33 @@ impl Client {
         &mut self.wire
     }
 
+    /// Waits for a reply, with pings, as every client library does. Java from 3.6.0 to 3.8.0 even needs them: its commit
+    /// processor may let a request lie until the next one comes (ZOOKEEPER-4537).
+    fn receive_alive(&mut self, opcode: i32) -> io::Result<Message> {
+        for _ in 0..KEEP_ALIVES {
+            match self.receive(opcode, REPLY_DEADLINE / (KEEP_ALIVES + 1)) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    self.wire.send_bytes(&frame(&Request::Ping.encode(PING_XID))).map_err(|_| closed())?;
+                    self.keep_alives += 1;
+                }
+                received => return received,
+            }
+        }
+        self.receive(opcode, REPLY_DEADLINE / (KEEP_ALIVES + 1))
+    }
+
     fn receive(&mut self, opcode: i32, deadline: Duration) -> io::Result<Message> {
-        match self.wire.receive(deadline)? {
-            Received::Frame(payload) => Ok(Message::decode(&payload, opcode)),
-            Received::Closed => Err(closed()),
-            Received::Silence => Err(timed_out("no frame came")),
+        loop {
+            match self.wire.receive(deadline)? {
+                Received::Frame(payload)
+                    if self.keep_alives > 0 && payload.starts_with(&PING_XID.to_be_bytes()) =>
+                {
+                    self.keep_alives -= 1;
+                }
+                Received::Frame(payload) => return Ok(Message::decode(&payload, opcode)),
+                Received::Closed => return Err(closed()),
+                Received::Silence => return Err(timed_out("no frame came")),
+            }
         }
     }
 }
@@ -159,3 +184,54 @@ const PING_XID: i32 = -2;
 
 /// Long enough for a loaded machine; a server that needs it has failed.
 const REPLY_DEADLINE: Duration = Duration::from_secs(20);
+/// How many pings are sent while a reply is awaited.
+const KEEP_ALIVES: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+    use crate::wire::Encoder;
+
+    #[test]
+    fn a_client_pings_while_it_waits_and_takes_no_ping_s_reply_for_another() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let addr = listener.local_addr().expect("its number");
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            next_frame(&mut stream);
+            send(&mut stream, Encoder::new().int(0).int(30_000).long(7).buffer(Some(&[0; 16])).bool(false));
+            for xid in [1, 2] {
+                assert!(next_frame(&mut stream).starts_with(&i32::to_be_bytes(xid)));
+                if xid == 1 {
+                    assert!(next_frame(&mut stream).starts_with(&PING_XID.to_be_bytes()));
+                }
+                send(&mut stream, Encoder::new().int(xid).long(5).int(-101));
+                if xid == 1 {
+                    send(&mut stream, Encoder::new().int(PING_XID).long(5).int(0));
+                }
+            }
+        });
+        let mut client = Client::connect(addr).expect("a session");
+        for xid in [1, 2] {
+            let reply = client.call(&Request::exists("/a", false)).expect("a reply");
+            assert_eq!((reply.xid, reply.err), (xid, -101));
+        }
+        server.join().expect("no panic");
+    }
+
+    fn next_frame(stream: &mut TcpStream) -> Vec<u8> {
+        let mut len = [0; 4];
+        stream.read_exact(&mut len).expect("a length");
+        let mut payload = vec![0; u32::from_be_bytes(len) as usize];
+        stream.read_exact(&mut payload).expect("a payload");
+        payload
+    }
+
+    fn send(stream: &mut TcpStream, payload: &mut Encoder) {
+        stream.write_all(&frame(&std::mem::take(payload).finish())).expect("an open connection");
+    }
+}
