@@ -214,8 +214,8 @@ impl Snapshotter {
         }
     }
 
-    /// The state as it is now. Executors that share the processor need not wait for it: a large tree takes a tenth of a
-    /// second.
+    /// The state as it is now. A large tree takes a tenth of a second, in which executors that share the processor are
+    /// let go first time and again, unless so much waits to be applied that there is a hurry.
     fn freeze(&self) -> Frozen {
         let pause = || {
             if self.backlog.is_short() {

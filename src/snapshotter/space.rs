@@ -63,5 +63,5 @@ impl SpaceWatch {
     }
 }
 
-/// How long after the disk has filled up an idle server notices at the latest.
+/// How long after others have filled the disk, or made room, a server that writes nothing notices at the latest.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);

@@ -137,8 +137,8 @@ impl Client {
         &mut self.wire
     }
 
-    /// Waits for a reply, with pings, as every client library does. Java from 3.6.0 to 3.8.0 even needs them: its commit
-    /// processor may let a request lie until the next one comes (ZOOKEEPER-4537).
+    /// Waits for a reply, with pings, as every client library does. Java from 3.6.0 to 3.8.0 may even need them:
+    /// of its commit processor it is reported that it can let a request lie until the next one comes (ZOOKEEPER-4537).
     fn receive_alive(&mut self, opcode: i32) -> io::Result<Message> {
         for _ in 0..KEEP_ALIVES {
             match self.receive(opcode, REPLY_DEADLINE / (KEEP_ALIVES + 1)) {
