@@ -27,10 +27,10 @@ impl Table {
         self.parts[hash.part()].find(hash.in_part(), is_at)
     }
 
-    /// Has the processor load what a look-up of this path begins with.
-    pub(super) fn load(&self, path: &[u8]) -> Hash {
+    /// Has the processor fetch what a look-up of this path begins with.
+    pub(super) fn prefetch(&self, path: &[u8]) -> Hash {
         let hash = self.hash(path);
-        self.parts[hash.part()].load(hash.in_part());
+        self.parts[hash.part()].prefetch(hash.in_part());
         hash
     }
 

@@ -17,7 +17,7 @@ impl DataTree {
         let Some(table) = &self.table else { return };
         let (mut hashes, mut slots, mut count) = ([Hash::default(); LOOK_AHEAD], [Slot::NONE; LOOK_AHEAD], 0);
         for (hash, path) in hashes.iter_mut().zip(paths) {
-            *hash = table.load(path);
+            *hash = table.prefetch(path);
             count += 1;
         }
         for (slot, hash) in slots.iter_mut().zip(&hashes[..count]) {
@@ -32,7 +32,7 @@ impl DataTree {
         let mut slots = [Slot::NONE; LOOK_AHEAD];
         for (slot, (delta, place)) in slots.iter_mut().zip(steps) {
             if let (Some(table), Some(path)) = (&self.table, delta.indexed_path()) {
-                table.load(path);
+                table.prefetch(path);
             }
             delta.node().into_iter().for_each(Node::load);
             let is_new = matches!(delta, Delta::Create { .. });
