@@ -6,6 +6,7 @@ use futures_lite::future::yield_now;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 
 use super::TICK;
+use super::readiness::Readiness;
 
 /// A thread with a glommio executor, not yet started.
 pub struct Executor {
@@ -51,7 +52,9 @@ impl Executor {
         if let Some(spin) = self.options.spin {
             builder = builder.spin_before_park(spin);
         }
+        let epoll = Readiness::open()?;
         let main = || async {
+            Readiness::start(epoll);
             spawn(heartbeat());
             main().await
         };

@@ -7,6 +7,7 @@ mod clock;
 mod executor;
 mod fatal;
 mod inbox;
+mod readiness;
 mod signals;
 mod socket;
 mod threads;
