@@ -46,7 +46,6 @@ impl Executor {
             .name(&self.options.name)
             .preempt_timer(PREEMPT_AFTER)
             .io_memory(IO_MEMORY_BYTES)
-            .ring_depth(RING_DEPTH)
             // Blocking calls would compete with the executor on its own CPU.
             .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
         if let Some(spin) = self.options.spin {
@@ -96,12 +95,6 @@ async fn heartbeat() {
 /// stopped for good in every run of 20,000 rounds, for want of a wake-up; with 5, 10 and 100 ms in none
 /// of ten. Turns are short by themselves.
 const PREEMPT_AFTER: Duration = Duration::from_millis(100);
-/// The kernel finds what is to be cancelled, which the runtime does before each sleep, among all that a ring waits
-/// for, such as every connection that is silent. It does so by hash, with one bucket for each 32 completions that
-/// the ring has room for, up to 256, and those are twice this depth. With the default's 8 buckets, 10,000 silent
-/// connections took 1 % of a CPU. An executor's three rings of this depth take 300 KiB, which kernels before 5.12
-/// count as locked memory, and the runtime asks for 512.
-const RING_DEPTH: usize = 1024;
 /// For direct I/O; only the log uses it, a few buffers at a time.
 const IO_MEMORY_BYTES: usize = 4 << 20;
 
