@@ -50,6 +50,11 @@ impl Topology {
         }
     }
 
+    /// Whether all roles are on one executor.
+    pub fn is_single(&self) -> bool {
+        self.executors.len() == 1
+    }
+
     fn single(layout: &Layout) -> Topology {
         let options = ExecutorOptions { name: "server".into(), cpu: cpu(layout, 0), spin: None };
         let roles = vec![Role::Shard(0), Role::Commit, Role::Wal];
@@ -96,6 +101,7 @@ mod tests {
     fn a_small_machine_runs_everything_on_one_executor() {
         let topology = Topology::plan(&layout(LayoutKind::Auto, None), 2);
         assert_eq!((topology.executors.len(), topology.shards), (1, 1));
+        assert!(topology.is_single());
         assert_eq!(topology.executors[0].roles, [Role::Shard(0), Role::Commit, Role::Wal]);
     }
 

@@ -12,7 +12,9 @@ use std::time::Instant as Now;
 
 use anyhow::{Context, Result};
 use common::{DATA, OPTIONS};
-use ringkeeper_core::flow::{CommitBatch, ConnId, Origin, ShardId, ShardTurn, Step, Submission, Submitted};
+use ringkeeper_core::flow::{
+    CommitBatch, ConnId, Origin, STEPS_AHEAD, ShardId, ShardTurn, Step, Submission, Submitted,
+};
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::id::{ServerId, SessionId};
 use ringkeeper_core::jute::Writer;
@@ -21,7 +23,7 @@ use ringkeeper_core::prep::{Pipeline, PipelineOptions, ReaperOptions};
 use ringkeeper_core::proto::{Identity, OpCode};
 use ringkeeper_core::session::NewSessions;
 use ringkeeper_core::time::{Instant, WallTime};
-use ringkeeper_core::tree::{DataTree, LOOK_AHEAD, SnapshotTree};
+use ringkeeper_core::tree::{DataTree, SnapshotTree};
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -60,8 +62,8 @@ impl Roles {
             settings: Settings::default(),
             reaper: ReaperOptions { check_interval_ms: 60_000, per_minute_max: 1, never_used_ms_max: 0 },
         };
-        let tree = DataTree::new(OPTIONS);
-        let (shard, snapshotter) = (tree.follower(), SnapshotTree::of(&tree));
+        let mut tree = DataTree::new(OPTIONS);
+        let (shard, snapshotter) = (tree.share(), SnapshotTree::of(&tree));
         let mut pipeline = Pipeline::new(options, tree);
         pipeline.recovered(Instant::default(), WallTime(1));
         let mut roles = Roles {
@@ -133,11 +135,8 @@ impl Roles {
 
     /// As a shard does it.
     fn apply(&mut self, batch: &CommitBatch) {
-        for steps in batch.steps.chunks(LOOK_AHEAD) {
-            self.shard.look_ahead(steps.iter().filter_map(|step| match step {
-                Step::Delta(delta, _) => delta.indexed_path(),
-                _ => None,
-            }));
+        for steps in batch.steps.chunks(STEPS_AHEAD) {
+            self.shard.look_ahead_to_steps(steps.iter().filter_map(Step::delta));
             for step in steps {
                 match step {
                     Step::Zxid(zxid) => self.shard.advance(*zxid),

@@ -1,5 +1,6 @@
 //! The thin layer over glommio and the process: executors and where they run, inboxes between roles, the
-//! clock, sockets, signals, threads for a while, and the end. Nothing outside this module and `storage` names the runtime.
+//! clock, sockets and the one wait for all of them, signals, threads for a while, and the end. Nothing outside
+//! this module and `storage` names the runtime.
 
 mod bell;
 mod bus_errors;

@@ -62,7 +62,7 @@ impl Server {
         listener: TcpListener,
         protection: Protection,
     ) -> Result<Server, StartError> {
-        let Recovery { pipeline, wal, snapshot } = recovery;
+        let Recovery { mut pipeline, wal, snapshot } = recovery;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
         let followed = (pipeline.tree(), snapshot);
         let handle = Arc::new(Mutex::new(wal.handle()));
@@ -88,7 +88,11 @@ impl Server {
         let mut shards = Vec::new();
         for (number, inbox) in shard_inboxes.into_iter().enumerate() {
             let options = plan::shard(&config, topology);
-            let mut shard = Shard::new(ShardId(number as u16), pipeline.tree().follower(), options);
+            let tree = match topology.is_single() {
+                true => pipeline.share_tree(),
+                false => pipeline.tree().follower(),
+            };
+            let mut shard = Shard::new(ShardId(number as u16), tree, options);
             shard.serve(Mode::service((!is_member).then_some(Mode::Standalone)));
             let (commit, desk, published) = (to_commit.clone(), desk.clone(), published.clone());
             let role = ShardRole { shard, inbox, commit, desk, published, clock };

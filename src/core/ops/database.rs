@@ -45,6 +45,11 @@ impl Database {
         &self.tree
     }
 
+    /// The tree of a role on the same executor, see [`DataTree::share`].
+    pub fn share_tree(&mut self) -> DataTree {
+        self.tree.share()
+    }
+
     /// The tree alone, which is changed no further.
     pub fn into_tree(self) -> DataTree {
         self.tree

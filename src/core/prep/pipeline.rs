@@ -280,6 +280,12 @@ impl Pipeline {
         self.db.tree()
     }
 
+    /// The tree for a shard on the same executor, of which everything is published that there is: see
+    /// [`DataTree::share`].
+    pub fn share_tree(&mut self) -> DataTree {
+        self.db.share_tree()
+    }
+
     /// What is known of the tree's digests, ahead of what is published.
     pub fn digests(&self) -> &Digests {
         self.db.digests()

@@ -10,6 +10,7 @@ use super::load::Notes;
 use super::node::{Node, NodeFields};
 use super::owner::Owner;
 use super::path::{parent_of, utf16_len};
+use super::paths::Paths;
 use super::slots::{Slot, Slots};
 use super::table::Table;
 use crate::id::{SessionId, Zxid};
@@ -23,8 +24,7 @@ pub use look_ahead::LOOK_AHEAD;
 #[derive(Clone)]
 pub struct DataTree {
     options: TreeOptions,
-    /// Of a [`SnapshotTree`](super::SnapshotTree), none.
-    table: Option<Table>,
+    paths: Paths,
     slots: Slots,
     ephemerals: HashMap<SessionId, HashSet<Slot>>,
     ephemerals_count: usize,
@@ -80,10 +80,27 @@ impl DataTree {
         tree
     }
 
+    /// As [`DataTree::follower`], of a role on the same executor that applies later what this tree applies from now on:
+    /// both trees share one table of paths. If this one shares its table already, the other has a table of its own.
+    pub fn share(&mut self) -> DataTree {
+        let paths = self.paths.share();
+        let slots = self.slots.clone();
+        let options = TreeOptions { digest: false, ..self.options };
+        DataTree {
+            options,
+            paths,
+            slots,
+            ephemerals: self.ephemerals.clone(),
+            expendables: self.expendables.clone(),
+            sessions: self.sessions.clone(),
+            ..*self
+        }
+    }
+
     /// What the snapshotter follows with, see [`super::SnapshotTree`].
     pub(super) fn without_paths(&self) -> DataTree {
         DataTree {
-            table: None,
+            paths: Paths::None,
             slots: self.slots.clone(),
             sessions: self.sessions.clone(),
             last_zxid: self.last_zxid,
@@ -96,7 +113,7 @@ impl DataTree {
     fn empty(options: TreeOptions) -> DataTree {
         DataTree {
             options,
-            table: Some(Table::new(options.seed)),
+            paths: Paths::Own(Table::new(options.seed)),
             slots: Slots::default(),
             ephemerals: HashMap::new(),
             ephemerals_count: 0,
@@ -116,7 +133,7 @@ impl DataTree {
         sessions: BTreeMap<SessionId, i32>,
         zxid: Zxid,
     ) -> DataTree {
-        DataTree { table: Some(table), slots, sessions, last_zxid: zxid, ..DataTree::empty(options) }
+        DataTree { paths: Paths::Own(table), slots, sessions, last_zxid: zxid, ..DataTree::empty(options) }
     }
 
     /// Takes what was noted of some of the nodes while they were loaded.
@@ -129,7 +146,7 @@ impl DataTree {
 
     /// The node at exactly this path.
     pub fn get(&self, path: &str) -> Option<Found<'_>> {
-        let slot = self.table.as_ref()?.find(path, &self.slots)?;
+        let slot = self.paths.look(|table| table.find(path, &self.slots))??;
         self.at(slot)
     }
 
@@ -292,7 +309,8 @@ impl DataTree {
                 let parent_slot = self.slots.parent(slot);
                 self.count_out(slot);
                 self.count_out(parent_slot);
-                self.take_out(slot);
+                let node = self.take_out(slot);
+                self.paths.on_uncreate(slot, node.path_bytes());
                 self.set_counters(parent_slot, parent);
                 self.count_in(parent_slot);
             }
@@ -301,6 +319,7 @@ impl DataTree {
             }
             Undo::Undelete { node, place, own, parent } => {
                 self.count_out(place.parent);
+                self.paths.on_undelete(place.slot, node.path_bytes());
                 self.put_in(node, place);
                 self.set_counters(place.slot, own);
                 self.set_counters(place.parent, parent);
@@ -321,6 +340,8 @@ impl DataTree {
     /// Returns what the parent knew of its children before.
     fn create(&mut self, node: Node, parent_cversion: i32, place: Place, zxid: Zxid) -> Option<Counters> {
         let before = self.slots.family(place.parent).map(Counters::from);
+        debug_assert!(self.get(node.path()).is_none(), "{} is created and exists", node.path());
+        self.paths.on_create(place.slot, node.path_bytes());
         self.put_in(node, place);
         let family = self.slots.family_mut(place.parent);
         if family.cversion != parent_cversion {
@@ -344,6 +365,7 @@ impl DataTree {
         let parent = self.slots.family(place.parent).map(Counters::from);
         self.count_out(slot);
         let node = self.take_out(slot);
+        self.paths.on_delete(slot, node.path_bytes());
         let family = self.slots.family_mut(place.parent);
         family.pzxid = family.pzxid.max(zxid);
         let after = Counters::from(&*family);
@@ -397,19 +419,11 @@ impl DataTree {
         self.slots.node(slot).map_or(0, |node| digest::of(node, counters))
     }
 
-    /// Adds a node whose path is free below its parent, which stays otherwise as it was.
+    /// Adds a node whose path is free, below its parent, which stays otherwise as it was.
     fn put_in(&mut self, node: Node, place: Place) {
         let Place { slot, parent } = place;
         self.approximate_data_size += size_of_node(&node);
         let owner = self.owner(&node);
-        if let Some(table) = &mut self.table {
-            debug_assert!(
-                table.find(node.path(), &self.slots).is_none(),
-                "{} is created and exists",
-                node.path()
-            );
-            table.insert(slot, table.hash(node.path_bytes()));
-        }
         self.slots.insert(slot, node, parent);
         if parent != Slot::NONE {
             self.slots.link(parent, slot);
@@ -419,7 +433,7 @@ impl DataTree {
 
     fn note_owner(&mut self, slot: Slot, owner: Owner) {
         match owner {
-            _ if self.table.is_none() => {}
+            _ if self.paths.is_none() => {}
             Owner::None => {}
             Owner::Session(session) => {
                 self.ephemerals.entry(session).or_default().insert(slot);
@@ -435,12 +449,9 @@ impl DataTree {
         self.slots.unlink(self.slots.parent(slot), slot);
         let node =
             self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
-        if let Some(table) = &mut self.table {
-            table.remove(slot, table.hash(node.path_bytes()));
-        }
         self.approximate_data_size -= size_of_node(&node);
         match self.owner(&node) {
-            _ if self.table.is_none() => {}
+            _ if self.paths.is_none() => {}
             Owner::None => {}
             Owner::Session(session) => {
                 if let Some(owned) = self.ephemerals.get_mut(&session) {
@@ -489,6 +500,7 @@ impl DataTree {
             acl,
         };
         let place = Place { slot: self.slots.next_free(), parent: self.parent_slot(path) };
+        self.paths.on_create(place.slot, path.as_bytes());
         self.put_in(Node::new(path, Some(b""), fields), place);
     }
 }

@@ -8,8 +8,9 @@
 //!
 //! Trees that begin as copies of one and apply the same deltas have each node in the same slot. So a delta is
 //! published with its [`Place`], and only the commit role looks paths up to apply it: a shard has its table for
-//! the reads of clients, and the snapshotter, which never looks for a path, has none ([`SnapshotTree`]). Only the
-//! commit role keeps the tree's digest.
+//! the reads of clients, and the snapshotter, which never looks for a path, has none ([`SnapshotTree`]). Where the commit
+//! role and the shard are on one executor they [share](DataTree::share) one table. Only the commit role keeps the
+//! tree's digest.
 //!
 //! ```text
 //!   table: path -> slot     nodes[n]           links[n]                 families[m]
@@ -36,6 +37,7 @@ mod load;
 mod node;
 mod owner;
 mod path;
+mod paths;
 mod slots;
 mod table;
 mod walk;

@@ -23,7 +23,7 @@ impl Table {
 
     pub(super) fn find(&self, path: &str, slots: &Slots) -> Option<Slot> {
         let hash = self.hash(path.as_bytes());
-        let is_at = |slot| slots.node(slot).is_some_and(|node| node.path_bytes() == path.as_bytes());
+        let is_at = |slot| slots.try_node(slot).is_some_and(|node| node.path_bytes() == path.as_bytes());
         self.parts[hash.part()].find(hash.in_part(), is_at)
     }
 
@@ -39,12 +39,12 @@ impl Table {
         self.parts[hash.part()].find(hash.in_part(), |_| true)
     }
 
-    /// Adds a path that is not there yet.
+    /// Adds a path, even one that is there already.
     pub(super) fn insert(&mut self, slot: Slot, hash: Hash) {
         self.parts[hash.part()].insert(Place::new(slot, hash.in_part()));
     }
 
-    /// Takes out a path that is there.
+    /// Takes out a path that is there, once.
     pub(super) fn remove(&mut self, slot: Slot, hash: Hash) {
         self.parts[hash.part()].remove(Place::new(slot, hash.in_part()));
     }

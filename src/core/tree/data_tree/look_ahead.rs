@@ -14,15 +14,17 @@ use crate::tree::table::Hash;
 impl DataTree {
     /// Looks ahead to the first [`LOOK_AHEAD`] of some paths that will be looked up, added or taken out soon.
     pub fn look_ahead<'p>(&self, paths: impl Iterator<Item = &'p [u8]>) {
-        let Some(table) = &self.table else { return };
-        let (mut hashes, mut slots, mut count) = ([Hash::default(); LOOK_AHEAD], [Slot::NONE; LOOK_AHEAD], 0);
-        for (hash, path) in hashes.iter_mut().zip(paths) {
-            *hash = table.prefetch(path);
-            count += 1;
-        }
-        for (slot, hash) in slots.iter_mut().zip(&hashes[..count]) {
-            *slot = table.candidate(*hash).unwrap_or(Slot::NONE);
-        }
+        let mut slots = [Slot::NONE; LOOK_AHEAD];
+        self.paths.look(|table| {
+            let (mut hashes, mut count) = ([Hash::default(); LOOK_AHEAD], 0);
+            for (hash, path) in hashes.iter_mut().zip(paths) {
+                *hash = table.prefetch(path);
+                count += 1;
+            }
+            for (slot, hash) in slots.iter_mut().zip(&hashes[..count]) {
+                *slot = table.candidate(*hash).unwrap_or(Slot::NONE);
+            }
+        });
         self.load(&slots);
         self.nodes_in(&slots).for_each(Node::load_content);
     }
@@ -31,8 +33,8 @@ impl DataTree {
     pub fn look_ahead_to_steps<'s>(&self, steps: impl Iterator<Item = (&'s Delta, Place)>) {
         let mut slots = [Slot::NONE; LOOK_AHEAD];
         for (slot, (delta, place)) in slots.iter_mut().zip(steps) {
-            if let (Some(table), Some(path)) = (&self.table, delta.indexed_path()) {
-                table.prefetch(path);
+            if let Some(path) = self.paths.changed_by(delta) {
+                self.paths.look(|table| table.prefetch(path));
             }
             delta.node().into_iter().for_each(Node::load);
             let is_new = matches!(delta, Delta::Create { .. });

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -157,35 +159,76 @@ proptest! {
     fn followers_of_what_is_published_have_the_same_tree(
         acts in prop::collection::vec(act(), 0..60),
     ) {
-        let mut leader = tree();
+        let (mut leader, mut alone) = (tree(), tree());
+        let mut sharer = leader.share();
         let (mut follower, mut written) = (leader.follower(), SnapshotTree::of(&leader));
-        let mut pending: Vec<(Zxid, Undo, Delta, Place)> = Vec::new();
-        for (zxid, act) in (1..).zip(acts.into_iter().chain([Act::Publish])) {
+        let mut pending: VecDeque<(Zxid, Delta, Place)> = VecDeque::new();
+        let mut undos = VecDeque::new();
+        for (zxid, act) in (1..).zip(acts.into_iter().chain([Act::Publish(usize::MAX)])) {
             let zxid = Zxid(zxid);
             leader.look_ahead(PATHS.iter().map(|path| path.as_bytes()));
-            let ahead = || pending.iter().map(|(_, _, delta, place)| (delta, *place));
+            let ahead = || pending.iter().map(|(_, delta, place)| (delta, *place));
             follower.look_ahead_to_steps(ahead());
+            sharer.look_ahead_to_steps(ahead());
             written.look_ahead_to_steps(ahead());
             match act {
                 Act::Step(step) => {
                     if let Some(delta) = delta(&leader, &step, zxid.0) {
                         let place = leader.place_of(&delta);
-                        pending.push((zxid, leader.apply_at(zxid, &delta, place), delta, place));
+                        undos.push_back((leader.apply_at(zxid, &delta, place), alone.apply(zxid, &delta)));
+                        pending.push_back((zxid, delta, place));
                     }
                 }
-                Act::Publish => for (zxid, _, delta, place) in pending.drain(..) {
+                Act::Publish(count) => for (zxid, delta, place) in pending.drain(..count.min(pending.len())) {
+                    undos.pop_front();
                     follower.apply_at(zxid, &delta, place);
+                    sharer.apply_at(zxid, &delta, place);
                     written.advance(zxid);
                     written.apply_at(&delta, place);
                 },
-                Act::RollBack => while let Some((_, undo, ..)) = pending.pop() {
-                    leader.undo(undo);
-                },
+                Act::RollBack => {
+                    pending.clear();
+                    while let Some((undo, own)) = undos.pop_back() {
+                        leader.undo(undo);
+                        alone.undo(own);
+                    }
+                }
             }
+            prop_assert_eq!(found_in(&leader), found_in(&alone));
+            prop_assert_eq!(found_in(&sharer), found_in(&follower));
         }
+        prop_assert_eq!(picture(&leader), picture(&alone));
+        prop_assert_eq!(picture(&leader), picture(&sharer));
+        prop_assert_eq!(sharer.paths.look(Table::len), Some(sharer.slots.count()), "nothing is left over");
         prop_assert_eq!(picture(&leader), picture(&follower));
         prop_assert_eq!(frozen(&written.freeze(|| ())), frozen(&leader.freeze()));
     }
+}
+
+/// Which nodes are found by their paths.
+fn found_in(tree: &DataTree) -> [Option<(Slot, Zxid, Zxid)>; PATHS.len()] {
+    PATHS.map(|path| tree.get(path).map(|found| (found.slot, found.node.czxid(), found.node.mzxid())))
+}
+
+#[test]
+fn a_table_is_shared_once_and_a_copy_has_its_own() {
+    let mut leader = tree();
+    let mut sharer = leader.share();
+    let (mut other, mut copy) = (leader.share(), sharer.clone());
+    let (made, gone) = (create("/a", 1, 1), Delta::Delete(node("/a", 1, Owner::None)));
+    for (zxid, delta) in [(Zxid(1), &made), (Zxid(2), &gone)] {
+        let place = leader.place_of(delta);
+        leader.apply_at(zxid, delta, place);
+        other.apply_at(zxid, delta, place);
+    }
+    let place = copy.place_of(&made);
+    for tree in [&mut copy, &mut sharer] {
+        tree.apply_at(Zxid(1), &made, place);
+        assert!(tree.get("/a").is_some());
+    }
+    assert!(leader.get("/a").is_none() && other.get("/a").is_none());
+    sharer.apply_at(Zxid(2), &gone, place);
+    assert!(sharer.get("/a").is_none() && copy.get("/a").is_some());
 }
 
 fn frozen(state: &Frozen) -> Vec<String> {
@@ -201,10 +244,10 @@ fn frozen(state: &Frozen) -> Vec<String> {
 #[derive(Clone, Debug)]
 enum Act {
     Step(Step),
-    Publish,
+    Publish(usize),
     RollBack,
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![8 => step().prop_map(Act::Step), 1 => Just(Act::Publish), 1 => Just(Act::RollBack)]
+    prop_oneof![8 => step().prop_map(Act::Step), 2 => (0..9usize).prop_map(Act::Publish), 1 => Just(Act::RollBack)]
 }

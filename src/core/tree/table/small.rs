@@ -71,7 +71,7 @@ impl SmallTable {
         }
     }
 
-    /// Takes a slot out, if it is there.
+    /// Takes a slot out, if it is there; once, if it is there more than once.
     pub(super) fn remove(&mut self, place: Place) {
         let Some(at) = self.position(place.hash, |slot| slot == place.slot()) else { return };
         self.len -= 1;
