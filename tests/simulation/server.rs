@@ -268,11 +268,13 @@ impl Server {
     ) -> Result<(LastLogged, Vec<election::Action>), String> {
         self.life += 1;
         self.stopped_until = 0;
-        let found = self.disk.open(&self.options.pipeline, rng.u64(..))?;
+        let mut found = self.disk.open(&self.options.pipeline, rng.u64(..))?;
         let last = found.pipeline.last_zxid();
         let epochs = self.disk.recover_epochs(last)?;
         let bounds = HistoryBounds { count_max: setup.history_count, len_max: 1 << 20 };
         let tree = found.pipeline.tree().clone();
+        // One shard has its paths from the member, as on one executor.
+        let mut shared = Some(found.pipeline.share_tree());
         if let Some(saved) = self.disk.configurations() {
             self.options.zab.configurations = saved.clone();
         }
@@ -311,7 +313,8 @@ impl Server {
                 seed: rng.u64(..),
                 ..ShardOptions::default()
             };
-            let mut shard = Shard::new(ShardId(number as u16), tree.clone(), options);
+            let tree = shared.take().unwrap_or_else(|| tree.clone());
+            let mut shard = Shard::new(ShardId(number as u16), tree, options);
             shard.serve(Service::Nobody);
             ShardRole { shard, behind: Behind::default(), clients: BTreeMap::new(), is_turn_due: false }
         });

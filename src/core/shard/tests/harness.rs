@@ -56,9 +56,9 @@ impl Harness {
     }
 
     pub(super) fn with(options: ShardOptions) -> Harness {
-        let tree = DataTree::new(TreeOptions { extended_types: false, digest: true, seed: 1 });
+        let mut tree = DataTree::new(TreeOptions { extended_types: false, digest: true, seed: 1 });
         Harness {
-            shard: Shard::new(SHARD, tree.follower(), options),
+            shard: Shard::new(SHARD, tree.share(), options),
             leader: tree,
             now: Instant::from_ms(1_000),
             zxid: 0,
