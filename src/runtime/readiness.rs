@@ -26,6 +26,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::executor::{sleep, spawn};
+use super::{Reason, fatal};
 
 /// Tells the sockets of one executor when they can be read from or written to.
 pub(super) struct Readiness {
@@ -79,8 +80,14 @@ impl Readiness {
         loop {
             let polled = self.wait().await;
             // It waits no time, so nothing can interrupt it, and it fails only for what is our own mistake.
-            let told = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&Timespec::default()));
-            debug_assert!(told.is_ok(), "{told:?}");
+            if let Err(error) =
+                epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&Timespec::default()))
+            {
+                fatal(
+                    Reason::Panic,
+                    format_args!("the kernel does not tell which sockets are ready: {error}"),
+                );
+            }
             events.drain(..).for_each(|event| self.tell(event));
             // Those who have been woken do what they do, and what comes meanwhile is told with the next.
             yield_now().await;
@@ -112,9 +119,8 @@ impl Readiness {
     }
 
     fn tell(&self, event: Event) {
-        let sockets = self.sockets.borrow();
         let (id, flags) = (event.data.u64(), event.flags);
-        let Some(interest) = sockets.get(&id) else { return };
+        let Some(interest) = self.sockets.borrow().get(&id).cloned() else { return };
         if flags.intersects(ENDED) {
             interest.has_ended.set(true);
         }

@@ -85,7 +85,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::runtime::{Executor, ExecutorOptions, spawn};
+    use crate::runtime::{Bell, Executor, ExecutorOptions, spawn};
 
     /// Two ends of a connection.
     fn pair() -> (TcpStream, TcpStream) {
@@ -204,6 +204,26 @@ mod tests {
             .await
         });
         assert_eq!(read.expect("no error"), 0);
+        drop(client);
+    }
+
+    #[test]
+    fn an_executor_ends_though_somebody_waits_for_a_socket() {
+        let (ours, client) = pair();
+        on_executor(ours, |socket| async move {
+            let has_waited = Rc::new(Bell::default());
+            let waits = has_waited.clone();
+            spawn(async move {
+                let mut buffer = [0; 8];
+                let read = poll_fn(|cx| {
+                    let read = socket.poll_recv(cx, &mut buffer);
+                    waits.ring();
+                    read
+                });
+                unreachable!("{:?} was read", read.await);
+            });
+            has_waited.wait().await;
+        });
         drop(client);
     }
 }
