@@ -15,7 +15,7 @@ use ringkeeper_core::member::Member;
 use ringkeeper_core::sasl::QuorumAuth;
 use ringkeeper_core::shard::Shard;
 use ringkeeper_core::tree::{DataTree, SnapshotTree};
-use ringkeeper_core::zab::HistoryBounds;
+use ringkeeper_core::zab::{History, HistoryBounds};
 
 use super::log::LogKeeper;
 use super::{StartError, backlog, login, plan, trust};
@@ -63,6 +63,8 @@ impl Server {
         protection: Protection,
     ) -> Result<Server, StartError> {
         let Recovery { mut pipeline, wal, snapshot } = recovery;
+        // While nobody removes what snapshots have: the snapshotter begins with that.
+        let history = recent_history(&config, pipeline.last_zxid())?;
         let (to_commit, commit_inbox) = inbox::<ToCommit>();
         let followed = (pipeline.tree(), snapshot);
         let handle = Arc::new(Mutex::new(wal.handle()));
@@ -105,7 +107,7 @@ impl Server {
         let from_log = to_commit.clone();
         let mut log = Some(start(move || keeper.run(wal, log_inbox, from_log)));
         let (mut election, mut observer_port) = (None, None);
-        let mut commit = match &config.ensemble {
+        let mut commit = match config.ensemble.as_ref().zip(history) {
             None => {
                 let (inbox, ticks) = (commit_inbox, to_commit.clone());
                 let commit = Commit { pipeline, inbox, ticks, log: to_log, followers, desk, clock };
@@ -114,12 +116,9 @@ impl Server {
                     ended();
                 }))
             }
-            Some(ensemble) => {
+            Some((ensemble, history)) => {
                 let epochs = read_epochs(&config.storage.snap_dir(), pipeline.last_zxid())?;
-                let bounds = HistoryBounds { count_max: ensemble.history_count, ..HistoryBounds::default() };
                 let (snapshots, logs) = (config.storage.snap_dir(), config.storage.log_dir());
-                let folders = Folders { snapshots: &snapshots, logs: &logs };
-                let history = history::recent(folders, pipeline.last_zxid(), bounds)?;
                 let may_vote = trust::may_vote(&config.storage, pipeline.tree(), snapshot)?;
                 let mut member =
                     Member::new(plan::member(&config, ensemble, topology), pipeline, epochs, history);
@@ -208,6 +207,14 @@ impl Server {
         }
         snapshotter.stop();
     }
+}
+
+/// The last transactions of a server of an ensemble, for learners that are a little behind.
+fn recent_history(config: &Config, last: Zxid) -> Result<Option<History>, StartError> {
+    let Some(ensemble) = &config.ensemble else { return Ok(None) };
+    let bounds = HistoryBounds { count_max: ensemble.history_count, ..HistoryBounds::default() };
+    let (snapshots, logs) = (config.storage.snap_dir(), config.storage.log_dir());
+    Ok(Some(history::recent(Folders { snapshots: &snapshots, logs: &logs }, last, bounds)?))
 }
 
 /// Starts with a tree of its own of the state that this tree has, and the state of which there is a snapshot already.
