@@ -97,9 +97,10 @@ def suite_environment(module, server, port, scratch):
     environment.pop("RINGKEEPER_BIN", None)
     if server != "java":
         environment["RINGKEEPER_BIN"] = str(pathlib.Path(server).resolve(strict=True))
-    if module == "test_build":
-        # Compares the version that the server tells with the one above, only if it takes itself to be in CI;
-        # the other modules ask the server itself for its version, only if they do not.
+    if module in IN_CI:
+        # These do more if they take themselves to be in CI: the first compares the version that the server tells with
+        # the one above, the second waits until all servers have what it will read from one of them. The other modules
+        # ask the server itself for its version, only if they do not.
         environment["CI"] = "true"
     return environment
 
@@ -186,7 +187,9 @@ MODULES_AT_ONCE = 6
 JAVA_MODULES_AT_ONCE = 2
 
 # What takes longest starts first, so that it does not run on alone.
-LONG = ["test_client", "test_eventlet_handler", "test_watchers", "test_partitioner"]
+LONG = ["test_client", "test_eventlet_handler", "test_watchers", "test_partitioner", "test_connection"]
+
+IN_CI = ("test_build", "test_connection")
 
 TEST_TIMEOUT_S = 180
 MODULE_TIMEOUT_S = 600
