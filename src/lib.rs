@@ -66,7 +66,7 @@
 //!   creating a child copies no data, and children cost no table of their own.
 //! - Connections are accepted by an ordinary thread: it is rare, and must not wait for a busy shard.
 //! - An executor waits for all its sockets at once, through an epoll instance that its ring polls, and not for each
-//!   through the ring ([`runtime`]): it is interrupted less, and silent connections cost it nothing.
+//!   through the ring ([`runtime`]): it is interrupted less, and silent connections cost it hardly anything.
 //! - On one executor the commit role and the shard share the table that finds a node by its path, behind a lock that
 //!   nobody ever waits for ([`ringkeeper_core::tree::DataTree::share`]). Each has its own index for the rest, so that what is
 //!   not published does not show. Shards of their own executors have tables of their own, without a lock.

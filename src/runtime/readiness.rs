@@ -166,7 +166,8 @@ impl Registration {
         while interest.is_readable.get() {
             match recv() {
                 // Less than was asked for is all that there was, and of more the kernel will tell; but not again of
-                // the end.
+                // the end. (Behind urgent data, which no client of ZooKeeper sends, there may be more: that waits until
+                // the peer sends again, and nobody else waits for it.)
                 Ok(read) => {
                     interest.is_readable.set(read == len || interest.has_ended.get());
                     return Poll::Ready(Ok(read));
