@@ -52,7 +52,7 @@ fn measure(name: &str, parents: impl Iterator<Item = String>, children: usize) -
     meter.lap()?;
     let nodes = tree.node_count();
     let mut writer = SnapshotWriter::new(tree.freeze(), Sections::default());
-    let mut bytes = Vec::with_capacity(writer.encoded_len() as usize);
+    let mut bytes = Vec::with_capacity(writer.len_min() as usize);
     while writer.fill(&mut bytes, 1 << 20) {}
     meter.lap()?;
     let file = tempfile::NamedTempFile::new()?;

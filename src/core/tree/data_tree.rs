@@ -32,6 +32,7 @@ pub struct DataTree {
     expendables: BTreeSet<Slot>,
     sessions: BTreeMap<SessionId, i32>,
     last_zxid: Zxid,
+    /// As far as there are paths.
     approximate_data_size: u64,
     /// As far as it is kept, see [`TreeOptions::digest`].
     digest: u64,
@@ -104,7 +105,6 @@ impl DataTree {
             slots: self.slots.clone(),
             sessions: self.sessions.clone(),
             last_zxid: self.last_zxid,
-            approximate_data_size: self.approximate_data_size,
             ..DataTree::empty(TreeOptions { digest: false, ..self.options })
         }
     }
@@ -375,12 +375,15 @@ impl DataTree {
 
     /// Puts a node in the place of another with the same path, which it returns.
     fn replace(&mut self, slot: Slot, node: Node) -> Node {
-        self.approximate_data_size += node.data_len() as u64;
+        let data_len = node.data_len();
         self.count_out(slot);
         let before = self.slots.replace(slot, node);
         let before = before.unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
         self.count_in(slot);
-        self.approximate_data_size -= before.data_len() as u64;
+        if !self.paths.is_none() {
+            self.approximate_data_size += data_len as u64;
+            self.approximate_data_size -= before.data_len() as u64;
+        }
         before
     }
 
@@ -422,18 +425,18 @@ impl DataTree {
     /// Adds a node whose path is free, below its parent, which stays otherwise as it was.
     fn put_in(&mut self, node: Node, place: Place) {
         let Place { slot, parent } = place;
-        self.approximate_data_size += size_of_node(&node);
-        let owner = self.owner(&node);
+        if !self.paths.is_none() {
+            self.approximate_data_size += size_of_node(&node);
+            self.note_owner(slot, self.owner(&node));
+        }
         self.slots.insert(slot, node, parent);
         if parent != Slot::NONE {
             self.slots.link(parent, slot);
         }
-        self.note_owner(slot, owner);
     }
 
     fn note_owner(&mut self, slot: Slot, owner: Owner) {
         match owner {
-            _ if self.paths.is_none() => {}
             Owner::None => {}
             Owner::Session(session) => {
                 self.ephemerals.entry(session).or_default().insert(slot);
@@ -449,9 +452,15 @@ impl DataTree {
         self.slots.unlink(self.slots.parent(slot), slot);
         let node =
             self.slots.remove(slot).unwrap_or_else(|| unreachable!("a slot found by path holds a node"));
-        self.approximate_data_size -= size_of_node(&node);
-        match self.owner(&node) {
-            _ if self.paths.is_none() => {}
+        if !self.paths.is_none() {
+            self.approximate_data_size -= size_of_node(&node);
+            self.forget_owner(slot, self.owner(&node));
+        }
+        node
+    }
+
+    fn forget_owner(&mut self, slot: Slot, owner: Owner) {
+        match owner {
             Owner::None => {}
             Owner::Session(session) => {
                 if let Some(owned) = self.ephemerals.get_mut(&session) {
@@ -466,7 +475,6 @@ impl DataTree {
                 self.expendables.remove(&slot);
             }
         }
-        node
     }
 
     fn set_counters(&mut self, slot: Slot, counters: Option<Counters>) {

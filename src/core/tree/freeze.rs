@@ -1,9 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::data_tree::{DataTree, Found, LOOK_AHEAD};
 use super::delta::{Delta, Place};
 use super::node::Node;
 use crate::id::{SessionId, Zxid};
+use crate::proto::AclRef;
 
 /// The state at one zxid, apart from the tree, which may change meanwhile.
 ///
@@ -17,6 +18,10 @@ pub struct Frozen {
     pub(crate) sessions: BTreeMap<SessionId, i32>,
     /// Parents before their children.
     pub(crate) nodes: Vec<FrozenNode>,
+    /// How many bytes their paths and data are.
+    pub(crate) content_len: usize,
+    /// The lists that they have.
+    pub(crate) lists: AclLists,
 }
 
 /// A node and what its stat has from its children.
@@ -25,6 +30,15 @@ pub(crate) struct FrozenNode {
     pub(crate) node: Node,
     pub(crate) pzxid: Zxid,
     pub(crate) cversion: i32,
+}
+
+/// Distinct ACL lists, in the order in which they were met. The list that lets everybody do everything is none of them.
+#[derive(Clone, Default)]
+pub(crate) struct AclLists {
+    in_order: Vec<AclRef>,
+    indexes: HashMap<AclRef, usize>,
+    /// Neighbours tend to have the same list.
+    last: Option<(AclRef, usize)>,
 }
 
 /// The tree as the snapshotter has it, which only writes it down: no node can be found by its path, nor by its
@@ -72,10 +86,15 @@ impl DataTree {
 
     fn freeze_in_pieces(&self, mut pause: impl FnMut()) -> Frozen {
         let mut nodes = Vec::with_capacity(self.node_count());
+        let (mut content_len, mut lists) = (0, AclLists::default());
         let mut walk = self.walk().fuse();
         for count in 1.. {
             let found: [_; LOOK_AHEAD] = std::array::from_fn(|_| walk.next());
             found.iter().flatten().for_each(|found| found.node.load());
+            for Found { node, .. } in found.iter().flatten() {
+                content_len += node.path_bytes().len() + node.data_len();
+                lists.index(node.acl());
+            }
             nodes.extend(found.iter().flatten().map(|found| FrozenNode::from(*found)));
             if found.last().is_none_or(Option::is_none) {
                 break;
@@ -85,7 +104,7 @@ impl DataTree {
             }
         }
         let (zxid, sessions) = (self.last_zxid(), self.sessions().clone());
-        Frozen { zxid, digest: None, has_last_zxid: false, sessions, nodes }
+        Frozen { zxid, digest: None, has_last_zxid: false, sessions, nodes, content_len, lists }
     }
 }
 
@@ -103,6 +122,30 @@ impl Frozen {
     /// Whether a snapshot of it says its zxid, besides its name.
     pub fn with_last_zxid(self, has_last_zxid: bool) -> Frozen {
         Frozen { has_last_zxid, ..self }
+    }
+}
+
+impl AclLists {
+    /// Where this list is among them, put in if it is new; nowhere if it lets everybody do everything.
+    pub(crate) fn index(&mut self, list: &AclRef) -> Option<usize> {
+        if *list == AclRef::open() {
+            return None;
+        }
+        if let Some((_, index)) = self.last.as_ref().filter(|(last, _)| last == list) {
+            return Some(*index);
+        }
+        let index = self.indexes.get(list).copied().unwrap_or_else(|| {
+            self.in_order.push(list.clone());
+            self.indexes.insert(list.clone(), self.in_order.len() - 1);
+            self.in_order.len() - 1
+        });
+        self.last = Some((list.clone(), index));
+        Some(index)
+    }
+
+    /// The lists in their order.
+    pub(crate) fn in_order(&self) -> &[AclRef] {
+        &self.in_order
     }
 }
 

@@ -45,7 +45,7 @@ mod walk;
 pub use data_tree::{DataTree, Found, LOOK_AHEAD, TreeOptions};
 pub use delta::{Counters, Delta, Place, Undo};
 pub use digest::DIGEST_VERSION;
-pub(crate) use freeze::FrozenNode;
+pub(crate) use freeze::{AclLists, FrozenNode};
 pub use freeze::{Frozen, SnapshotTree};
 pub use load::{LoadError, Loader, Misplaced, Part};
 pub use node::{Node, NodeFields};

@@ -35,6 +35,11 @@ pub struct NodeFields {
 impl Node {
     /// A node with this path and data; no data at all is not the same as empty data.
     pub fn new(path: &str, data: Option<&[u8]>, fields: NodeFields) -> Node {
+        Node::of_bytes(path.as_bytes(), data, fields)
+    }
+
+    /// As [`Node::new`], with a path that is known as the bytes of its UTF-8.
+    fn of_bytes(path: &[u8], data: Option<&[u8]>, fields: NodeFields) -> Node {
         let details = Details::of(&fields);
         let is_plain = details == Details::plain(fields.czxid, fields.ctime);
         let header = Header {
@@ -46,7 +51,7 @@ impl Node {
         };
         let details = details.to_bytes();
         let details = if is_plain { &[][..] } else { &details };
-        let parts = [details, path.as_bytes(), data.unwrap_or_default()];
+        let parts = [details, path, data.unwrap_or_default()];
         let len: usize = parts.iter().map(|part| part.len()).sum();
         if len <= SMALL_LEN_MAX {
             let mut joined = [0; SMALL_LEN_MAX];
@@ -144,17 +149,17 @@ impl Node {
     /// This node with other data, as setData makes it.
     pub fn with_data(&self, data: Option<&[u8]>, version: i32, zxid: Zxid, mtime: i64) -> Node {
         let fields = NodeFields { mzxid: zxid, mtime, version, ..self.fields() };
-        Node::new(self.path(), data, fields)
+        Node::of_bytes(self.path_bytes(), data, fields)
     }
 
     /// This node with other data and the same stat, as the server's own bookkeeping of quotas makes it.
     pub fn with_silent_data(&self, data: &[u8]) -> Node {
-        Node::new(self.path(), Some(data), self.fields())
+        Node::of_bytes(self.path_bytes(), Some(data), self.fields())
     }
 
     /// This node with another ACL, as setACL makes it.
     pub fn with_acl(&self, acl: AclRef, aversion: i32) -> Node {
-        Node::new(self.path(), self.data(), NodeFields { acl, aversion, ..self.fields() })
+        Node::of_bytes(self.path_bytes(), self.data(), NodeFields { acl, aversion, ..self.fields() })
     }
 
     /// The node's part of the tree's [digest](super::DataTree::digest), with what its stat has from its children.

@@ -161,7 +161,7 @@ fn write(
     let mut file = PacedFile::create(disk, path, pace)?;
     if compression == Compression::None {
         // A disk that is too full says so now, and not after all the work.
-        disk.allocate(&file.file, 0..writer.encoded_len())?;
+        disk.allocate(&file.file, 0..writer.len_min())?;
     }
     let mut packer = Packer::new(compression);
     let mut piece = Vec::with_capacity(PIECE_LEN * 2);

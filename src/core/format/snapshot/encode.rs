@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use simd_adler32::Adler32;
 
 use super::{
@@ -9,19 +7,19 @@ use super::{
 use crate::id::SessionId;
 use crate::jute::Writer;
 use crate::proto::AclRef;
-use crate::tree::{DIGEST_VERSION, Frozen, FrozenNode, LOOK_AHEAD, Node};
+use crate::tree::{AclLists, DIGEST_VERSION, Frozen, FrozenNode, LOOK_AHEAD, Node};
 
 /// Writes a state as a snapshot, in pieces.
 ///
-/// Takes memory for the distinct ACL lists besides the state, of which each node is let go when it is written.
+/// Each node of the state is let go when it is written.
 pub struct SnapshotWriter {
     stage: Stage,
     sessions: std::collections::btree_map::IntoIter<SessionId, i32>,
     nodes: std::vec::IntoIter<FrozenNode>,
-    lists: Lists,
+    lists: AclLists,
     form: Form,
     sum: Adler32,
-    encoded_len: u64,
+    len_min: u64,
 }
 
 /// What there is around sessions, lists and nodes.
@@ -41,7 +39,7 @@ enum Stage {
 }
 
 impl SnapshotWriter {
-    /// Looks at every node once, to number the ACL lists and to know the length. Takes time in proportion.
+    /// Writes a state with these sections.
     pub fn new(state: Frozen, sections: Sections) -> SnapshotWriter {
         SnapshotWriter::in_form(state, Form::File(sections))
     }
@@ -61,18 +59,10 @@ impl SnapshotWriter {
     }
 
     fn in_form(state: Frozen, form: Form) -> SnapshotWriter {
-        let Frozen { sessions, nodes, .. } = state;
-        let mut lists = Lists::default();
-        let mut len = 4 + sessions.len() * SESSION_LEN + 4 + END_LEN;
-        for nodes in nodes.chunks(LOOK_AHEAD) {
-            nodes.iter().for_each(|FrozenNode { node, .. }| node.load());
-            for FrozenNode { node, .. } in nodes {
-                lists.number(node.acl());
-                len += Writer::text_len(stored_path(node)) + 4 + node.data_len() + 8 + STAT_LEN;
-            }
-        }
-        len += lists.by_number.iter().map(list_len).sum::<usize>();
-        len += match form {
+        let Frozen { sessions, nodes, content_len, lists, .. } = state;
+        let lists_len = lists.in_order().iter().map(list_len).sum::<usize>();
+        let nodes_len = nodes.len() * (4 + 4 + 8 + STAT_LEN) + content_len - "/".len();
+        let around_len = match form {
             Form::File(sections) => {
                 HEADER_LEN
                     + SEAL_LEN
@@ -81,6 +71,7 @@ impl SnapshotWriter {
             }
             Form::Stream => 4 + SIGNATURE.len(),
         };
+        let len = around_len + 4 + sessions.len() * SESSION_LEN + 4 + lists_len + nodes_len + END_LEN;
         SnapshotWriter {
             stage: Stage::Header,
             sessions: sessions.into_iter(),
@@ -88,13 +79,14 @@ impl SnapshotWriter {
             lists,
             form,
             sum: Adler32::new(),
-            encoded_len: len as u64,
+            len_min: len as u64,
         }
     }
 
-    /// The length of the whole snapshot in bytes.
-    pub fn encoded_len(&self) -> u64 {
-        self.encoded_len
+    /// How many bytes the whole snapshot takes at least: exactly so many, unless paths have characters beyond U+FFFF, for
+    /// each of which it takes two more.
+    pub fn len_min(&self) -> u64 {
+        self.len_min
     }
 
     /// Appends the next piece: at least `len_min` bytes, and more only to finish a node, an ACL list or
@@ -132,11 +124,11 @@ impl SnapshotWriter {
                     writer.int(timeout_ms);
                 }
                 None => {
-                    writer.int(self.lists.by_number.len() as i32);
+                    writer.int(self.lists.in_order().len() as i32);
                     self.stage = Stage::List(0);
                 }
             },
-            Stage::List(next) => match self.lists.by_number.get(next) {
+            Stage::List(next) => match self.lists.in_order().get(next) {
                 Some(list) => {
                     self.stage = Stage::List(next + 1);
                     writer.long(next as i64 + 1);
@@ -146,7 +138,8 @@ impl SnapshotWriter {
             },
             Stage::Nodes => match self.next_node() {
                 Some(frozen) => {
-                    let list = self.lists.number(frozen.node.acl());
+                    let index = self.lists.index(frozen.node.acl());
+                    let list = index.map_or(OPEN_ACL_ID, |index| index as i64 + 1);
                     encode_node(&frozen, list, &mut writer);
                 }
                 None => {
@@ -199,7 +192,7 @@ impl SnapshotWriter {
 
 fn encode_node(frozen: &FrozenNode, list: i64, writer: &mut Writer<'_>) {
     let FrozenNode { node, pzxid, cversion } = frozen;
-    writer.text(stored_path(node));
+    writer.utf8(stored_path(node));
     writer.buffer(node.data());
     writer.long(list);
     writer.long(node.czxid().0);
@@ -214,9 +207,9 @@ fn encode_node(frozen: &FrozenNode, list: i64, writer: &mut Writer<'_>) {
 }
 
 /// The root's path is stored as nothing.
-fn stored_path(node: &Node) -> &str {
-    match node.path() {
-        "/" => "",
+fn stored_path(node: &Node) -> &[u8] {
+    match node.path_bytes() {
+        b"/" => b"",
         path => path,
     }
 }
@@ -224,32 +217,4 @@ fn stored_path(node: &Node) -> &str {
 fn list_len(list: &AclRef) -> usize {
     let entries = list.iter().map(|entry| 4 + Writer::text_len(&entry.scheme) + Writer::text_len(&entry.id));
     8 + 4 + entries.sum::<usize>()
-}
-
-/// The lists of a tree, numbered from 1 as they are met.
-#[derive(Default)]
-struct Lists {
-    numbers: HashMap<AclRef, i64>,
-    by_number: Vec<AclRef>,
-    /// Neighbours tend to have the same list.
-    last: Option<(AclRef, i64)>,
-}
-
-impl Lists {
-    fn number(&mut self, list: &AclRef) -> i64 {
-        if let Some((_, number)) = self.last.as_ref().filter(|(last, _)| last == list) {
-            return *number;
-        }
-        let number = match self.numbers.get(list) {
-            Some(number) => *number,
-            None if *list == AclRef::open() => OPEN_ACL_ID,
-            None => {
-                self.by_number.push(list.clone());
-                self.numbers.insert(list.clone(), self.by_number.len() as i64);
-                self.by_number.len() as i64
-            }
-        };
-        self.last = Some((list.clone(), number));
-        number
-    }
 }

@@ -221,7 +221,7 @@ mod tests {
 
     fn written(tree: &DataTree) -> Vec<u8> {
         let (mut bytes, mut writer) = (Vec::new(), SnapshotWriter::for_learner(tree.freeze()));
-        let len = writer.encoded_len();
+        let len = writer.len_min();
         while writer.fill(&mut bytes, 10) {}
         assert_eq!(bytes.len() as u64, len);
         bytes
