@@ -13,7 +13,7 @@ use std::time::Instant as Now;
 use anyhow::{Context, Result};
 use common::{DATA, OPTIONS};
 use ringkeeper_core::flow::{
-    CommitBatch, ConnId, Origin, STEPS_AHEAD, ShardId, ShardTurn, Step, Submission, Submitted,
+    CommitBatch, ConnId, Origin, Records, STEPS_AHEAD, ShardId, ShardTurn, Step, Submission, Submitted,
 };
 use ringkeeper_core::format::wal::RecordBatch;
 use ringkeeper_core::id::{ServerId, SessionId};
@@ -75,7 +75,7 @@ impl Roles {
             identities: Arc::default(),
         };
         let connect = Submission::Connect { password: None, timeout_ms: 30_000 };
-        roles.turn(vec![connect]);
+        roles.turn(vec![connect], Records::default());
         if let Some(batch) = roles.publish() {
             roles.apply(&batch);
             roles.follow(&batch);
@@ -87,14 +87,15 @@ impl Roles {
     fn measure(&mut self, name: &str, count: usize, request: impl Fn(usize) -> Request) -> Result<()> {
         let mut spent = [0u128; 4];
         for start in (0..count).step_by(TURN) {
+            let mut records = Records::default();
             let requests = (start..count.min(start + TURN)).map(|number| {
                 let (op, record) = request(number);
                 let identities = self.identities.clone();
-                Submission::Request { xid: number as i32, op, record: record.into(), identities }
+                Submission::Request { xid: number as i32, op, record: records.push(&record), identities }
             });
             let requests = requests.collect();
             let started = Now::now();
-            self.turn(requests);
+            self.turn(requests, records);
             let ordered = Now::now();
             let batch = self.publish().context("something is published")?;
             let published = Now::now();
@@ -119,11 +120,11 @@ impl Roles {
         Ok(())
     }
 
-    fn turn(&mut self, requests: Vec<Submission>) {
+    fn turn(&mut self, requests: Vec<Submission>, records: Records) {
         let (shard, session) = (ShardId(0), self.session);
         let origin = Origin { shard, conn: ConnId(1) };
         let submitted = requests.into_iter().map(|what| Submitted { origin, session, what }).collect();
-        let turn = ShardTurn { shard, submitted, heard: Vec::new(), as_of: Instant::default() };
+        let turn = ShardTurn { shard, submitted, records, heard: Vec::new(), as_of: Instant::default() };
         self.log.clear();
         self.pipeline.on_turn(turn, Instant::default(), WallTime(1), &mut self.log);
     }

@@ -9,13 +9,16 @@
 //! Data flows one way: a shard never waits for an answer to one request, it goes on and learns what
 //! became of it from the next [`CommitBatch`].
 
+mod records;
+
 use std::sync::Arc;
 
 use crate::error::Code;
 use crate::id::{SessionId, Zxid};
 use crate::proto::{Identity, OpCode, Password, Stat};
 use crate::time::Instant;
-use crate::tree::{Delta, LOOK_AHEAD, Node, Place};
+use crate::tree::{Delta, LOOK_AHEAD, Node, Place, Slot};
+pub use records::{RecordAt, Records};
 
 /// A shard of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +57,8 @@ pub struct ShardTurn {
     pub shard: ShardId,
     /// The requests to order, in the order in which they arrived.
     pub submitted: Vec<Submitted>,
+    /// Their records.
+    pub records: Records,
     /// When each of these sessions was last heard.
     pub heard: Vec<(SessionId, Instant)>,
     /// Everything that the shard heard until this instant is in this turn or an earlier one. The commit
@@ -88,8 +93,9 @@ pub enum Submission {
         xid: i32,
         /// The operation.
         op: OpCode,
-        /// The operation's record as it came, not decoded: what follows the request's header.
-        record: Box<[u8]>,
+        /// Where among [`ShardTurn::records`] the operation's record is, as it came, not decoded: what follows the request's
+        /// header.
+        record: RecordAt,
         /// Who the connection is.
         identities: Arc<[Identity]>,
     },
@@ -158,7 +164,8 @@ pub struct Reply {
     pub outcome: Outcome,
 }
 
-/// The answer to an ordered request. Stats are as of that request.
+/// The answer to an ordered request, as the shard reads it from its own tree: the steps that the request made come just
+/// before it, so the tree is as of that request.
 #[derive(Debug)]
 pub enum Outcome {
     /// The session is open, or the connection's again.
@@ -180,19 +187,19 @@ pub enum Outcome {
     Closed,
     /// create: the reply is the node's path.
     Created(Node),
-    /// create2, createContainer, createTTL: path and stat.
-    CreatedWithStat(Node, Stat),
-    /// setData, setACL.
-    Changed(Stat),
-    /// reconfig: the data of the configuration's node, and its stat.
-    Reconfigured(Node, Stat),
+    /// create2, createContainer, createTTL: path and stat of the node as it was created.
+    CreatedWithStat(Node),
+    /// setData, setACL: the stat of the node in this slot.
+    Changed(Slot),
+    /// reconfig: the data of the configuration's node, which is in this slot, and its stat.
+    Reconfigured(Slot),
     /// sync: everything ordered before it is in this or an earlier batch. The reply is the path.
     Synced(Option<Box<str>>),
     /// multi: the parts' results. A failed multi has nothing but [`PartOutcome::Failed`].
     Multi(Vec<PartOutcome>),
 }
 
-/// The result of one part of a multi.
+/// The result of one part of a multi. Stats are as of that part, whatever later parts change.
 #[derive(Debug)]
 pub enum PartOutcome {
     /// create.
@@ -208,3 +215,6 @@ pub enum PartOutcome {
     /// [`Code::Ok`] before the part that failed, [`Code::RuntimeInconsistency`] after it.
     Failed(Code),
 }
+
+// A request's steps are written, copied and read once by each role: at full load they go through the cache.
+const _: () = assert!(size_of::<Step>() <= 56);

@@ -1,11 +1,10 @@
 use std::borrow::Cow;
 
-use super::database::{Database, Trail};
+use super::database::{Applied, Database, Trail};
 use super::quota::UsageChange;
 use super::write::{Asker, Decided};
 use crate::acl;
 use crate::error::Code;
-use crate::flow::PartOutcome;
 use crate::proto::{AclRef, CreateFlags, CreateKind, CreateRequest, OpCode, Txn, TxnHeader, perms};
 use crate::tree::{
     Counters, Delta, Node, NodeFields, Owner, Slot, is_valid_path, parent_of, parent_to_write,
@@ -61,7 +60,7 @@ pub(super) fn apply(
     parent_cversion: i32,
     at: Option<Slot>,
     trail: &mut impl Trail,
-) -> Option<PartOutcome> {
+) -> Option<Applied> {
     let parent = match at {
         Some(slot) => db.tree.at(slot)?,
         None => db.tree.get(parent_of(path)?)?,
@@ -97,11 +96,8 @@ pub(super) fn apply(
     let usage = UsageChange { nodes: 1, bytes: node.data_len() as i64 };
     db.account(header.zxid, path, usage, trail);
     Some(match kind {
-        CreateKind::Create { .. } => PartOutcome::Created(node),
-        _ => {
-            let stat = db.tree.stat_of_childless(&node);
-            PartOutcome::CreatedWithStat(node, stat)
-        }
+        CreateKind::Create { .. } => Applied::Created(node),
+        _ => Applied::CreatedWithStat(node),
     })
 }
 

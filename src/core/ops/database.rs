@@ -11,7 +11,7 @@ use crate::format::snapshot::Digest;
 use crate::id::{SessionId, Zxid};
 use crate::proto::{Txn, TxnDigest, TxnHeader};
 use crate::time::WallTime;
-use crate::tree::{DIGEST_VERSION, DataTree, Delta, Place, Slot, Undo};
+use crate::tree::{DIGEST_VERSION, DataTree, Delta, Node, Place, Slot, Undo};
 
 /// The tree and what is kept beside it to change it: which subtrees have a quota.
 pub struct Database {
@@ -24,6 +24,22 @@ pub struct Database {
 pub trait Trail {
     /// The change was applied at this place; `undo` takes it back.
     fn note(&mut self, delta: Delta, place: Place, undo: Undo);
+}
+
+/// What a transaction that concerns one node has done to it.
+pub(super) enum Applied {
+    /// create.
+    Created(Node),
+    /// create2, createContainer, createTTL.
+    CreatedWithStat(Node),
+    /// delete.
+    Deleted,
+    /// setData, setACL, reconfig, on the node in this slot.
+    Changed(Slot),
+    /// check.
+    Checked,
+    /// Nothing.
+    Failed(Code),
 }
 
 /// Nobody is told.
@@ -127,13 +143,10 @@ impl Database {
                 });
                 Outcome::Multi(codes.map(PartOutcome::Failed).collect())
             }
-            Txn::Multi(parts) => Outcome::Multi(
-                parts.iter().map(|part| self.apply_to_node(header, part, None, trail)).collect(),
-            ),
-            _ => {
-                let part = self.apply_to_node(header, txn, None, trail);
-                self.outcome_of(txn, part)
+            Txn::Multi(parts) => {
+                Outcome::Multi(parts.iter().map(|part| self.apply_part(header, part, None, trail)).collect())
             }
+            _ => self.apply_to_node(header, txn, None, trail).outcome(txn),
         };
         self.applied(header.zxid);
         outcome
@@ -157,15 +170,15 @@ impl Database {
         self.digests.on_applied(zxid, self.tree.digest().unwrap_or(0));
     }
 
-    /// Applies a transaction that concerns one node, and says what its client hears of it. If it was just
-    /// decided, `at` is the slot that was found then: the node's; of a new one, whose path is free, its parent's.
+    /// Applies a transaction that concerns one node. If it was just decided, `at` is the slot that was found then: the
+    /// node's; of a new one, whose path is free, its parent's.
     pub(super) fn apply_to_node(
         &mut self,
         header: &TxnHeader,
         txn: &Txn<'_>,
         at: Option<Slot>,
         trail: &mut impl Trail,
-    ) -> PartOutcome {
+    ) -> Applied {
         let done = match txn {
             Txn::Create { kind, path, data, acl, parent_cversion } => {
                 let node = (&**path, data.as_deref(), acl);
@@ -176,20 +189,33 @@ impl Database {
                 set_data::apply(self, header, path, data.as_deref(), *version, at, trail)
             }
             Txn::SetAcl { path, acl, version } => set_acl::apply(self, header, path, acl, *version, trail),
-            Txn::Check { .. } => Some(PartOutcome::Checked),
+            Txn::Check { .. } => Some(Applied::Checked),
             Txn::Error { .. } | Txn::Multi(_) | Txn::CreateSession { .. } | Txn::CloseSession { .. } => None,
         };
-        done.unwrap_or(PartOutcome::Failed(Code::NoNode))
+        done.unwrap_or(Applied::Failed(Code::NoNode))
     }
 
-    /// What a client hears of a transaction that concerns one node and was applied.
-    pub(super) fn outcome_of(&self, txn: &Txn<'_>, part: PartOutcome) -> Outcome {
-        match (txn, part) {
-            (Txn::Reconfig { path, .. }, PartOutcome::Changed(stat)) => match self.tree.get(path) {
-                Some(found) => Outcome::Reconfigured(found.node.clone(), stat),
-                None => Outcome::Changed(stat),
+    /// As [`Database::apply_to_node`], for a part of a multi, of which its client hears this.
+    pub(super) fn apply_part(
+        &mut self,
+        header: &TxnHeader,
+        txn: &Txn<'_>,
+        at: Option<Slot>,
+        trail: &mut impl Trail,
+    ) -> PartOutcome {
+        match self.apply_to_node(header, txn, at, trail) {
+            Applied::Created(node) => PartOutcome::Created(node),
+            Applied::CreatedWithStat(node) => {
+                let stat = self.tree.stat_of_childless(&node);
+                PartOutcome::CreatedWithStat(node, stat)
+            }
+            Applied::Deleted => PartOutcome::Deleted,
+            Applied::Changed(slot) => match self.tree.at(slot) {
+                Some(found) => PartOutcome::Changed(found.stat()),
+                None => PartOutcome::Failed(Code::NoNode),
             },
-            (_, part) => part.into(),
+            Applied::Checked => PartOutcome::Checked,
+            Applied::Failed(code) => PartOutcome::Failed(code),
         }
     }
 
@@ -235,6 +261,20 @@ impl Database {
         }
         if let Some((delta, slot)) = self.quotas.updated_stats(&self.tree, path, usage) {
             self.change(zxid, delta, slot, trail);
+        }
+    }
+}
+
+impl Applied {
+    /// What the client hears whose only transaction this was.
+    pub(super) fn outcome(self, txn: &Txn<'_>) -> Outcome {
+        match self {
+            Applied::Created(node) => Outcome::Created(node),
+            Applied::CreatedWithStat(node) => Outcome::CreatedWithStat(node),
+            Applied::Deleted | Applied::Checked => Outcome::Done,
+            Applied::Changed(slot) if matches!(txn, Txn::Reconfig { .. }) => Outcome::Reconfigured(slot),
+            Applied::Changed(slot) => Outcome::Changed(slot),
+            Applied::Failed(code) => Outcome::Failed(code),
         }
     }
 }

@@ -1,8 +1,7 @@
-use super::database::{Database, Trail};
+use super::database::{Applied, Database, Trail};
 use super::quota::UsageChange;
 use super::write::{Asker, next_version};
 use crate::error::Code;
-use crate::flow::PartOutcome;
 use crate::id::Zxid;
 use crate::proto::{PathVersion, Txn, TxnHeader, perms};
 use crate::tree::{Counters, Delta, parent_of, parent_to_write};
@@ -35,7 +34,7 @@ pub(super) fn apply(
     header: &TxnHeader,
     path: &str,
     trail: &mut impl Trail,
-) -> Option<PartOutcome> {
+) -> Option<Applied> {
     // The root stays, whatever a log says.
     let parent = parent_of(path)?;
     let Some(found) = db.tree.get(path) else {
@@ -52,18 +51,13 @@ pub(super) fn apply(
     delete_leaf(db, header, path, trail)
 }
 
-fn delete_leaf(
-    db: &mut Database,
-    header: &TxnHeader,
-    path: &str,
-    trail: &mut impl Trail,
-) -> Option<PartOutcome> {
+fn delete_leaf(db: &mut Database, header: &TxnHeader, path: &str, trail: &mut impl Trail) -> Option<Applied> {
     let found = db.tree.get(path)?;
     let (node, slot) = (found.node.clone(), found.slot);
     let usage = UsageChange { nodes: -1, bytes: -(node.data_len() as i64) };
     db.change(header.zxid, Delta::Delete(node), slot, trail);
     db.account(header.zxid, path, usage, trail);
-    Some(PartOutcome::Deleted)
+    Some(Applied::Deleted)
 }
 
 /// Notes the zxid of a deletion with the parent of a node that is gone already.

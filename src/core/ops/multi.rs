@@ -33,7 +33,7 @@ pub(super) fn order<'r>(
     for write in writes {
         match write.decide(header.zxid, db, asker) {
             Ok(Decided { txn, at }) => {
-                outcomes.push(db.apply_to_node(header, &txn, at, changes));
+                outcomes.push(db.apply_part(header, &txn, at, changes));
                 txns.push(txn);
             }
             Err(code) => {

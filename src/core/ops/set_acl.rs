@@ -1,8 +1,7 @@
-use super::database::{Database, Trail};
+use super::database::{Applied, Database, Trail};
 use super::write::{Asker, next_version};
 use crate::acl;
 use crate::error::Code;
-use crate::flow::PartOutcome;
 use crate::proto::{AclRef, SetAclRequest, Txn, TxnHeader, perms};
 use crate::tree::Delta;
 
@@ -27,10 +26,10 @@ pub(super) fn apply(
     acl: &AclRef,
     version: i32,
     trail: &mut impl Trail,
-) -> Option<PartOutcome> {
+) -> Option<Applied> {
     let found = db.tree.get(path)?;
     let slot = found.slot;
     let node = found.node.with_acl(acl.clone(), version);
     db.change(header.zxid, Delta::SetSilently(node), slot, trail);
-    Some(PartOutcome::Changed(db.tree.at(slot)?.stat()))
+    Some(Applied::Changed(slot))
 }

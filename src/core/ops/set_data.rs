@@ -1,10 +1,9 @@
 use std::borrow::Cow;
 
-use super::database::{Database, Trail};
+use super::database::{Applied, Database, Trail};
 use super::quota::UsageChange;
 use super::write::{Asker, Decided, next_version};
 use crate::error::Code;
-use crate::flow::PartOutcome;
 use crate::proto::{SetDataRequest, Txn, TxnHeader, perms};
 use crate::tree::{Delta, Slot};
 
@@ -33,12 +32,12 @@ pub(super) fn apply(
     version: i32,
     at: Option<Slot>,
     trail: &mut impl Trail,
-) -> Option<PartOutcome> {
+) -> Option<Applied> {
     let found = at.map_or_else(|| db.tree.get(path), |slot| db.tree.at(slot))?;
     let slot = found.slot;
     let node = found.node.with_data(data, version, header.zxid, header.time.0);
     let usage = UsageChange { nodes: 0, bytes: node.data_len() as i64 - found.node.data_len() as i64 };
     db.change(header.zxid, Delta::SetData(node), slot, trail);
     db.account(header.zxid, path, usage, trail);
-    Some(PartOutcome::Changed(db.tree.at(slot)?.stat()))
+    Some(Applied::Changed(slot))
 }

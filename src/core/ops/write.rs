@@ -4,7 +4,7 @@ use super::reconfig::{ReconfigContext, ReconfigRequest};
 use super::{check, create, delete, multi, reconfig, set_acl, set_data};
 use crate::acl::{self, Interner, Policy};
 use crate::error::Code;
-use crate::flow::{Outcome, PartOutcome};
+use crate::flow::Outcome;
 use crate::id::Zxid;
 use crate::jute::{DecodeError, Reader};
 use crate::proto::{
@@ -130,8 +130,7 @@ pub fn order<'r>(
     changes.begin(header.zxid);
     let ordered = match write.decide(header.zxid, db, asker) {
         Ok(Decided { txn, at }) => {
-            let part = db.apply_to_node(header, &txn, at, changes);
-            let outcome = db.outcome_of(&txn, part);
+            let outcome = db.apply_to_node(header, &txn, at, changes).outcome(&txn);
             Ordered { txn, outcome }
         }
         Err(code) => Ordered { txn: Txn::Error { err: code.number() }, outcome: Outcome::Failed(code) },
@@ -253,17 +252,5 @@ pub(super) fn next_version(current: i32, expected: i32) -> Result<i32, Code> {
         -1 => Ok(current.wrapping_add(1)),
         _ if expected == current => Ok(current.wrapping_add(1)),
         _ => Err(Code::BadVersion),
-    }
-}
-
-impl From<PartOutcome> for Outcome {
-    fn from(part: PartOutcome) -> Outcome {
-        match part {
-            PartOutcome::Created(node) => Outcome::Created(node),
-            PartOutcome::CreatedWithStat(node, stat) => Outcome::CreatedWithStat(node, stat),
-            PartOutcome::Deleted | PartOutcome::Checked => Outcome::Done,
-            PartOutcome::Changed(stat) => Outcome::Changed(stat),
-            PartOutcome::Failed(code) => Outcome::Failed(code),
-        }
     }
 }

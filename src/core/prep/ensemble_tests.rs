@@ -5,17 +5,17 @@ use std::sync::Arc;
 use super::*;
 use crate::error::Code;
 use crate::flow::{
-    ConnId, ForwardedRequest, Origin, Outcome, PartOutcome, Reply, ShardId, ShardTurn, Step, Submission,
-    Submitted,
+    ConnId, ForwardedRequest, Origin, Outcome, PartOutcome, Records, Reply, ShardId, ShardTurn, Step,
+    Submission, Submitted,
 };
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::jute::Writer;
 use crate::ops::Settings;
-use crate::proto::{Identity, OpCode, Txn, TxnDigest, TxnHeader};
+use crate::proto::{Identity, OpCode, Password, Txn, TxnDigest, TxnHeader};
 use crate::session::{LocalSessions, NewSessions, password_of};
 use crate::testing::{create, multi, path_version, picture, set_data};
 use crate::time::{Instant, WallTime};
-use crate::tree::{DataTree, TreeOptions};
+use crate::tree::{DataTree, Delta, TreeOptions};
 
 const NOW: Instant = Instant(5_000_000_000);
 const WALL: WallTime = WallTime(1_700_000_000_000);
@@ -53,14 +53,24 @@ fn conn(conn: u64) -> Origin {
     Origin { shard: ShardId(0), conn: ConnId(conn) }
 }
 
-fn turn(origin: Origin, session: SessionId, what: Submission) -> ShardTurn {
+fn turn(origin: Origin, session: SessionId, (what, records): (Submission, Records)) -> ShardTurn {
     let submitted = vec![Submitted { origin, session, what }];
-    ShardTurn { shard: ShardId(0), submitted, heard: vec![], as_of: NOW }
+    ShardTurn { shard: ShardId(0), submitted, records, heard: vec![], as_of: NOW }
 }
 
-fn request(xid: i32, op: OpCode, record: Vec<u8>) -> Submission {
+/// What a shard hears of and has no request.
+fn heard(heard: Vec<(SessionId, Instant)>, as_of: Instant) -> ShardTurn {
+    ShardTurn { shard: ShardId(0), submitted: vec![], records: Records::default(), heard, as_of }
+}
+
+fn connect(password: Option<Password>) -> (Submission, Records) {
+    (Submission::Connect { password, timeout_ms: TIMEOUT_MS }, Records::default())
+}
+
+fn request(xid: i32, op: OpCode, record: Vec<u8>) -> (Submission, Records) {
     let identities: Arc<[Identity]> = [Identity { scheme: "ip".into(), id: "1.2.3.4".into() }].into();
-    Submission::Request { xid, op, record: record.into(), identities }
+    let (records, [record]) = Records::of([&record]);
+    (Submission::Request { xid, op, record, identities }, records)
 }
 
 /// A leader, and a follower whose requests it orders and which applies what it logs.
@@ -85,7 +95,7 @@ impl Pair {
         Pair { leader, log, follower, sent: Vec::new() }
     }
 
-    fn hand_in(&mut self, origin: Origin, session: SessionId, what: Submission) {
+    fn hand_in(&mut self, origin: Origin, session: SessionId, what: (Submission, Records)) {
         self.follower.on_turn(turn(origin, session, what), NOW, WALL, &mut self.sent);
     }
 
@@ -120,7 +130,7 @@ impl Pair {
     }
 
     fn open(&mut self, origin: Origin) -> SessionId {
-        self.hand_in(origin, SessionId::NONE, Submission::Connect { password: None, timeout_ms: TIMEOUT_MS });
+        self.hand_in(origin, SessionId::NONE, connect(None));
         match &outcomes(&self.exchange())[..] {
             [(_, _, Outcome::Connected { session, .. })] => *session,
             other => panic!("{other:?}"),
@@ -177,7 +187,10 @@ fn a_followers_clients_get_their_answers_from_the_leaders_transactions() {
     assert!(matches!(exists, Outcome::Failed(Code::NodeExists)));
     assert!(matches!(synced, Outcome::Synced(Some(path)) if &**path == "/"));
     assert!(matches!(unread, Outcome::Failed(Code::MarshallingError)));
-    assert!(matches!(changed, Outcome::Changed(stat) if stat.version == 1));
+    assert!(matches!(changed, Outcome::Changed(_)));
+    let is_set = |step: &Step| matches!(step, Step::Delta(Delta::SetData(node), _) if node.version() == 1);
+    let is_told = |step: &Step| matches!(step, Step::Reply(Reply { outcome: Outcome::Changed(_), .. }));
+    assert!(steps.windows(2).any(|pair| is_set(&pair[0]) && is_told(&pair[1])), "the reply comes next");
     let Outcome::Multi(parts) = failed else { panic!("{failed:?}") };
     assert!(matches!(parts[..], [PartOutcome::Failed(Code::Ok), PartOutcome::Failed(Code::NoNode)]));
     assert!(matches!((done, closed), (Outcome::Done, Outcome::Closed)));
@@ -208,7 +221,7 @@ fn a_session_that_comes_back_is_asked_for_and_one_that_moved_on_writes_no_more()
     let mut pair = Pair::new();
     let (old, new) = (conn(1), conn(2));
     let session = pair.open(old);
-    let connect = |password| Submission::Connect { password: Some(password), timeout_ms: TIMEOUT_MS };
+    let connect = |password| connect(Some(password));
     pair.hand_in(new, session, connect([0; 16]));
     let steps = pair.exchange();
     assert!(matches!(steps[..], [Step::Close(_), Step::Reply(Reply { outcome: Outcome::Refused, .. })]));
@@ -232,7 +245,7 @@ fn a_session_that_expires_closes_its_connection_on_the_follower() {
     pair.hand_in(me, session, request(1, OpCode::Create, create("/e", b"", 1)));
     pair.exchange();
     let late = NOW + std::time::Duration::from_secs(10);
-    let as_of = ShardTurn { shard: ShardId(0), submitted: vec![], heard: vec![], as_of: late };
+    let as_of = heard(vec![], late);
     pair.leader.on_turn(as_of, late, WALL, &mut pair.log);
     pair.leader.on_tick(late, WALL, &mut pair.log);
     let steps = pair.exchange();
@@ -266,7 +279,7 @@ fn every_forwarded_request_gets_a_transaction() {
 fn a_sync_at_the_leader_waits_for_its_proof_with_what_is_behind_it() {
     let (mut leader, mut log) = (pipeline(1), Log::default());
     leader.lead(1, [], NOW, WALL, &mut log);
-    let open = Submission::Connect { password: None, timeout_ms: TIMEOUT_MS };
+    let open = connect(None);
     leader.on_turn(turn(conn(1), SessionId::NONE, open), NOW, WALL, &mut log);
     leader.on_durable(leader.last_zxid());
     let session = *leader.tree().sessions().keys().next().expect("a session");
@@ -320,7 +333,7 @@ fn what_was_not_published_is_rolled_back_without_a_trace() {
     let (mut leader, mut log) = (pipeline(1), Log::default());
     leader.lead(1, [], NOW, WALL, &mut log);
     let mut shard = leader.tree().clone();
-    let open = Submission::Connect { password: None, timeout_ms: TIMEOUT_MS };
+    let open = connect(None);
     leader.on_turn(turn(conn(1), SessionId::NONE, open), NOW, WALL, &mut log);
     let session = *leader.tree().sessions().keys().next().expect("a session");
     let mut xid = 0;
@@ -384,7 +397,7 @@ fn a_new_leaders_tail_and_the_nodes_of_sessions_that_are_gone_are_published_with
 fn a_followers_local_session_costs_no_transaction_until_it_needs_to_be_known() {
     let mut pair = Pair::with(NewSessions::Local { upgrades: true });
     let me = conn(1);
-    pair.hand_in(me, SessionId::NONE, Submission::Connect { password: None, timeout_ms: TIMEOUT_MS });
+    pair.hand_in(me, SessionId::NONE, connect(None));
     assert!(pair.sent.is_empty());
     let steps = pair.exchange();
     let [(_, 0, Outcome::Connected { session, .. })] = outcomes(&steps)[..] else { panic!("{steps:?}") };
@@ -442,7 +455,7 @@ fn a_local_session_comes_back_to_its_server_alone_and_ends_there() {
     let mut pair = Pair::with(NewSessions::Local { upgrades: true });
     let (old, new) = (conn(1), conn(2));
     let session = pair.open(old);
-    let connect = Submission::Connect { password: Some(password_of(session)), timeout_ms: TIMEOUT_MS };
+    let connect = connect(Some(password_of(session)));
     pair.hand_in(new, session, connect);
     assert!(pair.sent.is_empty());
     let steps = pair.exchange();
@@ -450,7 +463,7 @@ fn a_local_session_comes_back_to_its_server_alone_and_ends_there() {
     assert!(matches!(outcomes(&steps)[..], [(_, 0, Outcome::Connected { .. })]), "{steps:?}");
     assert!(!pair.leader.revalidate(session, TIMEOUT_MS, Origin::peer(7), NOW), "others never heard of it");
     let late = NOW + std::time::Duration::from_secs(60);
-    let heard = ShardTurn { shard: ShardId(0), submitted: vec![], heard: vec![], as_of: late };
+    let heard = heard(vec![], late);
     pair.follower.on_tick(late);
     assert!(pair.exchange().is_empty(), "the shard may have heard of it");
     pair.follower.on_turn(heard, late, WALL, &mut pair.sent);
@@ -465,7 +478,7 @@ fn a_leaders_own_clients_have_local_sessions_too() {
         leader.lead(1, [], NOW, WALL, &mut log);
         let before = leader.last_zxid();
         let me = conn(1);
-        let open = Submission::Connect { password: None, timeout_ms: TIMEOUT_MS };
+        let open = connect(None);
         leader.on_turn(turn(me, SessionId::NONE, open), NOW, WALL, &mut log);
         leader.on_durable(leader.last_zxid());
         let steps = leader.publish().expect("an answer").steps;

@@ -7,7 +7,7 @@ use super::reaper::{Reaper, ReaperOptions};
 use crate::acl::Interner;
 use crate::config::Membership;
 use crate::error::Code;
-use crate::flow::{CommitBatch, Origin, Outcome, Reply, ShardTurn, Step, Submission, Submitted};
+use crate::flow::{CommitBatch, Origin, Outcome, Records, Reply, ShardTurn, Step, Submission, Submitted};
 use crate::format::snapshot::Digest;
 use crate::format::wal::RecordBatch;
 use crate::id::{ServerId, SessionId, Zxid};
@@ -196,7 +196,7 @@ impl Pipeline {
         for (at, Submitted { origin, session, what }) in turn.submitted.iter().enumerate() {
             if at % LOOK_AHEAD == 0 {
                 let next = turn.submitted[at..].iter().take(LOOK_AHEAD);
-                self.db.tree().look_ahead(next.filter_map(path_ahead));
+                self.db.tree().look_ahead(next.filter_map(|next| path_ahead(next, &turn.records)));
             }
             let (origin, session) = (*origin, *session);
             match what {
@@ -207,6 +207,7 @@ impl Pipeline {
                     self.reattach(origin, session, *password, *timeout_ms, now);
                 }
                 Submission::Request { xid, op, record, identities } => {
+                    let record = turn.records.get(*record);
                     self.request(origin, session, (*xid, *op, record), identities, (now, wall), log);
                 }
             }
@@ -549,9 +550,9 @@ pub(super) fn note_reconfig(context: &mut Option<ReconfigContext>, txn: &Txn<'_>
     }
 }
 
-fn path_ahead(submitted: &Submitted) -> Option<&[u8]> {
-    match &submitted.what {
-        Submission::Request { op, record, .. } => ops::path_ahead(*op, record),
+fn path_ahead<'t>(submitted: &Submitted, records: &'t Records) -> Option<&'t [u8]> {
+    match submitted.what {
+        Submission::Request { op, record, .. } => ops::path_ahead(op, records.get(record)),
         Submission::Connect { .. } => None,
     }
 }

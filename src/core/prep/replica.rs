@@ -151,13 +151,14 @@ impl Replica {
                     self.changes.push(Step::Close(origin));
                 }
                 Submission::Request { xid, op, record, identities } => {
-                    let (mut answer, mut refusal) = (answer_to(op, &record), None);
+                    let record = turn.records.get(record);
+                    let (mut answer, mut refusal) = (answer_to(op, record), None);
                     if self.is_local(session) {
                         if op == OpCode::CloseSession {
                             self.local.as_mut().map(|local| local.close(session));
                             self.owners.remove(&session);
                             answer = Answer::Ready(Outcome::Closed);
-                        } else if ops::needs_global_session(op, &record) {
+                        } else if ops::needs_global_session(op, record) {
                             refusal = self.upgrade(session, origin, out).err();
                         }
                     }
@@ -165,7 +166,7 @@ impl Replica {
                         self.syncs.push_back(Syncing::Session(session));
                     }
                     if !matches!(answer, Answer::Ready(_)) {
-                        let (op, identities) = (op.number(), Some(identities));
+                        let (op, record, identities) = (op.number(), record.into(), Some(identities));
                         let request = ForwardedRequest { session, cxid: xid, op, record, identities };
                         out.push(Forward::Request(request));
                     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::Code;
 use crate::flow::{
-    ConnId, Origin, Outcome, PartOutcome, Reply, ShardId, ShardTurn, Step, Submission, Submitted,
+    ConnId, Origin, Outcome, PartOutcome, Records, Reply, ShardId, ShardTurn, Step, Submission, Submitted,
 };
 use crate::id::{ServerId, SessionId, Zxid};
 use crate::log_room::LogRoom;
@@ -89,10 +89,11 @@ impl Harness {
         WallTime(1_700_000_000_000 + self.now.ms() as i64)
     }
 
-    fn submit(&mut self, origin: Origin, session: SessionId, what: Submission) {
+    fn submit(&mut self, origin: Origin, session: SessionId, what: Submission, records: Records) {
         let turn = ShardTurn {
             shard: origin.shard,
             submitted: vec![Submitted { origin, session, what }],
+            records,
             heard: vec![],
             as_of: self.now,
         };
@@ -100,12 +101,13 @@ impl Harness {
     }
 
     fn connect(&mut self, origin: Origin, session: SessionId, password: Password, timeout_ms: i32) {
-        self.submit(origin, session, Submission::Connect { password: Some(password), timeout_ms });
+        let what = Submission::Connect { password: Some(password), timeout_ms };
+        self.submit(origin, session, what, Records::default());
     }
 
     fn request(&mut self, origin: Origin, session: SessionId, xid: i32, op: OpCode, record: Vec<u8>) {
-        let (record, identities) = (record.into(), self.identities.clone());
-        self.submit(origin, session, Submission::Request { xid, op, record, identities });
+        let ((records, [record]), identities) = (Records::of([&record]), self.identities.clone());
+        self.submit(origin, session, Submission::Request { xid, op, record, identities }, records);
     }
 
     /// Opens a session and waits for it.
@@ -133,7 +135,13 @@ impl Harness {
     }
 
     fn turn(&mut self, shard: u16, heard: Vec<(SessionId, Instant)>) {
-        let turn = ShardTurn { shard: ShardId(shard), submitted: vec![], heard, as_of: self.now };
+        let turn = ShardTurn {
+            shard: ShardId(shard),
+            submitted: vec![],
+            records: Records::default(),
+            heard,
+            as_of: self.now,
+        };
         self.pipeline.on_turn(turn, self.now, self.wall(), &mut self.log);
     }
 
@@ -270,7 +278,8 @@ fn a_wrong_password_is_refused_and_still_costs_the_owner_its_connection() {
     let steps = harness.publish_all();
     assert_eq!(closed(&steps), [old]);
     assert!(matches!(steps[1], Step::Reply(Reply { outcome: Outcome::Refused, .. })));
-    harness.submit(new, session, Submission::Connect { password: None, timeout_ms: 4000 });
+    let connect = Submission::Connect { password: None, timeout_ms: 4000 };
+    harness.submit(new, session, connect, Records::default());
     assert!(matches!(harness.publish_all()[..], [Step::Reply(Reply { outcome: Outcome::Refused, .. })]));
     harness.connect(conn(0, 3), session, password_of(session), 4000);
     let steps = harness.publish_all();

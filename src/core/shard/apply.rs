@@ -68,7 +68,8 @@ impl Shard {
         if matches!(outcome, Outcome::Failed(Code::SessionMoved)) {
             return self.close(id, CloseReason::SessionMoved(session));
         }
-        let len = reply::whole(&mut conn.out, pending.xid, zxid, |out| reply::outcome(outcome, out));
+        let len =
+            reply::whole(&mut conn.out, pending.xid, zxid, |out| reply::outcome(outcome, &self.tree, out));
         let op = OpCode::from_number(pending.op);
         let sent = Sent { xid: pending.xid, op, zxid, len, received: pending.received, now };
         sent.count(&mut conn.stats, &mut self.stats);

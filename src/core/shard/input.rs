@@ -167,7 +167,7 @@ impl Shard {
         match op {
             Some(op) if op.is_ordered() && op != OpCode::CreateSession => {
                 let identities = identities.unwrap_or_else(|| Arc::clone(&conn.identities));
-                let what = Submission::Request { xid, op, record: record.into(), identities };
+                let what = Submission::Request { xid, op, record: self.records.push(record), identities };
                 let pending = Pending { xid, op: number, received, len, stage: Stage::Ordered };
                 self.submit_pending(id, pending, what);
             }

@@ -115,7 +115,7 @@ impl Shard {
             Asked::Session => Submission::Connect { password: None, timeout_ms },
             Asked::Operation { xid, op, record, identities } => match OpCode::from_number(op) {
                 Some(op) if op.is_ordered() && op != OpCode::CreateSession && !is_late => {
-                    Submission::Request { xid, op, record, identities }
+                    Submission::Request { xid, op, record: self.records.push(&record), identities }
                 }
                 _ => {
                     self.stats.stale_replies += u64::from(self.options.stale.closed_connection);

@@ -64,7 +64,7 @@ pub use report::{ConnReport, Lists, SessionReport, ShardReport};
 pub use stats::{Latency, ReplySizes, ShardStats};
 use throttle::Throttle;
 
-use crate::flow::{ConnId, ShardId, ShardTurn, Submitted};
+use crate::flow::{ConnId, Records, ShardId, ShardTurn, Submitted};
 use crate::id::SessionId;
 use crate::time::Instant;
 use crate::tree::DataTree;
@@ -100,7 +100,9 @@ pub struct Shard {
     /// The bytes of those of them that are large.
     large_len: usize,
     effects: Vec<Effect>,
+    /// Since the last turn, and their records.
     submitted: Vec<Submitted>,
+    records: Records,
     /// Connections, by index, that were heard since the last turn.
     heard: Vec<u32>,
     /// Sessions that were heard since the last turn on connections that have gone.
@@ -135,6 +137,7 @@ impl Shard {
             large_len: 0,
             effects: Vec::new(),
             submitted: Vec::new(),
+            records: Records::default(),
             heard: Vec::new(),
             heard_before_close: Vec::new(),
             turn_due: Instant(0),
@@ -158,6 +161,7 @@ impl Shard {
             self.close(id, CloseReason::NotServing);
         }
         self.submitted.clear();
+        self.records = Records::default();
         if let Some(line) = &mut self.line {
             line.clear();
         }
@@ -231,7 +235,11 @@ impl Shard {
                 heard.push((conn.session, conn.last_heard));
             }
         }
-        Some(ShardTurn { shard: self.id, submitted: std::mem::take(&mut self.submitted), heard, as_of: now })
+        // There will be about as many next time.
+        let next = Vec::with_capacity(self.submitted.len());
+        let submitted = std::mem::replace(&mut self.submitted, next);
+        let records = std::mem::take(&mut self.records);
+        Some(ShardTurn { shard: self.id, submitted, records, heard, as_of: now })
     }
 
     /// Swaps the connection's output for an empty buffer, the driver's last one. What is swapped out no

@@ -5,6 +5,7 @@ use crate::flow::{Outcome, PartOutcome};
 use crate::id::Zxid;
 use crate::jute::Writer;
 use crate::proto::{OpCode, ReplyHeader, begin_frame, end_frame};
+use crate::tree::{DataTree, Found, Slot};
 
 /// Appends a frame of what `payload` appends, and returns its length.
 pub(super) fn framed(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) -> usize {
@@ -37,20 +38,21 @@ pub(super) fn whole(
     })
 }
 
-/// Appends what an ordered request's reply says beyond its header; see [`whole`].
-pub(super) fn outcome(outcome: &Outcome, out: &mut Writer<'_>) -> Result<(), Code> {
+/// Appends what an ordered request's reply says beyond its header, where the tree is as of that request; see [`whole`].
+pub(super) fn outcome(outcome: &Outcome, tree: &DataTree, out: &mut Writer<'_>) -> Result<(), Code> {
     match outcome {
         Outcome::Failed(code) => return Err(*code),
         Outcome::Connected { .. } | Outcome::Refused | Outcome::Done | Outcome::Closed => {}
-        Outcome::Created(node) => out.text(node.path()),
-        Outcome::CreatedWithStat(node, stat) => {
-            out.text(node.path());
-            stat.encode(out);
+        Outcome::Created(node) => out.utf8(node.path_bytes()),
+        Outcome::CreatedWithStat(node) => {
+            out.utf8(node.path_bytes());
+            tree.stat_of_childless(node).encode(out);
         }
-        Outcome::Changed(stat) => stat.encode(out),
-        Outcome::Reconfigured(node, stat) => {
-            out.buffer(node.data());
-            stat.encode(out);
+        Outcome::Changed(slot) => changed(*slot, tree).stat().encode(out),
+        Outcome::Reconfigured(slot) => {
+            let found = changed(*slot, tree);
+            out.buffer(found.node.data());
+            found.stat().encode(out);
         }
         Outcome::Synced(Some(path)) => out.text(path),
         Outcome::Synced(None) => out.buffer(None),
@@ -60,6 +62,15 @@ pub(super) fn outcome(outcome: &Outcome, out: &mut Writer<'_>) -> Result<(), Cod
         }
     }
     Ok(())
+}
+
+/// The node that a request has just changed.
+///
+/// # Panics
+///
+/// If there is none: the step that changed it breaks our own promise.
+fn changed(slot: Slot, tree: &DataTree) -> Found<'_> {
+    tree.at(slot).unwrap_or_else(|| unreachable!("what was just changed is there"))
 }
 
 /// Appends the header of a part's result in a multi or multiRead (client-protocol §7).
@@ -82,11 +93,11 @@ fn part_outcome(part: &PartOutcome, out: &mut Writer<'_>) {
     match part {
         PartOutcome::Created(node) => {
             part_header(OpCode::Create, out);
-            out.text(node.path());
+            out.utf8(node.path_bytes());
         }
         PartOutcome::CreatedWithStat(node, stat) => {
             part_header(OpCode::Create2, out);
-            out.text(node.path());
+            out.utf8(node.path_bytes());
             stat.encode(out);
         }
         PartOutcome::Deleted => part_header(OpCode::Delete, out),
@@ -110,6 +121,7 @@ const NO_OP: i32 = -1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::TreeOptions;
 
     #[test]
     fn a_failed_reply_is_its_header_alone_whatever_was_written_before() {
@@ -127,7 +139,8 @@ mod tests {
     fn a_failed_multi_lists_an_error_for_each_part() {
         let mut out = Vec::new();
         let parts = vec![PartOutcome::Failed(Code::Ok), PartOutcome::Failed(Code::NoNode)];
-        assert_eq!(outcome(&Outcome::Multi(parts), &mut Writer::new(&mut out)), Ok(()));
+        let tree = DataTree::new(TreeOptions::default());
+        assert_eq!(outcome(&Outcome::Multi(parts), &tree, &mut Writer::new(&mut out)), Ok(()));
         assert_eq!(out.len(), 2 * 13 + 9);
         assert_eq!(out[..13], [255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(out[26..], [255, 255, 255, 255, 1, 255, 255, 255, 255]);

@@ -18,8 +18,8 @@ pub fn parent_of(path: &str) -> Option<&str> {
 /// The parent's path as a write names it: what stands before the last slash, `/` if that is nothing.
 /// `None` if the text has no slash or has a NUL, which no write may have (server-semantics §1).
 pub fn parent_to_write(path: &str) -> Option<&str> {
-    match path.rfind('/')? {
-        _ if path.as_bytes().contains(&0) => None,
+    match path.as_bytes().iter().rposition(|byte| *byte == b'/')? {
+        _ if is_any(path.as_bytes(), |byte| byte == 0) => None,
         0 => Some("/"),
         at => Some(&path[..at]),
     }
@@ -30,6 +30,27 @@ pub fn is_valid_path(path: &str) -> bool {
     if path.len() > PATH_LEN_MAX {
         return false;
     }
+    is_plainly_valid(path.as_bytes()) || is_valid_after_all(path)
+}
+
+/// Most paths are valid, and are seen to be without a look at what is where: all is ASCII, and no name is empty or begins
+/// with a dot.
+fn is_plainly_valid(path: &[u8]) -> bool {
+    let is_odd = |[first, second]: [u8; 2]| first == b'/' && matches!(second, b'/' | b'.');
+    path.len() > 1
+        && path[0] == b'/'
+        && path[path.len() - 1] != b'/'
+        && !is_any(path, |byte| !matches!(byte, 0x20..=0x7e))
+        && !path.array_windows().fold(false, |any, pair| any | is_odd(*pair))
+}
+
+/// Whether there is such a byte. Looks at all of them, several at once, which takes less time than stopping at the first
+/// would.
+fn is_any(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(false, |any, byte| any | is_such(*byte))
+}
+
+fn is_valid_after_all(path: &str) -> bool {
     let Some((b'/', below_root)) = path.as_bytes().split_first() else { return false };
     let (mut start, mut is_ascii) = (0, true);
     for (at, byte) in below_root.iter().enumerate() {
@@ -60,6 +81,8 @@ pub fn utf16_len(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -76,6 +99,13 @@ mod tests {
         assert_eq!((parent_to_write("/a"), parent_to_write("/a/")), (Some("/"), Some("/a")));
         assert_eq!((parent_to_write("//"), parent_to_write("/a//b")), (Some("/"), Some("/a/")));
         assert_eq!((parent_to_write(""), parent_to_write("a"), parent_to_write("/a\0")), (None, None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_that_is_plainly_valid_is_valid(path in "[a/.\\x1f ~\\x7fé]{0,8}") {
+            prop_assert!(!is_plainly_valid(path.as_bytes()) || is_valid_after_all(&path));
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::server::Server;
 use crate::error::Code;
-use crate::flow::{CommitBatch, ConnId, Origin, Outcome, ShardId, ShardTurn, Step, Submission, Submitted};
+use crate::flow::{
+    CommitBatch, ConnId, Origin, Outcome, RecordAt, Records, ShardId, ShardTurn, Step, Submission, Submitted,
+};
 use crate::id::{ServerId, SessionId};
 use crate::member::{Action, Moment};
 use crate::proto::{OpCode, Txn, TxnHeader};
@@ -70,7 +72,8 @@ impl Lonely {
 
     fn turn(&mut self, submitted: Vec<Submitted>) -> Vec<Step> {
         let at = self.at();
-        let turn = ShardTurn { shard: SHARD, submitted, heard: Vec::new(), as_of: at.now };
+        let (records, [_]) = Records::of([&[]]);
+        let turn = ShardTurn { shard: SHARD, submitted, records, heard: Vec::new(), as_of: at.now };
         steps(self.process(|member, out| member.on_turn(turn, at, out)))
     }
 
@@ -92,7 +95,7 @@ impl Lonely {
     }
 
     fn request(&mut self, conn: u64, session: SessionId, op: OpCode) -> Vec<Step> {
-        let (record, identities) = (Box::default(), Arc::new([]));
+        let (record, identities) = (RecordAt::default(), Arc::new([]));
         self.submit(conn, session, Submission::Request { xid: 5, op, record, identities })
     }
 }

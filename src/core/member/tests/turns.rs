@@ -2,7 +2,7 @@
 
 use super::server::Server;
 use crate::durable::Durable;
-use crate::flow::{ConnId, Origin, ShardId, ShardTurn, Step, Submission, Submitted};
+use crate::flow::{ConnId, Origin, Records, ShardId, ShardTurn, Step, Submission, Submitted};
 use crate::id::SessionId;
 use crate::member::{Action, Member, Moment};
 use crate::time::{Instant, WallTime};
@@ -31,7 +31,7 @@ fn turn(conn: u64) -> ShardTurn {
     let origin = Origin { shard: SHARD, conn: ConnId(conn) };
     let what = Submission::Connect { password: None, timeout_ms: 4_000 };
     let submitted = vec![Submitted { origin, session: SessionId::NONE, what }];
-    ShardTurn { shard: SHARD, submitted, heard: Vec::new(), as_of: AT.now }
+    ShardTurn { shard: SHARD, submitted, records: Records::default(), heard: Vec::new(), as_of: AT.now }
 }
 
 #[test]

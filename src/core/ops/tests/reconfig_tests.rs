@@ -45,8 +45,10 @@ fn servers_join_leave_and_are_replaced_and_the_zxid_is_the_version() {
         bench.ask(OpCode::Reconfig, &request(Some("server.5=h5:2888:3888;2181"), Some("2,9"), None, 7));
     let zxid = bench.last;
     assert_eq!(bench.shown(), membership(&[1, 3, 5], &[4], zxid.0).text());
-    let Outcome::Reconfigured(node, stat) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(node.data(), Some(bench.shown().as_bytes()));
+    let Outcome::Reconfigured(slot) = outcome else { panic!("{outcome:?}") };
+    let found = bench.db.tree().at(slot).expect("the node of the configuration");
+    assert_eq!(found.node.data(), Some(bench.shown().as_bytes()));
+    let stat = found.stat();
     assert_eq!((stat.version, stat.mzxid), (-1, zxid));
     let logged = logged.expect("a transaction");
     let (_, txn) = TxnHeader::decode(&mut Reader::new(&logged)).expect("readable");

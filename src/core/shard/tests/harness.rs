@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Code;
 use crate::flow::{
-    CommitBatch, ConnId, Origin, Outcome, Reply, ShardId, ShardTurn, Step, Submission, Submitted,
+    CommitBatch, ConnId, Origin, Outcome, Records, Reply, ShardId, ShardTurn, Step, Submission, Submitted,
 };
 use crate::id::{SessionId, Zxid};
 use crate::jute::{Reader, Writer};
@@ -33,6 +33,8 @@ pub(super) struct Harness {
     pub(super) zxid: i64,
     /// Requests that commit has and has not answered.
     pub(super) submitted: Vec<Submitted>,
+    /// The records of all that commit ever had.
+    pub(super) records: Records,
     pub(super) closed: BTreeMap<ConnId, CloseReason>,
     pub(super) words: Vec<(ConnId, [u8; 4])>,
     /// Every byte each client was sent.
@@ -63,6 +65,7 @@ impl Harness {
             now: Instant::from_ms(1_000),
             zxid: 0,
             submitted: Vec::new(),
+            records: Records::default(),
             closed: BTreeMap::new(),
             words: Vec::new(),
             received: BTreeMap::new(),
@@ -195,7 +198,12 @@ impl Harness {
             let mut effects = Vec::new();
             self.shard.take_effects(&mut effects);
             if let Some(mut turn) = self.shard.take_turn(self.now) {
-                self.submitted.append(&mut turn.submitted);
+                for mut submitted in turn.submitted.drain(..) {
+                    if let Submission::Request { record, .. } = &mut submitted.what {
+                        *record = self.records.push(turn.records.get(*record));
+                    }
+                    self.submitted.push(submitted);
+                }
                 self.turns.push(turn);
             }
             if effects.is_empty() {

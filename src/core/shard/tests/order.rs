@@ -88,7 +88,7 @@ fn commit_gets_the_record_as_it_came_with_the_identities_of_that_moment() {
     let Submission::Request { xid: 1, op: OpCode::Multi, record, identities } = first else {
         panic!("{first:?}")
     };
-    assert_eq!((&record[..], &identities[..]), (RECORD, &[identity("ip", "127.0.0.1")][..]));
+    assert_eq!((harness.records.get(*record), &identities[..]), (RECORD, &[identity("ip", "127.0.0.1")][..]));
     let Submission::Request { identities, .. } = second else { panic!("{second:?}") };
     assert_eq!(identities.len(), 2);
 }

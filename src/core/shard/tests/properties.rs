@@ -78,7 +78,7 @@ fn transcript(options: ShardOptions, input: &[u8], mut cuts: Vec<usize>) -> Vec<
 /// Commit carries out the oldest write: the data becomes the request's xid.
 fn publish_oldest(harness: &mut Harness) {
     let Submission::Request { xid, record, .. } = &harness.submitted[0].what else { panic!("not a request") };
-    let path = Reader::new(record).text().expect("a path");
+    let path = Reader::new(harness.records.get(*record)).text().expect("a path");
     let change = harness.change(&path, &xid.to_be_bytes());
     harness.transact(vec![change], Some(Outcome::Done));
 }
