@@ -45,8 +45,7 @@ impl<'a> Writer<'a> {
     /// As [`Writer::text`], of a text that is known as the bytes of its UTF-8. Other bytes are written as they are, or as
     /// no text.
     pub fn utf8(&mut self, value: &[u8]) {
-        // Looking at all bytes takes less time than stopping at the first of these would.
-        if value.iter().fold(0, |most, byte| most.max(*byte)) < FIRST_BYTE_OF_FOUR {
+        if value.is_ascii() || value.iter().all(|byte| *byte < FIRST_BYTE_OF_FOUR) {
             self.buffer(Some(value));
         } else {
             self.buffer(Some(&cesu8(std::str::from_utf8(value).unwrap_or_default())));

@@ -22,7 +22,8 @@ pub(super) fn decide<'r>(
     if flags.is_ephemeral() { asker.check_owner() } else { asker.check_session() }?;
     let parent_path = parent_to_write(&request.path).ok_or(Code::BadArguments)?;
     let acl = acl::validate(&request.acl, asker.identities, &asker.settings.policy, asker.interner)?;
-    let parent = asker.find(db, parent_path, perms::CREATE)?;
+    let parent = db.tree.get_near(parent_path, db.last_parent).ok_or(Code::NoNode)?;
+    asker.check_permission(parent.node.acl(), perms::CREATE)?;
     let creates_before = parent.cversion();
     let path = if flags.is_sequential() {
         Cow::Owned(format!("{}{creates_before:010}", request.path))
@@ -63,7 +64,7 @@ pub(super) fn apply(
 ) -> Option<Applied> {
     let parent = match at {
         Some(slot) => db.tree.at(slot)?,
-        None => db.tree.get(parent_of(path)?)?,
+        None => db.tree.get_near(parent_of(path)?, db.last_parent)?,
     };
     if at.is_none()
         && let Some(existing) = db.tree.get(path)
@@ -91,6 +92,7 @@ pub(super) fn apply(
     };
     let node = Node::new(path, data, fields);
     let (parent_cversion, slot) = (later_count(parent.cversion(), parent_cversion), parent.slot);
+    db.last_parent = slot;
     db.change(header.zxid, Delta::Create { node: node.clone(), parent_cversion }, slot, trail);
     db.count_stats_node(header.zxid, path, trail);
     let usage = UsageChange { nodes: 1, bytes: node.data_len() as i64 };

@@ -18,6 +18,8 @@ pub struct Database {
     pub(super) tree: DataTree,
     pub(super) quotas: Quotas,
     digests: Digests,
+    /// Below which node the last one was created: most creations are below the parent of the one before.
+    pub(super) last_parent: Slot,
 }
 
 /// Told of each change that applying a transaction makes.
@@ -51,7 +53,7 @@ impl Database {
     /// The database whose tree this is, with what quotas say is used counted anew.
     pub fn new(tree: DataTree) -> Database {
         let quotas = Quotas::of(&tree);
-        let mut database = Database { tree, quotas, digests: Digests::default() };
+        let mut database = Database { tree, quotas, digests: Digests::default(), last_parent: Slot::ROOT };
         database.recount();
         database
     }

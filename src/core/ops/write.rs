@@ -80,7 +80,7 @@ impl Asker<'_> {
         }
     }
 
-    fn check_permission(&self, list: &[Acl], perm: i32) -> Result<(), Code> {
+    pub(super) fn check_permission(&self, list: &[Acl], perm: i32) -> Result<(), Code> {
         match acl::permits(list, perm, self.identities, &self.settings.policy) {
             true => Ok(()),
             false => Err(Code::NoAuth),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Bound;
 
 use super::delta::{Counters, Delta, Place, Undo};
-use super::digest;
+use super::digest::{self, LastCounted};
 use super::load::Notes;
 use super::node::{Node, NodeFields};
 use super::owner::Owner;
@@ -36,6 +36,7 @@ pub struct DataTree {
     approximate_data_size: u64,
     /// As far as it is kept, see [`TreeOptions::digest`].
     digest: u64,
+    last_counted: LastCounted,
 }
 
 /// What a tree must know of the server's configuration.
@@ -94,6 +95,7 @@ impl DataTree {
             ephemerals: self.ephemerals.clone(),
             expendables: self.expendables.clone(),
             sessions: self.sessions.clone(),
+            last_counted: LastCounted::default(),
             ..*self
         }
     }
@@ -122,6 +124,7 @@ impl DataTree {
             last_zxid: Zxid::ZERO,
             approximate_data_size: 0,
             digest: 0,
+            last_counted: LastCounted::default(),
         }
     }
 
@@ -148,6 +151,14 @@ impl DataTree {
     pub fn get(&self, path: &str) -> Option<Found<'_>> {
         let slot = self.paths.look(|table| table.find(path, &self.slots))??;
         self.at(slot)
+    }
+
+    /// As [`DataTree::get`], where it is likely that the node is in this slot, whatever is.
+    pub fn get_near(&self, path: &str, slot: Slot) -> Option<Found<'_>> {
+        match self.slots.try_node(slot) {
+            Some(node) if node.path_bytes() == path.as_bytes() => Some(Found { node, slot, tree: self }),
+            _ => self.get(path),
+        }
     }
 
     /// The node in this slot.
@@ -412,8 +423,7 @@ impl DataTree {
         if self.options.digest
             && let Some(node) = self.slots.node(slot)
         {
-            let (out, into) = (digest::of(node, before), digest::of(node, Some(after)));
-            self.digest = self.digest.wrapping_sub(out).wrapping_add(into);
+            self.digest = self.digest.wrapping_add(self.last_counted.change(node, before, after));
         }
     }
 

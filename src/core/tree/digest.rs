@@ -18,6 +18,27 @@ pub(super) fn of(node: &Node, counters: Option<Counters>) -> u64 {
     node.digest(pzxid, cversion).into()
 }
 
+/// What the last node whose counters changed added to the digest after that: most creations are below the parent of the
+/// one before.
+#[derive(Clone, Default)]
+pub(super) struct LastCounted(Option<(Node, Counters, u64)>);
+
+impl LastCounted {
+    /// By how much the digest changes as a node's counters do, to be added to it.
+    pub(super) fn change(&mut self, node: &Node, before: Option<Counters>, after: Counters) -> u64 {
+        let out = match &self.0 {
+            Some((last, counters, sum)) if last.is_same(node) && before == Some(*counters) => *sum,
+            _ => of(node, before),
+        };
+        let into = of(node, Some(after));
+        match &mut self.0 {
+            Some((last, counters, sum)) if last.is_same(node) => (*counters, *sum) = (after, into),
+            other => *other = Some((node.clone(), after, into)),
+        }
+        into.wrapping_sub(out)
+    }
+}
+
 /// The CRC-32 of some bytes.
 pub(super) fn sum_of(bytes: &[u8]) -> u32 {
     match bytes.first_chunk() {

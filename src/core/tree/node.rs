@@ -88,6 +88,11 @@ impl Node {
         self.0.slice.len() - self.data_start()
     }
 
+    /// Whether this is that node, and not only one like it.
+    pub(super) fn is_same(&self, other: &Node) -> bool {
+        std::ptr::eq(self.header(), other.header())
+    }
+
     /// Has the processor load the node's beginning.
     pub(crate) fn load(&self) {
         black_box((ThinArc::strong_count(&self.0), self.data_len()));

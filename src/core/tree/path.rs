@@ -36,12 +36,11 @@ pub fn is_valid_path(path: &str) -> bool {
 /// Most paths are valid, and are seen to be without a look at what is where: all is ASCII, and no name is empty or begins
 /// with a dot.
 fn is_plainly_valid(path: &[u8]) -> bool {
-    let is_odd = |[first, second]: [u8; 2]| first == b'/' && matches!(second, b'/' | b'.');
-    path.len() > 1
-        && path[0] == b'/'
-        && path[path.len() - 1] != b'/'
+    let (Some((b'/', names)), Some(last)) = (path.split_first(), path.last()) else { return false };
+    let is_odd = |first: &u8, second: &u8| *first == b'/' && matches!(second, b'/' | b'.');
+    *last != b'/'
         && !is_any(path, |byte| !matches!(byte, 0x20..=0x7e))
-        && !path.array_windows().fold(false, |any, pair| any | is_odd(*pair))
+        && !path.iter().zip(names).fold(false, |any, (first, second)| any | is_odd(first, second))
 }
 
 /// Whether there is such a byte. Looks at all of them, several at once, which takes less time than stopping at the first

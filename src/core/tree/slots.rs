@@ -10,7 +10,7 @@ pub struct Slot(pub(super) u32);
 
 impl Slot {
     /// The root's: it comes first.
-    pub(super) const ROOT: Slot = Slot(0);
+    pub(crate) const ROOT: Slot = Slot(0);
 
     /// No slot: the end of a list of siblings, the parent of the root.
     pub(super) const NONE: Slot = Slot(u32::MAX);
