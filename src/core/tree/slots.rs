@@ -69,6 +69,9 @@ pub(super) struct Slots {
     nodes: Chunks<Option<Node>>,
     count: usize,
     links: Chunks<Links>,
+    /// Which slots have a family, 64 in each: most have none, and whoever asks need not look at their links, which lie
+    /// somewhere else in memory for each.
+    has_family: Chunks<u64>,
     free: Vec<Slot>,
     families: Chunks<Family>,
     free_families: Vec<FamilyId>,
@@ -85,7 +88,7 @@ impl Slots {
     pub(super) fn linked(mut self, parents: impl Iterator<Item = Slot>) -> Slots {
         for parent in parents {
             let links = Links { next: Slot::NONE, prev: Slot::NONE, above: Above::parent(parent) };
-            let slot = Slot(self.links.push(links));
+            let slot = self.push_links(links);
             if parent != Slot::NONE {
                 self.link(parent, slot);
             }
@@ -117,7 +120,7 @@ impl Slots {
             }
             None => {
                 self.nodes.push(Some(node));
-                self.links.push(links);
+                self.push_links(links);
             }
         }
     }
@@ -135,10 +138,19 @@ impl Slots {
         self.nodes[slot.0].as_ref()
     }
 
-    /// Has the processor load where the slot's node and family are, if there is such a slot.
+    /// Has the processor load where the slot's node is, and its family if it has one, if there is such a slot.
     pub(super) fn load(&self, slot: Slot) {
-        let is_taken = self.nodes.get(slot.0).map(Option::is_some);
-        black_box((is_taken, self.links.get(slot.0).map(|links| links.above.0)));
+        if let Some(node) = self.nodes.get(slot.0) {
+            black_box(node.is_some());
+            if self.has_family(slot) {
+                self.load_links(slot);
+            }
+        }
+    }
+
+    /// Has it load where the slot's place among others is.
+    pub(super) fn load_links(&self, slot: Slot) {
+        black_box(self.links.get(slot.0).map(|links| links.above.0));
     }
 
     /// The slot's node, if there is such a slot and it is taken.
@@ -163,6 +175,9 @@ impl Slots {
     }
 
     pub(super) fn family(&self, slot: Slot) -> Option<&Family> {
+        if !self.has_family(slot) {
+            return None;
+        }
         self.links[slot.0].above.as_family().map(|id| &self.families[id.0])
     }
 
@@ -176,6 +191,7 @@ impl Slots {
     /// Forgets the slot's family.
     pub(super) fn drop_family(&mut self, slot: Slot) {
         if let Some(id) = self.links[slot.0].above.as_family() {
+            self.has_family[slot.0 / 64] &= !(1 << (slot.0 % 64));
             self.links[slot.0].above = Above::parent(self.families[id.0].parent);
             self.free_families.push(id);
         }
@@ -220,7 +236,20 @@ impl Slots {
             None => FamilyId(self.families.push(family)),
         };
         self.links[slot.0].above = Above::family(id);
+        self.has_family[slot.0 / 64] |= 1 << (slot.0 % 64);
         id
+    }
+
+    fn has_family(&self, slot: Slot) -> bool {
+        self.has_family[slot.0 / 64] & (1 << (slot.0 % 64)) != 0
+    }
+
+    fn push_links(&mut self, links: Links) -> Slot {
+        let slot = self.links.push(links);
+        if slot.is_multiple_of(64) {
+            self.has_family.push(0);
+        }
+        Slot(slot)
     }
 }
 

@@ -37,8 +37,13 @@ impl DataTree {
                 self.paths.look(|table| table.prefetch(path));
             }
             delta.node().into_iter().for_each(Node::load);
-            let is_new = matches!(delta, Delta::Create { .. });
-            *slot = if is_new { place.parent } else { place.slot };
+            *slot = match delta {
+                Delta::Create { .. } => place.parent,
+                _ => place.slot,
+            };
+            if let Delta::Delete(_) = delta {
+                self.slots.load_links(place.slot);
+            }
         }
         self.load(&slots);
     }
