@@ -70,12 +70,19 @@ impl AclRef {
 
     /// Appends the list as jute's vector of entries.
     pub fn encode(&self, out: &mut Writer<'_>) {
+        if self.0.is_none() {
+            return out.raw(OPEN_ENCODED);
+        }
         out.int(self.len() as i32);
         self.iter().for_each(|entry| entry.encode(out));
     }
 
     /// Reads a stored list, where null counts as empty.
     pub fn decode(reader: &mut Reader<'_>) -> Result<AclRef, DecodeError> {
+        if reader.rest().starts_with(OPEN_ENCODED) {
+            reader.skip(OPEN_ENCODED.len())?;
+            return Ok(AclRef::open());
+        }
         let count = reader.count(ENCODED_LEN_MIN)?.unwrap_or(0);
         let entries: Vec<Acl> = (0..count).map(|_| Acl::decode(reader)).collect::<Result<_, _>>()?;
         Ok(AclRef::new(entries))
@@ -168,5 +175,30 @@ impl<'a> RequestAcls<'a> {
 
 static OPEN: LazyLock<[Acl; 1]> =
     LazyLock::new(|| [Acl { perms: perms::ALL, scheme: "world".into(), id: "anyone".into() }]);
+/// As it is encoded, which most transactions have.
+const OPEN_ENCODED: &[u8] = b"\0\0\0\x01\0\0\0\x1f\0\0\0\x05world\0\0\0\x06anyone";
 const ENCODED_LEN_MIN: usize = 12;
 const _: () = assert!(size_of::<AclRef>() == 8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_open_list_is_known_by_its_bytes_and_every_other_is_read() {
+        let list = |perms, id: &str| [Acl { perms, scheme: "world".into(), id: id.into() }];
+        for entries in [list(31, "anyone"), list(30, "anyone"), list(31, "anyonE")] {
+            let mut bytes = Vec::new();
+            let mut out = Writer::new(&mut bytes);
+            AclRef::new(entries.clone()).encode(&mut out);
+            out.int(7);
+            let mut entry_by_entry = 1i32.to_be_bytes().to_vec();
+            entries[0].encode(&mut Writer::new(&mut entry_by_entry));
+            assert_eq!(bytes[..bytes.len() - 4], entry_by_entry);
+            let mut reader = Reader::new(&bytes);
+            let read = AclRef::decode(&mut reader).expect("a list");
+            assert_eq!((&read[..], read == AclRef::open()), (&entries[..], entries == *OPEN));
+            assert_eq!(reader.int(), Ok(7), "what follows");
+        }
+    }
+}

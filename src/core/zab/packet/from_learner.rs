@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use super::kind::{ACK, ACKEPOCH, FOLLOWERINFO, OBSERVERINFO, PING, REQUEST, REVALIDATE};
-use super::raw::write_identities;
+use super::raw::{LastIdentities, write_identities};
 use super::{PROTOCOL_VERSION, PacketError, QuorumPacket, Split};
 use crate::flow::ForwardedRequest;
 use crate::id::{ServerId, SessionId, Zxid};
@@ -122,6 +120,14 @@ impl FromLearner {
     ///
     /// If its data is not what its kind says.
     pub fn decode(packet: QuorumPacket<'_>) -> Result<FromLearner, PacketError> {
+        FromLearner::decode_next(packet, &mut LastIdentities::default())
+    }
+
+    /// As [`FromLearner::decode`], of a packet that comes after others.
+    fn decode_next<'a>(
+        packet: QuorumPacket<'a>,
+        last: &mut LastIdentities<'a>,
+    ) -> Result<FromLearner, PacketError> {
         let kind = packet.kind;
         let malformed = |error| PacketError::Malformed { kind, error };
         let data = packet.data.unwrap_or_default();
@@ -147,7 +153,7 @@ impl FromLearner {
                 let (session, timeout_ms) = read_touch(&mut reader).map_err(malformed)?;
                 FromLearner::Revalidate { session, timeout_ms }
             }
-            REQUEST => FromLearner::Request(decode_request(packet).map_err(malformed)?),
+            REQUEST => FromLearner::Request(decode_request(packet, last).map_err(malformed)?),
             _ => FromLearner::Unknown(kind),
         })
     }
@@ -156,10 +162,11 @@ impl FromLearner {
     /// acknowledgement that another follows at once is left out, for the other says all that it does.
     pub fn split_all(bytes: &[u8], value_len_max: usize) -> LearnerInput {
         let mut input = LearnerInput { packets: Vec::new(), consumed: 0, rest: Ok(0) };
+        let mut last = LastIdentities::default();
         loop {
             let split = QuorumPacket::split(&bytes[input.consumed..], value_len_max);
             let (packet, len) = match split {
-                Ok(Split::Whole(packet, len)) => (FromLearner::decode(packet), len),
+                Ok(Split::Whole(packet, len)) => (FromLearner::decode_next(packet, &mut last), len),
                 Ok(Split::Partial(wanted)) => return LearnerInput { rest: Ok(wanted), ..input },
                 Err(error) => return LearnerInput { rest: Err(error), ..input },
             };
@@ -235,14 +242,17 @@ fn encode_request(request: &ForwardedRequest, out: &mut Vec<u8>) {
     write_identities(request.identities.as_deref(), &mut writer);
 }
 
-fn decode_request(packet: QuorumPacket<'_>) -> Result<ForwardedRequest, DecodeError> {
+fn decode_request<'a>(
+    packet: QuorumPacket<'a>,
+    last: &mut LastIdentities<'a>,
+) -> Result<ForwardedRequest, DecodeError> {
     let mut reader = Reader::new(packet.data.unwrap_or_default());
     Ok(ForwardedRequest {
         session: SessionId(reader.long()?),
         cxid: reader.int()?,
         op: reader.int()?,
         record: reader.rest().into(),
-        identities: packet.identities.map(Arc::from),
+        identities: packet.identities.map(|identities| last.list(identities)).transpose()?,
     })
 }
 

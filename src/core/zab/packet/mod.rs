@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use from_leader::FromLeader;
 pub use from_learner::{FromLearner, LearnerInfo, LearnerInput, LearnerKind};
-pub use raw::{PacketError, QuorumPacket, Split};
+pub use raw::{Identities, PacketError, QuorumPacket, Split};
 
 /// A transaction as proposals and log records carry it: header, record, perhaps a digest.
 pub type Payload = Arc<[u8]>;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::id::Zxid;
@@ -14,8 +16,20 @@ pub struct QuorumPacket<'a> {
     /// What the kind says; null and empty differ.
     pub data: Option<&'a [u8]>,
     /// Who a forwarded request's client is.
-    pub identities: Option<Vec<Identity>>,
+    pub identities: Option<Identities<'a>>,
 }
+
+/// Who a client is, found to be well-formed and looked into no further: many requests carry the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identities<'a> {
+    count: i32,
+    /// What follows the count.
+    entries: &'a [u8],
+}
+
+/// The identities that were decoded last, for the next request whose are the same.
+#[derive(Default)]
+pub(super) struct LastIdentities<'a>(Option<(Identities<'a>, Arc<[Identity]>)>);
 
 /// What the first bytes of a stream are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +87,13 @@ impl<'a> QuorumPacket<'a> {
         writer.int(self.kind);
         writer.long(self.zxid.0);
         writer.buffer(self.data);
-        write_identities(self.identities.as_deref(), &mut writer);
+        match self.identities {
+            None => writer.int(-1),
+            Some(Identities { count, entries }) => {
+                writer.int(count);
+                writer.raw(entries);
+            }
+        }
     }
 
     /// Takes the first packet off a stream. No value in it may be longer than `value_len_max`.
@@ -104,7 +124,13 @@ impl<'a> QuorumPacket<'a> {
             len if !(0..=IDENTITIES_MAX).contains(&len) => {
                 return Err(DecodeError::BadLength { offset, len });
             }
-            len => Some((0..len).map(|_| identity(reader)).collect::<Result<_, _>>()?),
+            count => {
+                let (rest, start) = (reader.rest(), reader.offset());
+                for _ in 0..2 * count {
+                    text(reader)?;
+                }
+                Some(Identities { count, entries: &rest[..reader.offset() - start] })
+            }
         };
         Ok(QuorumPacket { kind, zxid, data, identities })
     }
@@ -120,15 +146,30 @@ pub(super) fn write_identities(identities: Option<&[Identity]>, writer: &mut Wri
     }
 }
 
-fn identity(reader: &mut Reader<'_>) -> Result<Identity, DecodeError> {
-    let scheme = text(reader)?;
-    Ok(Identity { scheme, id: text(reader)? })
+impl Identities<'_> {
+    fn list(&self) -> Result<Arc<[Identity]>, DecodeError> {
+        let mut reader = Reader::new(self.entries);
+        let mut text = || text(&mut reader).map(|bytes| String::from_utf8_lossy(bytes).into());
+        (0..self.count).map(|_| Ok(Identity { scheme: text()?, id: text()? })).collect()
+    }
 }
 
-fn text(reader: &mut Reader<'_>) -> Result<Box<str>, DecodeError> {
+impl<'a> LastIdentities<'a> {
+    /// These, decoded now or before.
+    pub(super) fn list(&mut self, identities: Identities<'a>) -> Result<Arc<[Identity]>, DecodeError> {
+        if let Some((_, list)) = self.0.as_ref().filter(|(last, _)| *last == identities) {
+            return Ok(list.clone());
+        }
+        let list = identities.list()?;
+        self.0 = Some((identities, list.clone()));
+        Ok(list)
+    }
+}
+
+/// A scheme or an id.
+fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
     let offset = reader.offset();
-    let bytes = bounded(reader, IDENTITY_LEN_MAX)?.ok_or(DecodeError::UnexpectedNull { offset })?;
-    Ok(String::from_utf8_lossy(bytes).into())
+    bounded(reader, IDENTITY_LEN_MAX)?.ok_or(DecodeError::UnexpectedNull { offset })
 }
 
 /// A byte string, refused by its length before its bytes have come.

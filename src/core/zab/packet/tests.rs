@@ -93,6 +93,29 @@ fn what_learners_say_has_the_bytes_that_java_sends() {
 }
 
 #[test]
+fn each_request_has_its_own_client_s_identities() {
+    let identity = |id: &str| Identity { scheme: "ip".into(), id: id.into() };
+    let clients = ["1.1.1.1", "1.1.1.1", "2.2.2.2", "", "1.1.1.1", "2.2.2.2 and more"];
+    let request = |(at, id): (usize, &&str)| {
+        let identities: Vec<_> = id.split(' ').filter(|id| !id.is_empty()).map(identity).collect();
+        let identities = (at != 1).then(|| identities.into());
+        let record = b"x"[..].into();
+        FromLearner::Request(ForwardedRequest {
+            session: SessionId(2),
+            cxid: at as i32,
+            op: 1,
+            record,
+            identities,
+        })
+    };
+    let packets: Vec<_> = clients.iter().enumerate().map(request).collect();
+    let mut bytes = Vec::new();
+    packets.iter().for_each(|packet| packet.encode(&mut bytes));
+    let input = FromLearner::split_all(&bytes, 100);
+    assert_eq!((input.packets, input.consumed), (packets, bytes.len()));
+}
+
+#[test]
 fn what_leaders_say_has_the_bytes_that_java_sends() {
     leader(FromLeader::LeaderInfo { epoch: 1 }, "00000011 0000000100000000 00000004 00010000 ffffffff");
     leader(FromLeader::UpToDate, "0000000c ffffffffffffffff ffffffff ffffffff");
