@@ -15,7 +15,9 @@ use ringkeeper_core::prep::{Pipeline, PipelineOptions, ReaperOptions};
 use ringkeeper_core::proto::{Txn, TxnHeader};
 use ringkeeper_core::time::{Instant, WallTime};
 use ringkeeper_core::tree::{DataTree, TreeOptions};
-use ringkeeper_core::zab::packet::{FromLeader, FromLearner, LearnerInfo, LearnerKind, QuorumPacket, Split};
+use ringkeeper_core::zab::packet::{
+    FromLeader, FromLearner, LearnerInfo, LearnerInput, LearnerKind, QuorumPacket, Split,
+};
 use ringkeeper_core::zab::{Epochs, History, HistoryBounds, Item, LeaderStream, LinkId, Timing, ZabOptions};
 
 #[derive(Arbitrary, Debug)]
@@ -61,9 +63,11 @@ fn to_learner(behaved: u8, observer: bool, said: &[Said]) {
                     bytes.drain(..consumed);
                     break;
                 }
-                Ok(Item::Packet(packet, consumed)) => {
+                Ok(Item::Packets(packets, consumed)) => {
                     bytes.drain(..consumed);
-                    server.tell(|member, at, out| member.on_leader(packet, at, out));
+                    for packet in packets {
+                        server.tell(|member, at, out| member.on_leader(packet, at, out));
+                    }
                 }
                 Ok(Item::Tree(tree, consumed)) => {
                     bytes.drain(..consumed);
