@@ -117,7 +117,7 @@ pub(super) enum Tool {
     /// Cut the torn or damaged end of a folder's logs, ours and Java's, and keep a copy.
     ///
     /// Says what is to be done; does it only with --yes, under the folder's lock, and keeps each file as it
-    /// was in before-repair-<time> beside it. A start leaves out by itself what a crash has torn: this is for
+    /// was in `before-repair-<time>` beside it. A start leaves out by itself what a crash has torn: this is for
     /// what a start refuses, and for Java, which refuses some of what its own crashes leave. Afterwards
     /// checks the folder as `verify` does.
     #[command(after_help = "\

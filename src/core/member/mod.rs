@@ -23,7 +23,7 @@
 //! It hands in what comes (turns of shards, packets, the log's promises, time), ends the turn with
 //! [`Member::end_turn`] when there is nothing more at the moment, takes the [`Action`]s, and performs them in
 //! their order; those that say so are answered when they are done. It owns the sockets: which
-//! connection a [`LinkId`] is, what waits to be sent on it and how much may, the dialling of the leader. Which
+//! connection a [`LinkId`](crate::zab::LinkId) is, what waits to be sent on it and how much may, the dialling of the leader. Which
 //! of them are used when is decided by the member's [`Seat`], which also tells when there must be an election,
 //! and takes its outcome.
 //!

@@ -157,7 +157,7 @@ impl Pipeline {
         self.reconfig = Some(context);
     }
 
-    /// Has the node of the configuration show this one, see [`Database::show_configuration`]. It is published
+    /// Has the node of the configuration show this one, see [`Database::show_configuration`](crate::ops::Database::show_configuration). It is published
     /// with what was ordered before.
     pub fn show_configuration(&mut self, text: &[u8], version: Zxid, wall: WallTime) {
         self.db.show_configuration(text, version, wall, &mut self.changes);

@@ -115,7 +115,7 @@ fn put_aside(disk: &dyn Disk, path: &Path, aside: &Path) -> io::Result<()> {
 /// How fast a snapshot is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// The device, and the processor, are left to others for [`REST`] times as long as each piece takes.
+    /// The device, and the processor, are left to others for several times as long as each piece takes.
     Shared,
     /// As fast as it goes.
     Full,

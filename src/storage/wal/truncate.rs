@@ -16,7 +16,7 @@ use crate::storage::disk::{Access, Disk};
 ///
 /// # Errors
 ///
-/// Everything that [`read`](super::read) refuses; nothing is changed then.
+/// Everything that [`read`](super::read()) refuses; nothing is changed then.
 pub fn cut_off(disk: &dyn Disk, dir: &Path, zxid: Zxid) -> Result<Zxid, RecoverError> {
     let mut last = Zxid::ZERO;
     let log = read(dir, |record| {
