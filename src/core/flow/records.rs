@@ -7,7 +7,7 @@ pub struct Records {
 }
 
 /// Where a record is among those of its turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordAt {
     piece: u32,
     start: u32,
@@ -26,7 +26,7 @@ impl Records {
     ///
     /// # Panics
     ///
-    /// If it is 4 GiB long: frames are shorter.
+    /// If it is 4 GiB long, or the four thousand millionth piece: frames are shorter, and memory is.
     pub fn push(&mut self, record: &[u8]) -> RecordAt {
         let has_room = |piece: &Vec<u8>| piece.capacity() - piece.len() >= record.len();
         if !self.pieces.last().is_some_and(has_room) {
@@ -41,7 +41,9 @@ impl Records {
         let bytes = &mut self.pieces[piece];
         let start = bytes.len();
         bytes.extend_from_slice(record);
-        let number = |value: usize| u32::try_from(value).expect("a frame is shorter than 4 GiB");
+        let number = |value: usize| {
+            u32::try_from(value).expect("frames, and what is held of them, are far below this")
+        };
         RecordAt { piece: number(piece), start: number(start), len: number(record.len()) }
     }
 

@@ -40,8 +40,8 @@ pub(super) enum Applied {
     Changed(Slot),
     /// check.
     Checked,
-    /// Nothing.
-    Failed(Code),
+    /// Nothing, for the node or its parent is missing.
+    Nothing,
 }
 
 /// Nobody is told.
@@ -194,7 +194,7 @@ impl Database {
             Txn::Check { .. } => Some(Applied::Checked),
             Txn::Error { .. } | Txn::Multi(_) | Txn::CreateSession { .. } | Txn::CloseSession { .. } => None,
         };
-        done.unwrap_or(Applied::Failed(Code::NoNode))
+        done.unwrap_or(Applied::Nothing)
     }
 
     /// As [`Database::apply_to_node`], for a part of a multi, of which its client hears this.
@@ -217,7 +217,7 @@ impl Database {
                 None => PartOutcome::Failed(Code::NoNode),
             },
             Applied::Checked => PartOutcome::Checked,
-            Applied::Failed(code) => PartOutcome::Failed(code),
+            Applied::Nothing => PartOutcome::Failed(Code::NoNode),
         }
     }
 
@@ -276,7 +276,7 @@ impl Applied {
             Applied::Deleted | Applied::Checked => Outcome::Done,
             Applied::Changed(slot) if matches!(txn, Txn::Reconfig { .. }) => Outcome::Reconfigured(slot),
             Applied::Changed(slot) => Outcome::Changed(slot),
-            Applied::Failed(code) => Outcome::Failed(code),
+            Applied::Nothing => Outcome::Failed(Code::NoNode),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::server::Server;
 use crate::error::Code;
 use crate::flow::{
-    CommitBatch, ConnId, Origin, Outcome, RecordAt, Records, ShardId, ShardTurn, Step, Submission, Submitted,
+    CommitBatch, ConnId, Origin, Outcome, Records, ShardId, ShardTurn, Step, Submission, Submitted,
 };
 use crate::id::{ServerId, SessionId};
 use crate::member::{Action, Moment};
@@ -95,7 +95,7 @@ impl Lonely {
     }
 
     fn request(&mut self, conn: u64, session: SessionId, op: OpCode) -> Vec<Step> {
-        let (record, identities) = (RecordAt::default(), Arc::new([]));
+        let ((_, [record]), identities) = (Records::of([&[]]), Arc::new([]));
         self.submit(conn, session, Submission::Request { xid: 5, op, record, identities })
     }
 }
